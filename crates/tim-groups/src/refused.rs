@@ -114,7 +114,7 @@ pub enum Refused {
     },
     /// The message names a file that is not there, or that its sender can neither see nor owns (200033).
     #[error("the message names a file that its sender may not send; upload it, and send it again")]
-    FileNotSendable,
+    FileNotYours,
     /// The file is not there, or belongs to another user (200037).
     #[error("there is no such file")]
     NoSuchFile,
@@ -216,9 +216,9 @@ impl Refused {
             Self::Damaged => ErrorCode::STORAGE_DAMAGED,
             Self::TooMuchStored { .. } => ErrorCode::ACCOUNT_STORAGE_FULL,
             Self::TooManyConversations { .. } => ErrorCode::TOO_MANY_CONVERSATIONS,
-            Self::FileNotSendable => ErrorCode(200_033),
-            Self::TooManyFileBytes { .. } | Self::TooManyFiles { .. } => ErrorCode(200_034),
-            Self::NoSuchFile => ErrorCode(200_037),
+            Self::FileNotYours => ErrorCode::FILE_NOT_YOURS,
+            Self::TooManyFileBytes { .. } | Self::TooManyFiles { .. } => ErrorCode::FILE_QUOTA_REACHED,
+            Self::NoSuchFile => ErrorCode::FILE_NOT_FOUND,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is known of a file besides its columns, as it is stored: in the table `contents`, from which it can be removed for good.
 
-use tim_proto::{MessageKind, UserId};
-use tim_store::{File, FileImage, FileKey, MAX_IMAGES, MAX_MEDIA_TYPE};
+use tim_proto::{FileId, MessageKind, UserId};
+use tim_store::{File, FileImage, MAX_IMAGES, MAX_MEDIA_TYPE};
 
 /// A picture: two sides, a size, its part and a flag.
 const IMAGE: usize = 18;
@@ -53,14 +53,14 @@ impl Details {
     /// The whole file.
     pub(super) fn file(
         self,
-        key: FileKey,
+        id: FileId,
         owner: UserId,
         kind: MessageKind,
         size: u64,
         created_ms: u64,
     ) -> File {
         File {
-            key,
+            id,
             owner,
             kind,
             size,

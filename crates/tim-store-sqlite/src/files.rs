@@ -7,9 +7,9 @@
 //! messages say. So that it does not hold up the removal of what was said since, it moves to the end when the file is used again.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use tim_proto::{MessageKind, UserId};
+use tim_proto::{FileId, MessageKind, UserId};
 use tim_store::{
-    AddFile, Append, File, FileContent, FileKey, FileUsage, LogKey, MAX_FILES, MAX_IMAGES, MAX_MEDIA_TYPE,
+    AddFile, Append, File, FileContent, FileUsage, LogKey, MAX_FILES, MAX_IMAGES, MAX_MEDIA_TYPE,
     MAX_USES_LOOK, Refused, RemoveFiles, Written,
 };
 
@@ -50,7 +50,7 @@ impl Stored {
     }
 
     fn read(row: &Row<'_>, id: i64) -> rusqlite::Result<Option<Self>> {
-        let (key, details): (FileKey, Vec<u8>) = (row.get(1)?, row.get(10)?);
+        let (key, details): (FileId, Vec<u8>) = (file_id(row, 1)?, row.get(10)?);
         let columns: [i64; 6] = [
             row.get(2)?,
             row.get(3)?,
@@ -59,7 +59,7 @@ impl Stored {
             row.get(6)?,
             row.get(7)?,
         ];
-        if row.get::<_, i64>(9)? != i64::from(sum(id, &key, columns, &details)) {
+        if row.get::<_, i64>(9)? != i64::from(sum(id, key, columns, &details)) {
             return Ok(None);
         }
         let [owner, ..] = columns;
@@ -76,8 +76,8 @@ impl Stored {
 }
 
 /// The checksum of a file's row: owner, kind, size, digest, bytes and time.
-fn sum(id: i64, key: &FileKey, columns: [i64; 6], details: &[u8]) -> u32 {
-    let mut bytes = key.to_vec();
+fn sum(id: i64, key: FileId, columns: [i64; 6], details: &[u8]) -> u32 {
+    let mut bytes = key.to_bytes().to_vec();
     bytes.extend(details);
     let [owner, kind, size, digest, counted, created_ms] = columns;
     Sum::of(&[id, owner, kind, size, digest, counted, created_ms]).with(&bytes)
@@ -89,14 +89,18 @@ const fn digest(sha256: &[u8; 32]) -> i64 {
     i64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
-fn stored(db: &Connection, key: &FileKey) -> rusqlite::Result<Option<Stored>> {
+fn file_id(row: &Row<'_>, column: usize) -> rusqlite::Result<FileId> {
+    row.get(column).map(FileId::from_bytes)
+}
+
+fn stored(db: &Connection, key: &FileId) -> rusqlite::Result<Option<Stored>> {
     db.prepare_cached(concat!("SELECT ", file_columns!(), " WHERE f.name = ?1"))?
-        .query_row([key], Stored::from_row)
+        .query_row([key.to_bytes()], Stored::from_row)
         .optional()
 }
 
 /// A file.
-pub(super) fn file(db: &Connection, key: &FileKey) -> rusqlite::Result<Option<File>> {
+pub(super) fn file(db: &Connection, key: &FileId) -> rusqlite::Result<Option<File>> {
     stored(db, key).map(|found| found.map(|stored| stored.file))
 }
 
@@ -150,19 +154,19 @@ fn usage_of(db: &Connection, owner: i64) -> rusqlite::Result<FileUsage> {
 }
 
 /// The files that an entry uses.
-pub(super) fn files_of(db: &Connection, log: &LogKey, sequence: u64) -> rusqlite::Result<Vec<FileKey>> {
+pub(super) fn files_of(db: &Connection, log: &LogKey, sequence: u64) -> rusqlite::Result<Vec<FileId>> {
     let Some(head) = Head::find(db, log)? else {
         return Ok(Vec::new());
     };
     let mut statement = db.prepare_cached(
         "SELECT f.name FROM uses s CROSS JOIN files f ON f.id = s.file WHERE s.log = ?1 AND s.sequence = ?2",
     )?;
-    let rows = statement.query_map([head.id, sql(sequence)], |row| row.get(0))?;
+    let rows = statement.query_map([head.id, sql(sequence)], |row| file_id(row, 0))?;
     rows.collect()
 }
 
 /// Whether a user may send a file.
-pub(super) fn may_send(db: &Connection, user: &UserId, key: &FileKey) -> rusqlite::Result<bool> {
+pub(super) fn may_send(db: &Connection, user: &UserId, key: &FileId) -> rusqlite::Result<bool> {
     match (user_id(db, user)?, stored(db, key)?) {
         (Some(user), Some(found)) => Ok(found.owner == user || sees_use(db, user, found.id)?),
         _ => Ok(false),
@@ -252,7 +256,7 @@ impl Batch<'_> {
         if let Some(found) = stored_with(self.db, owner, &file.content())? {
             return self.claim(found);
         }
-        if stored(self.db, &file.key)?.is_some() {
+        if stored(self.db, &file.id)?.is_some() {
             return Err(Refused::IdReused.into());
         }
         self.check_file_quota(owner, add)?;
@@ -306,18 +310,27 @@ impl Batch<'_> {
             sql(file.bytes()),
             sql(file.created_ms),
         ];
-        let sum = sum(id, &file.key, columns, &details);
+        let sum = sum(id, file.id, columns, &details);
         let content = self.add_content(-id, &details)?;
         let [owner, kind, size, digest, bytes, created_ms] = columns;
         self.db
             .prepare_cached("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 0, ?9, ?10)")?
             .execute(params![
-                id, file.key, owner, kind, size, digest, bytes, created_ms, content, sum
+                id,
+                file.id.to_bytes(),
+                owner,
+                kind,
+                size,
+                digest,
+                bytes,
+                created_ms,
+                content,
+                sum
             ])?;
         Ok(file)
     }
 
-    pub(super) fn claim_file(&mut self, owner: &UserId, key: &FileKey) -> Result<Written, Stop> {
+    pub(super) fn claim_file(&mut self, owner: &UserId, key: &FileId) -> Result<Written, Stop> {
         let owner = self.user(owner)?;
         match stored(self.db, key)? {
             Some(found) if found.owner == owner => self.claim(found),
@@ -345,9 +358,9 @@ impl Batch<'_> {
         }
         let mut files = Vec::with_capacity(append.files.len());
         for key in &append.files {
-            let found = stored(self.db, key)?.ok_or(Refused::FileNotSendable)?;
+            let found = stored(self.db, key)?.ok_or(Refused::FileNotYours)?;
             if found.owner != sender && !sees_use(self.db, sender, found.id)? {
-                return Err(Refused::FileNotSendable.into());
+                return Err(Refused::FileNotYours.into());
             }
             files.push(found);
         }
@@ -427,9 +440,9 @@ impl Batch<'_> {
             )?;
             let before = i64::try_from(step.unsent_before_ms).unwrap_or(i64::MAX);
             let rows = statement.query_map([before, step.most.into()], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                Ok((row.get(0)?, file_id(row, 1)?, row.get(2)?))
             })?;
-            rows.collect::<rusqlite::Result<Vec<(i64, FileKey, i64)>>>()?
+            rows.collect::<rusqlite::Result<Vec<(i64, FileId, i64)>>>()?
         };
         let more = found.len() as u64 >= step.most.into();
         let mut files = Vec::new();

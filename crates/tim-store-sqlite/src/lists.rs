@@ -4,12 +4,12 @@ use std::slice;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_proto::{GroupId, MessageId, MessageKind, UserId};
+use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 use tim_store::{
     About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, File,
-    FileContent, FileKey, FileUsage, Fingerprint, Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS,
-    Member, MembersPage, MembersRequest, Membership, Merge, Page, PageRequest, ReadState, Refused,
-    Restriction, StoreError, StoreReader, Stored,
+    FileContent, FileUsage, Fingerprint, Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member,
+    MembersPage, MembersRequest, Membership, Merge, Page, PageRequest, ReadState, Refused, Restriction,
+    StoreError, StoreReader, Stored,
 };
 use tracing::warn;
 
@@ -285,7 +285,7 @@ impl StoreReader for SqliteReader {
         self.read(Scope::User(user), |db| super::unused::unused_since(db, user))
     }
 
-    fn file(&self, file: &FileKey) -> Result<Option<File>, StoreError> {
+    fn file(&self, file: &FileId) -> Result<Option<File>, StoreError> {
         self.read(Scope::File(file), |db| files::file(db, file))
     }
 
@@ -297,11 +297,11 @@ impl StoreReader for SqliteReader {
         self.read(Scope::FilesOf(owner), |db| files::usage(db, owner))
     }
 
-    fn files_of(&self, log: &LogKey, sequence: u64) -> Result<Vec<FileKey>, StoreError> {
+    fn files_of(&self, log: &LogKey, sequence: u64) -> Result<Vec<FileId>, StoreError> {
         self.read(Scope::Log(log), |db| files::files_of(db, log, sequence))
     }
 
-    fn may_send_file(&self, user: &UserId, file: &FileKey) -> Result<bool, StoreError> {
+    fn may_send_file(&self, user: &UserId, file: &FileId) -> Result<bool, StoreError> {
         self.read(Scope::All, |db| files::may_send(db, user, file))
     }
 }

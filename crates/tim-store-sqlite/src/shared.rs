@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
-use tim_proto::{GroupId, UserId};
-use tim_store::{FileKey, LogKey, Write};
+use tim_proto::{FileId, GroupId, UserId};
+use tim_store::{LogKey, Write};
 
 use super::database::Database;
 
@@ -140,7 +140,7 @@ pub(super) enum Scope<'a> {
     /// Everything of a user: all logs that the user takes part in.
     User(&'a UserId),
     /// One file.
-    File(&'a FileKey),
+    File(&'a FileId),
     /// The files of a user.
     FilesOf(&'a UserId),
 }
@@ -155,7 +155,7 @@ pub(super) struct Recent {
     logs: HashSet<LogKey>,
     groups: HashSet<GroupId>,
     /// New files, and their owners.
-    files: HashSet<FileKey>,
+    files: HashSet<FileId>,
     owners: HashSet<UserId>,
     /// How often everything was committed.
     commits: u64,
@@ -250,7 +250,7 @@ impl Recent {
                 self.users.insert(*user);
             }
             Write::AddFile(add) => {
-                self.files.insert(add.file.key);
+                self.files.insert(add.file.id);
                 self.owners.insert(add.file.owner);
             }
             // No read is about it.

@@ -14,11 +14,11 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tim_groups::{Group, Membership, Refused, Restriction};
-use tim_proto::{GroupId, MessageId, UserId};
+use tim_proto::{FileId, GroupId, MessageId, UserId};
 
 use crate::{
     Account, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, Entry, Epochs, File,
-    FileContent, FileKey, FileUsage, Fingerprint, GroupsPage, ListPosition, LogKey, Member, MembersPage,
+    FileContent, FileUsage, Fingerprint, GroupsPage, ListPosition, LogKey, Member, MembersPage,
     MembersRequest, Merge, Page, PageRequest, ReadState, Store, StoreError, StoreReader, StoreWriter, Stored,
     Write,
 };
@@ -259,10 +259,10 @@ impl StoreReader for FaultyReader {
         fn accounts(users: &[UserId]) -> Vec<Account>;
         fn account(user: &UserId) -> Option<Account>;
         fn unused_since(user: &UserId) -> Option<u64>;
-        fn file(file: &FileKey) -> Option<File>;
+        fn file(file: &FileId) -> Option<File>;
         fn file_with(content: &FileContent) -> Option<File>;
         fn file_usage(owner: &UserId) -> FileUsage;
-        fn files_of(log: &LogKey, sequence: u64) -> Vec<FileKey>;
-        fn may_send_file(user: &UserId, file: &FileKey) -> bool;
+        fn files_of(log: &LogKey, sequence: u64) -> Vec<FileId>;
+        fn may_send_file(user: &UserId, file: &FileId) -> bool;
     }
 }

@@ -1,18 +1,15 @@
 //! Files: what the store knows of content that is kept elsewhere, and which entries name it.
 
-use tim_proto::{MessageKind, UserId};
+use tim_proto::{FileId, MessageKind, UserId};
 
-/// The name of a file: its 16 bytes, which nobody can guess.
-pub type FileKey = [u8; 16];
-
-/// A complete file. Its content is kept elsewhere, under its key.
+/// A complete file. Its content is kept elsewhere, under its id.
 ///
 /// A file is *used* as long as an entry names it that is kept and not revoked, and whose group was not dismissed. What the sender
 /// calls it is in the message only, and is gone with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// Its name.
-    pub key: FileKey,
+    pub id: FileId,
     /// Who has uploaded it.
     pub owner: UserId,
     /// The kind of message that it is for.

@@ -19,7 +19,7 @@ mod writer;
 pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, ResumePoint};
 pub use error::{NotStored, StoreError};
 pub use fair_queue::FairQueue;
-pub use files::{AddFile, File, FileContent, FileImage, FileKey, FileQuota, FileUsage, RemoveFiles};
+pub use files::{AddFile, File, FileContent, FileImage, FileQuota, FileUsage, RemoveFiles};
 pub use fingerprint::Fingerprint;
 pub use merge::{Merge, Position};
 pub use open::Store;

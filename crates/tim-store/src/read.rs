@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use tim_groups::{Group, Membership, Refused, Restriction};
 use tim_proto::conversation::AtInfo;
-use tim_proto::{ConversationId, GroupId, MessageId, Role, UserId};
+use tim_proto::{ConversationId, FileId, GroupId, MessageId, Role, UserId};
 
 use super::{
-    Account, Entry, Epochs, File, FileContent, FileKey, FileUsage, Fingerprint, LogKey, Merge, StoreError,
-    Stored,
+    Account, Entry, Epochs, File, FileContent, FileUsage, Fingerprint, LogKey, Merge, StoreError, Stored,
 };
 
 /// The reading end of a store. Each call reads one snapshot, which contains every write whose result was reported before the
@@ -186,7 +185,7 @@ pub trait StoreReader: Send + Sync {
     ///
     /// # Errors
     /// The store's; [`StoreError::Damaged`] if what is stored of it is damaged.
-    fn file(&self, file: &FileKey) -> Result<Option<File>, StoreError>;
+    fn file(&self, file: &FileId) -> Result<Option<File>, StoreError>;
 
     /// The owner's file with this content. It may be removed at any time, unless its owner
     /// [claims](super::Write::ClaimFile) it.
@@ -205,14 +204,14 @@ pub trait StoreReader: Send + Sync {
     ///
     /// # Errors
     /// The store's.
-    fn files_of(&self, log: &LogKey, sequence: u64) -> Result<Vec<FileKey>, StoreError>;
+    fn files_of(&self, log: &LogKey, sequence: u64) -> Result<Vec<FileId>, StoreError>;
 
     /// Whether an append of this user that names the file would be stored now. Appends are checked themselves: this is for messages
     /// that are not stored.
     ///
     /// # Errors
     /// The store's.
-    fn may_send_file(&self, user: &UserId, file: &FileKey) -> Result<bool, StoreError>;
+    fn may_send_file(&self, user: &UserId, file: &FileId) -> Result<bool, StoreError>;
 }
 
 /// A request for a page of history.

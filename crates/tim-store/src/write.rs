@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tim_groups::{CreateGroup, EntryFlags, GroupCommand, GroupResponse, Refused, SystemEntry};
-use tim_proto::{GroupId, MessageId, MessageKind, UserId};
+use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 
-use super::{AddFile, Entry, File, FileKey, Fingerprint, LogKey, RemoveFiles, StoreError};
+use super::{AddFile, Entry, File, Fingerprint, LogKey, RemoveFiles, StoreError};
 
 /// One write of a batch. It is applied as a whole or, if refused, not at all, and it sees the writes before it.
 #[derive(Debug, Clone)]
@@ -77,9 +77,9 @@ pub enum Write {
         avatar: Option<String>,
     },
     /// Stores a file; its content must be in its place already, and durable. If the owner has a file with the same content, that one
-    /// is [claimed](Self::ClaimFile), and the content under the new key is not needed. Counting, comparing with the quota and storing
+    /// is [claimed](Self::ClaimFile), and the content under the new id is not needed. Counting, comparing with the quota and storing
     /// are one transaction: of files that are stored at once, no more are than the quota allows. Refused with
-    /// [`Refused::TooManyFiles`] or [`Refused::TooManyFileBytes`] beyond it, and with [`Refused::IdReused`] if the key is that of
+    /// [`Refused::TooManyFiles`] or [`Refused::TooManyFileBytes`] beyond it, and with [`Refused::IdReused`] if the id is that of
     /// another file. Result: [`Written::File`].
     AddFile(Box<AddFile>),
     /// Claims a file of a user: the user is about to send it, so it stays for as long as a new one, even if its last use ends
@@ -89,7 +89,7 @@ pub enum Write {
         /// The user.
         owner: UserId,
         /// The file.
-        file: FileKey,
+        file: FileId,
     },
     /// Removes files that nothing uses, decided in one order with all appends that name them: no file is removed that an acknowledged
     /// entry uses, and an append that comes later is refused. Durable when it is answered; the contents are the caller's to remove
@@ -152,9 +152,9 @@ pub struct Append {
     /// [`Refused::TooManyConversations`]; one that was stored before is not.
     pub quota: Quota,
     /// The files that the message names, at most [`MAX_FILES`](super::MAX_FILES). The entry uses them from the moment it is stored
-    /// until it is revoked or removed, or its group is dismissed. A message is refused with [`Refused::FileNotSendable`] if one of them
+    /// until it is revoked or removed, or its group is dismissed. A message is refused with [`Refused::FileNotYours`] if one of them
     /// is not there, or the sender neither owns it nor is a participant who sees an entry that uses it.
-    pub files: Vec<FileKey>,
+    pub files: Vec<FileId>,
 }
 
 /// What an account may take up of a store. Each message says what holds for it: the store counts, and compares.
@@ -326,8 +326,8 @@ pub enum Written {
     },
     /// Files were removed.
     FilesRemoved {
-        /// Their keys.
-        files: Vec<FileKey>,
+        /// Their ids.
+        files: Vec<FileId>,
         /// Whether there may be more.
         more: bool,
     },

@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use tim_groups::{EntryFlags, SystemEntry};
-use tim_proto::{GroupId, IdError, MessageId, MessageKind, UserId};
-use tim_store::{AddFile, Append, FileKey, FileQuota, Fingerprint, LogKey, Quota, Revoke, Write};
+use tim_proto::{FileId, GroupId, IdError, MessageId, MessageKind, UserId};
+use tim_store::{AddFile, Append, FileQuota, Fingerprint, LogKey, Quota, Revoke, Write};
 
 use super::super::details::{self, Details};
 
@@ -68,7 +68,7 @@ pub(in super::super) fn encode(write: &Write, out: &mut Vec<u8>) {
         Write::MarkRead { user, log, upto } => out.byte(tag::MARK_READ).user(user).log(log).optional(*upto),
         Write::DeleteConversation { user, log } => out.byte(tag::DELETE_CONVERSATION).user(user).log(log),
         Write::AddFile(add) => out.add_file(add),
-        Write::ClaimFile { owner, file } => out.byte(tag::CLAIM_FILE).user(owner).key(file),
+        Write::ClaimFile { owner, file } => out.byte(tag::CLAIM_FILE).user(owner).file(file),
         Write::SetUserProfile { .. }
         | Write::CreateGroup(_)
         | Write::ChangeGroup(_)
@@ -139,15 +139,15 @@ impl Writer<'_> {
             .number(id.random.into())
     }
 
-    fn key(&mut self, file: &FileKey) -> &mut Self {
-        self.0.extend_from_slice(file);
+    fn file(&mut self, file: &FileId) -> &mut Self {
+        self.0.extend_from_slice(&file.to_bytes());
         self
     }
 
-    fn keys(&mut self, files: &[FileKey]) -> &mut Self {
+    fn files(&mut self, files: &[FileId]) -> &mut Self {
         self.number(files.len() as u64);
         for file in files {
-            self.key(file);
+            self.file(file);
         }
         self
     }
@@ -155,7 +155,7 @@ impl Writer<'_> {
     fn add_file(&mut self, add: &AddFile) -> &mut Self {
         let AddFile { file, quota } = add;
         self.byte(tag::ADD_FILE)
-            .key(&file.key)
+            .file(&file.id)
             .user(&file.owner)
             .number(file.kind.0.into())
             .number(file.size)
@@ -166,7 +166,7 @@ impl Writer<'_> {
 
     fn append(&mut self, append: &Append) -> &mut Self {
         if !append.files.is_empty() {
-            self.byte(tag::WITH_FILES).keys(&append.files);
+            self.byte(tag::WITH_FILES).files(&append.files);
         }
         // It is in the log if it was refused too, when an account was made with it.
         match append.quota {
@@ -324,7 +324,7 @@ impl<'a> Reader<'a> {
             },
             tag @ (tag::APPEND | tag::APPEND_WITHIN) => Write::Append(self.append_of(tag)?),
             tag::WITH_FILES => {
-                let files = self.keys().filter(|files| !files.is_empty())?;
+                let files = self.files().filter(|files| !files.is_empty())?;
                 let tag = self.byte()?;
                 let append = self.append_of(tag)?;
                 Write::Append(Append { files, ..append })
@@ -352,28 +352,28 @@ impl<'a> Reader<'a> {
             tag::ADD_FILE => Write::AddFile(Box::new(self.add_file()?)),
             tag::CLAIM_FILE => Write::ClaimFile {
                 owner: self.user()?,
-                file: self.key()?,
+                file: self.file()?,
             },
             _ => return None,
         })
     }
 
-    fn key(&mut self) -> Option<FileKey> {
+    fn file(&mut self) -> Option<FileId> {
         let (key, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
-        Some(*key)
+        Some(FileId::from_bytes(*key))
     }
 
-    fn keys(&mut self) -> Option<Vec<FileKey>> {
+    fn files(&mut self) -> Option<Vec<FileId>> {
         let count: u64 = self.number()?;
-        (0..count).map(|_| self.key()).collect()
+        (0..count).map(|_| self.file()).collect()
     }
 
     fn add_file(&mut self) -> Option<AddFile> {
-        let (key, owner) = (self.key()?, self.user()?);
+        let (id, owner) = (self.file()?, self.user()?);
         let (kind, size) = (MessageKind(self.small()?), self.number()?);
         let details = Details::decode(self.bytes()?)?;
-        let file = details.file(key, owner, kind, size, 0);
+        let file = details.file(id, owner, kind, size, 0);
         let quota = FileQuota {
             bytes: self.number()?,
             files: self.number()?,
@@ -486,13 +486,13 @@ mod tests {
                 })),
             },
             Write::Append(Append {
-                files: vec![[7; 16], [0; 16]],
+                files: vec![FileId::from_bytes([7; 16]), FileId::from_bytes([0; 16])],
                 ..append.clone()
             }),
             Write::Append(append),
             Write::AddFile(Box::new(AddFile {
                 file: File {
-                    key: [9; 16],
+                    id: FileId::from_bytes([9; 16]),
                     owner: alice,
                     kind: MessageKind::IMAGE,
                     size: 1 << 33,
@@ -512,7 +512,7 @@ mod tests {
             })),
             Write::ClaimFile {
                 owner: bob,
-                file: [3; 16],
+                file: FileId::from_bytes([3; 16]),
             },
             Write::AppendSystem {
                 log: LogKey::System(alice),

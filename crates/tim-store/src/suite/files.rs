@@ -1,12 +1,12 @@
 //! Files: what is counted, what may be sent, and what is removed when.
 
 use tim_groups::GroupAction;
-use tim_proto::{MessageKind, UserId};
+use tim_proto::{FileId, MessageKind, UserId};
 
 use super::groups::join;
 use super::{DAY_MS, World, purge::purge, revoke, stored};
 use crate::{
-    AddFile, Append, File, FileContent, FileImage, FileKey, FileQuota, FileUsage, LogKey, MAX_FILES, Refused,
+    AddFile, Append, File, FileContent, FileImage, FileQuota, FileUsage, LogKey, MAX_FILES, Refused,
     RemoveFiles, Write, Written,
 };
 
@@ -31,7 +31,7 @@ pub fn picture(owner: UserId, number: u8) -> File {
         *place ^= byte;
     }
     File {
-        key,
+        id: FileId::from_bytes(key),
         owner,
         kind: MessageKind::IMAGE,
         size: 10,
@@ -44,7 +44,7 @@ pub fn picture(owner: UserId, number: u8) -> File {
 }
 
 const BYTES: u64 = 13;
-const NOTHING: [FileKey; 0] = [];
+const NOTHING: [FileId; 0] = [];
 
 pub fn add(file: &File, quota: FileQuota) -> Write {
     Write::AddFile(Box::new(AddFile {
@@ -64,7 +64,7 @@ pub fn upload(world: &mut World, owner: UserId, number: u8) -> File {
 }
 
 /// A message that names files.
-pub fn naming(world: &mut World, log: LogKey, sender: UserId, files: &[FileKey]) -> Append {
+pub fn naming(world: &mut World, log: LogKey, sender: UserId, files: &[FileId]) -> Append {
     let mut append = world.message(log, sender, "a picture");
     append.kind = MessageKind::IMAGE;
     append.files = files.to_vec();
@@ -74,17 +74,17 @@ pub fn naming(world: &mut World, log: LogKey, sender: UserId, files: &[FileKey])
 /// Sends a file. Returns the message's sequence.
 #[track_caller]
 pub fn send(world: &mut World, log: LogKey, sender: UserId, file: &File) -> u64 {
-    let append = naming(world, log, sender, &[file.key]);
+    let append = naming(world, log, sender, &[file.id]);
     stored(world.write(Write::Append(append))).sequence
 }
 
 /// The file cannot be sent, and the attempt leaves nothing.
 #[track_caller]
-fn refused(world: &mut World, log: LogKey, sender: UserId, file: FileKey) {
+fn refused(world: &mut World, log: LogKey, sender: UserId, file: FileId) {
     assert_eq!(world.reader().may_send_file(&sender, &file), Ok(false));
     let append = naming(world, log, sender, &[file]);
     let before = world.reader().conversation(&sender, &log).unwrap();
-    assert_eq!(world.write(Write::Append(append)), Err(Refused::FileNotSendable));
+    assert_eq!(world.write(Write::Append(append)), Err(Refused::FileNotYours));
     assert_eq!(world.reader().conversation(&sender, &log).unwrap(), before);
 }
 
@@ -95,14 +95,11 @@ fn revoke_it(world: &mut World, log: LogKey, sequence: u64, by: UserId) {
 }
 
 fn claim(owner: UserId, file: &File) -> Write {
-    Write::ClaimFile {
-        owner,
-        file: file.key,
-    }
+    Write::ClaimFile { owner, file: file.id }
 }
 
 fn has(world: &World, file: &File) -> bool {
-    let found = world.reader().file(&file.key).unwrap();
+    let found = world.reader().file(&file.id).unwrap();
     assert_eq!(
         found.is_some(),
         world.reader().file_with(&file.content()).unwrap().is_some()
@@ -112,7 +109,7 @@ fn has(world: &World, file: &File) -> bool {
 
 /// What a step removes in which files wait for a message for a day.
 #[track_caller]
-pub fn remove(world: &mut World) -> Vec<FileKey> {
+pub fn remove(world: &mut World) -> Vec<FileId> {
     let step = RemoveFiles {
         unsent_before_ms: world.now_ms - DAY_MS,
         most: 100,
@@ -140,7 +137,7 @@ pub fn a_file_comes_back_whole(world: &mut World) {
     assert_eq!(file, expected);
     let of_bob = upload(world, bob, 1);
     for _ in 0..2 {
-        assert_eq!(world.reader().file(&file.key), Ok(Some(file.clone())));
+        assert_eq!(world.reader().file(&file.id), Ok(Some(file.clone())));
         assert_eq!(world.reader().file_with(&file.content()), Ok(Some(file.clone())));
         assert_eq!(
             world.reader().file_with(&of_bob.content()),
@@ -148,7 +145,7 @@ pub fn a_file_comes_back_whole(world: &mut World) {
         );
         world.reopen();
     }
-    assert_eq!(world.reader().file(&[0; 16]), Ok(None));
+    assert_eq!(world.reader().file(&FileId::from_bytes([0; 16])), Ok(None));
     let other = |content: FileContent| world.reader().file_with(&content);
     for content in [
         FileContent {
@@ -176,10 +173,10 @@ pub fn a_file_comes_back_whole(world: &mut World) {
     alike.sha256[31] = 0;
     world.write(add(&alike, FileQuota::NONE)).unwrap();
     let found = world.reader().file_with(&alike.content()).unwrap().unwrap();
-    assert_eq!(found.key, alike.key);
-    // Nothing else can be stored under a key, and nothing of nobody's.
+    assert_eq!(found.id, alike.id);
+    // Nothing else can be stored under an id, and nothing of nobody's.
     let mut taken = picture(bob, 4);
-    taken.key = file.key;
+    taken.id = file.id;
     assert_eq!(world.write(add(&taken, FileQuota::NONE)), Err(Refused::IdReused));
     let nobody = UserId::new("nobody").unwrap();
     assert_eq!(
@@ -192,7 +189,7 @@ pub fn the_same_content_is_stored_once(world: &mut World) {
     let alice = world.user("alice");
     let file = upload(world, alice, 1);
     let mut again = picture(alice, 1);
-    again.key = [77; 16];
+    again.id = FileId::from_bytes([77; 16]);
     world.now_ms += 1;
     for _ in 0..2 {
         let answer = world.write(add(&again, FileQuota { bytes: 0, files: 0 }));
@@ -201,7 +198,7 @@ pub fn the_same_content_is_stored_once(world: &mut World) {
             is_new: false,
         };
         assert_eq!(answer, Ok(known), "the quota is not asked");
-        assert_eq!(world.reader().file(&again.key), Ok(None));
+        assert_eq!(world.reader().file(&again.id), Ok(None));
         world.reopen();
     }
     let usage = FileUsage {
@@ -286,27 +283,27 @@ pub fn those_who_see_a_file_send_it_on(world: &mut World) {
     let [alice, bob, carol, dave] = names.map(|name| world.user(name));
     let file = upload(world, alice, 1);
     let (first, second) = (LogKey::c2c(alice, bob), LogKey::c2c(bob, carol));
-    refused(world, second, bob, file.key);
-    refused(world, first, alice, [9; 16]);
+    refused(world, second, bob, file.id);
+    refused(world, first, alice, FileId::from_bytes([9; 16]));
     let sent = send(world, first, alice, &file);
-    assert_eq!(world.reader().files_of(&first, sent), Ok(vec![file.key]));
+    assert_eq!(world.reader().files_of(&first, sent), Ok(vec![file.id]));
     assert_eq!(world.reader().files_of(&first, sent + 1), Ok(Vec::new()));
-    refused(world, second, carol, file.key);
+    refused(world, second, carol, file.id);
     let sent_on = send(world, second, bob, &file);
     // Carol sees bob's message, and dave none.
-    refused(world, LogKey::c2c(dave, dave), dave, file.key);
+    refused(world, LogKey::c2c(dave, dave), dave, file.id);
     send(world, LogKey::c2c(carol, carol), carol, &file);
     // Alice revokes hers, and who has it from others still sends it.
     revoke_it(world, first, sent, alice);
     assert_eq!(world.reader().files_of(&first, sent), Ok(Vec::new()));
     world.reopen();
-    assert_eq!(world.reader().files_of(&second, sent_on), Ok(vec![file.key]));
+    assert_eq!(world.reader().files_of(&second, sent_on), Ok(vec![file.id]));
     assert_eq!(remove(world), NOTHING);
     let sent_back = send(world, LogKey::c2c(carol, alice), carol, &file);
     assert_eq!(sent_back, 1);
-    assert_eq!(world.reader().may_send_file(&bob, &file.key), Ok(true));
+    assert_eq!(world.reader().may_send_file(&bob, &file.id), Ok(true));
     revoke_it(world, second, sent_on, bob);
-    refused(world, first, bob, file.key);
+    refused(world, first, bob, file.id);
 }
 
 pub fn members_send_on_what_they_see(world: &mut World) {
@@ -318,34 +315,34 @@ pub fn members_send_on_what_they_see(world: &mut World) {
     send(world, log, alice, &old);
     world.change(group, carol, join()).unwrap();
     let notes = |user| LogKey::c2c(user, user);
-    refused(world, notes(carol), carol, old.key);
-    let both = naming(world, log, alice, &[new.key, old.key, new.key]);
+    refused(world, notes(carol), carol, old.id);
+    let both = naming(world, log, alice, &[new.id, old.id, new.id]);
     stored(world.write(Write::Append(both)));
     let last = world.conversation(&alice, &log).head_sequence;
     let mut named = world.reader().files_of(&log, last).unwrap();
     named.sort_unstable();
     assert_eq!(named, {
-        let mut keys = [new.key, old.key];
-        keys.sort_unstable();
-        keys
+        let mut both = [new.id, old.id];
+        both.sort_unstable();
+        both
     });
     send(world, notes(carol), carol, &old);
     world.change(group, bob, GroupAction::Quit).unwrap();
-    refused(world, notes(bob), bob, new.key);
+    refused(world, notes(bob), bob, new.id);
     // All or none.
     let one = upload(world, bob, 3);
-    let mixed = naming(world, notes(bob), bob, &[one.key, new.key]);
-    assert_eq!(world.write(Write::Append(mixed)), Err(Refused::FileNotSendable));
-    let many = naming(world, notes(bob), bob, &[one.key; MAX_FILES + 1]);
+    let mixed = naming(world, notes(bob), bob, &[one.id, new.id]);
+    assert_eq!(world.write(Write::Append(mixed)), Err(Refused::FileNotYours));
+    let many = naming(world, notes(bob), bob, &[one.id; MAX_FILES + 1]);
     assert!(matches!(
         world.write(Write::Append(many)),
         Err(Refused::BadValue(_))
     ));
-    let most = naming(world, notes(bob), bob, &[one.key; MAX_FILES]);
+    let most = naming(world, notes(bob), bob, &[one.id; MAX_FILES]);
     stored(world.write(Write::Append(most)));
     // A dismissed group uses none of its files.
     world.change(group, alice, GroupAction::Dismiss).unwrap();
-    assert_eq!(remove(world), [new.key]);
+    assert_eq!(remove(world), [new.id]);
     world.reopen();
     assert!(has(world, &old) && has(world, &one) && !has(world, &new));
 }
@@ -354,16 +351,16 @@ pub fn a_file_is_removed_when_nothing_uses_it(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let [unsent, twice, kept] = [1, 2, 3].map(|number| upload(world, alice, number));
-    let first = naming(world, log, alice, &[twice.key]);
+    let first = naming(world, log, alice, &[twice.id]);
     let at = stored(world.write(Write::Append(first.clone())));
     let second = send(world, log, alice, &twice);
     send(world, log, alice, &kept);
     world.now_ms += DAY_MS;
     assert_eq!(remove(world), NOTHING, "to the millisecond");
     world.now_ms += 1;
-    assert_eq!(remove(world), [unsent.key]);
+    assert_eq!(remove(world), [unsent.id]);
     assert_eq!(world.write(claim(alice, &unsent)), Err(Refused::NoSuchFile));
-    refused(world, log, alice, unsent.key);
+    refused(world, log, alice, unsent.id);
     // Of two messages that name a file one is revoked, and then the other.
     let third = send(world, log, alice, &twice);
     revoke_it(world, log, third, alice);
@@ -375,11 +372,11 @@ pub fn a_file_is_removed_when_nothing_uses_it(world: &mut World) {
     world.now_ms += 7 * DAY_MS;
     let late = send(world, log, bob, &kept);
     purge(world, 1);
-    assert_eq!(remove(world), [twice.key]);
+    assert_eq!(remove(world), [twice.id]);
     // A resend is answered as before.
-    assert_eq!(world.reader().files_of(&log, late), Ok(vec![kept.key]));
+    assert_eq!(world.reader().files_of(&log, late), Ok(vec![kept.id]));
     revoke_it(world, log, late, bob);
-    assert_eq!(remove(world), [kept.key]);
+    assert_eq!(remove(world), [kept.id]);
     world.reopen();
     assert!(!has(world, &kept));
     // The content can be uploaded again.
@@ -390,14 +387,14 @@ pub fn a_resend_needs_no_file(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let file = upload(world, alice, 1);
-    let append = naming(world, log, alice, &[file.key]);
+    let append = naming(world, log, alice, &[file.id]);
     let at = stored(world.write(Write::Append(append.clone())));
     assert_eq!(
         world.write(Write::Append(append.clone())),
         Ok(Written::Duplicate(at))
     );
     revoke_it(world, log, at.sequence, alice);
-    assert_eq!(remove(world), [file.key]);
+    assert_eq!(remove(world), [file.id]);
     assert!(matches!(
         world.write(Write::Append(append)),
         Ok(Written::DuplicateOfRevoked(first, _)) if first == at
@@ -424,7 +421,7 @@ pub fn a_claim_outlasts_the_last_use(world: &mut World) {
     assert_eq!(remove(world), NOTHING);
     let sequence = send(world, log, alice, &file);
     revoke_it(world, log, sequence, alice);
-    assert_eq!(remove(world), [file.key]);
+    assert_eq!(remove(world), [file.id]);
     // An upload of the same content is a claim, too.
     let file = upload(world, alice, 1);
     world.now_ms += DAY_MS;
@@ -432,7 +429,7 @@ pub fn a_claim_outlasts_the_last_use(world: &mut World) {
     world.now_ms += DAY_MS;
     assert_eq!(remove(world), NOTHING);
     world.now_ms += 1;
-    assert_eq!(remove(world), [file.key]);
+    assert_eq!(remove(world), [file.id]);
 }
 
 pub fn removal_and_use_are_decided_in_their_order(world: &mut World) {
@@ -443,7 +440,7 @@ pub fn removal_and_use_are_decided_in_their_order(world: &mut World) {
         most: 100,
     };
     let file = upload(world, alice, 1);
-    let append = naming(world, log, alice, &[file.key]);
+    let append = naming(world, log, alice, &[file.id]);
     let answers = world.batch(&[Write::Append(append), Write::RemoveFiles(step)]);
     let nothing = Written::FilesRemoved {
         files: Vec::new(),
@@ -452,18 +449,14 @@ pub fn removal_and_use_are_decided_in_their_order(world: &mut World) {
     assert_eq!(answers[1], Ok(nothing.clone()));
     world.reopen();
     revoke_it(world, log, 1, alice);
-    let append = naming(world, log, alice, &[file.key]);
+    let append = naming(world, log, alice, &[file.id]);
     let again = claim(alice, &file);
     let answers = world.batch(&[Write::RemoveFiles(step), Write::Append(append), again]);
     let removed = Written::FilesRemoved {
-        files: vec![file.key],
+        files: vec![file.id],
         more: false,
     };
-    let expected = [
-        Ok(removed),
-        Err(Refused::FileNotSendable),
-        Err(Refused::NoSuchFile),
-    ];
+    let expected = [Ok(removed), Err(Refused::FileNotYours), Err(Refused::NoSuchFile)];
     assert_eq!(answers, expected);
     world.reopen();
     assert_eq!(world.write(Write::RemoveFiles(step)), Ok(nothing));
@@ -471,8 +464,8 @@ pub fn removal_and_use_are_decided_in_their_order(world: &mut World) {
 
 pub fn steps_of_removal_are_bounded(world: &mut World) {
     let alice = world.user("alice");
-    let keys: Vec<FileKey> = (1..=5).map(|number| upload(world, alice, number).key).collect();
-    let mut removed: Vec<FileKey> = Vec::new();
+    let keys: Vec<FileId> = (1..=5).map(|number| upload(world, alice, number).id).collect();
+    let mut removed: Vec<FileId> = Vec::new();
     let step = RemoveFiles {
         unsent_before_ms: world.now_ms + 1,
         most: 2,
