@@ -2,7 +2,8 @@
 
 use tim_proto::message::{Encoded, Message, SendOptions};
 use tim_proto::request::{
-    Conversations, CreateGroup, Fetch, GroupMembers, History, JoinGroup, Revoke, UpdateGroup,
+    BeginUpload, Conversations, CreateGroup, Download, EndUploadResponse, Fetch, GroupMembers, History,
+    JoinGroup, Revoke, UpdateGroup,
 };
 use tim_proto::wire::{FrameKind, decode_body, transcode};
 
@@ -24,7 +25,7 @@ pub fn json(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     check_body! { text:
         SendOptions<'_>, Revoke<'_>, History<'_>, Conversations<'_>, Fetch, CreateGroup<'_>, JoinGroup<'_>,
-        UpdateGroup<'_>, GroupMembers<'_>,
+        UpdateGroup<'_>, GroupMembers<'_>, BeginUpload<'_>, EndUploadResponse<'_>, Download,
     }
     let Ok(encoded) = serde_json::from_str::<Encoded<Vec<u8>>>(text) else {
         return;

@@ -1,7 +1,10 @@
 //! Frames, bodies and the serial line.
 
+use std::path::Path;
+
 use tim_proto::message::{Header, Payload, SenderNames, to_vec, with_sender_names};
-use tim_proto::request::{Push, Request, Send, for_each_request};
+use tim_proto::request::{BeginUpload, Push, Request, Send, for_each_request};
+use tim_proto::vendor::limits::Limits;
 use tim_proto::wire::{
     Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer,
     decode_body, serial_decode, serial_encode, serial_encode_in_place, serial_encoded_max_len, serial_gap,
@@ -94,6 +97,15 @@ pub fn messages(data: &[u8]) {
     {
         let content = Send::content_bytes(body).expect("a SEND that was read");
         assert_eq!(decode_body(content), Ok(send.content));
+    }
+    if kind == FrameKind::BEGIN_UPLOAD
+        && let Ok(begin) = decode_body::<BeginUpload<'_>>(body)
+        && begin.check(&Limits::new()).is_ok()
+    {
+        let directory = Path::new("files");
+        let path = directory.join(begin.name);
+        assert_eq!(path.parent(), Some(directory), "{begin:?}");
+        assert!(begin.size > 0 && begin.sha256.len() == BeginUpload::SHA256_LEN);
     }
     if let Ok(push) = Push::decode(kind, body) {
         let again = match &push {

@@ -16,7 +16,8 @@ const FEATURES: [(u32, &str); 2] = [
 ];
 
 /// The fields of a frame's body, explained: error codes have their names, nested messages and known extensions are
-/// decoded, tips and notices have their texts, and UserSigs are replaced by their claims.
+/// decoded, tips and notices have their texts, and UserSigs are replaced by their claims. URLs of files, which are credentials too,
+/// are left out.
 ///
 /// # Errors
 /// [`DecodeError`] if the body is malformed.
@@ -24,6 +25,7 @@ pub fn describe(kind: FrameKind, body: &[u8]) -> Result<Value, DecodeError> {
     let mut value = fields(kind, body)?;
     redact(&mut value);
     match kind {
+        _ if kind == FrameKind::FILE_URL.answer() => redact_url(&mut value),
         FrameKind::ERROR | FrameKind::GOODBYE => {
             let code = decode_body::<Failure<'_>>(body)?.code;
             value["name"] = json!(code.name());
@@ -151,6 +153,13 @@ fn redact(value: &mut Value) {
         }
         Err(error) => json!(format!("({} bytes: {error})", text.len())),
     };
+}
+
+/// Replaces the URL of a file, which lets its bearer read the file, by its length.
+fn redact_url(value: &mut Value) {
+    if let Some(url) = value.get_mut("url") {
+        *url = json!(format!("({} bytes)", url.as_str().unwrap_or_default().len()));
+    }
 }
 
 /// The names of the bits that are set; numbers for bits without a name.

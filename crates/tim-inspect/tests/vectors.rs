@@ -37,6 +37,13 @@ fn the_fields_of_every_vector_are_its_own() {
 }
 
 #[test]
+fn no_url_of_a_file_is_shown() {
+    let body = b"\x0bhttps://h/s\x07";
+    let shown = describe(FrameKind::FILE_URL.answer(), body).expect("a good body");
+    assert_eq!(shown, serde_json::json!({ "url": "(11 bytes)", "expires": 7 }));
+}
+
+#[test]
 fn no_user_sig_is_shown() {
     let mut seen = 0;
     for vector in vectors() {

@@ -309,7 +309,7 @@ fn codes_are_transient_where_repeating_the_same_request_can_cure_them() {
     const TRANSIENT: &[u32] = &[
         2041, 2100, 2110, 2111, 2112, 2300, 2350, 2400, 2452, 2660, 2800, 2801, 2805, 2996, 10002, 10006,
         10023, 20004, 20005, 20018, 60007, 60008, 60022, 70050, 70169, 200_005, 200_006, 200_007, 200_008,
-        200_011, 200_012, 200_013, 200_028,
+        200_011, 200_012, 200_013, 200_028, 200_035, 200_036,
     ];
     let transient = |code: &ErrorCode| code.is_transient();
     let named: Vec<u32> = ErrorCode::NAMED

@@ -197,7 +197,7 @@ wire_number! { FrameKind(u8) }
 
 /// One frame, borrowed from the buffer that it was received in.
 ///
-/// `Debug` leaves the body of a LOGIN out, `Serialize` does not.
+/// `Debug` leaves the bodies out that hold a credential, `Serialize` does not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// The kind.
@@ -218,8 +218,9 @@ impl fmt::Debug for Frame<'_> {
         let mut out = f.debug_struct("Frame");
         out.field("kind", &self.kind).field("id", &self.id);
         match self.kind {
-            // The body contains a UserSig, a credential that must not reach logs.
-            FrameKind::LOGIN => out.finish_non_exhaustive(),
+            // The body contains a UserSig or a signed URL, which must not reach logs.
+            FrameKind::LOGIN | FrameKind::RENEW => out.finish_non_exhaustive(),
+            kind if kind == FrameKind::FILE_URL.answer() => out.finish_non_exhaustive(),
             _ => out.field("body", &self.body).finish(),
         }
     }

@@ -26,12 +26,20 @@ impl Request for FileUrl {
 }
 
 wire! {
-    /// Response to [`FileUrl`].
-    #[derive(Debug)]
+    /// Response to [`FileUrl`]. `Debug` leaves the URL out.
     pub struct FileUrlResponse<'a> {
         /// The URL. It is a credential: whoever has it can read the file.
         pub url: &'a str,
         /// When the URL expires, Unix time in seconds.
         pub expires: u64,
+    }
+}
+
+impl core::fmt::Debug for FileUrlResponse<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // The URL is a credential and must not reach logs.
+        f.debug_struct("FileUrlResponse")
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }

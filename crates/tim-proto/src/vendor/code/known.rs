@@ -225,7 +225,7 @@ codes! {
     PIECE_OUT_OF_ORDER = 200_032, "The piece does not follow the one before it; begin the upload again to learn where to go on.";
     FILE_NOT_YOURS = 200_033, "The message names a file that its sender may not send; upload it first.";
     FILE_QUOTA_REACHED = 200_034, "This account has stored as many files as it may; revoke messages with files, or ask whoever runs the server.";
-    TOO_MANY_UPLOADS = 200_035, "Too many uploads of this account are under way; complete or cancel one.";
+    TOO_MANY_UPLOADS = 200_035, "Too many uploads of this account are under way; complete or cancel one, or try again later.";
     FILE_STORE_FAILED = 200_036, "The server cannot store files at the moment; messages without files arrive. Try again later.";
     FILE_NOT_FOUND = 200_037, "There is no such file: the message has none, or was revoked, or is no longer kept.";
 }
