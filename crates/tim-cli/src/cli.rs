@@ -54,7 +54,7 @@ impl Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(commands::demo::Args),
-    Serve(commands::serve::Args),
+    Serve(Box<commands::serve::Args>),
     Check(commands::check::Args),
     Chat(commands::chat::Args),
     Send(commands::send::Args),

@@ -141,6 +141,11 @@ settings! {
     max_account_bytes("TIM_MAX_ACCOUNT_BYTES", "BYTES"): u64 = 1 << 30;
     /// Maximum number of one-to-one conversations that a user has begun; 0 is no limit [default: 100000].
     max_conversations("TIM_MAX_CONVERSATIONS", "NUMBER"): u64 = 100_000;
+    /// Maximum number of bytes of files that a user has uploaded and that are kept, with the renditions of pictures; 0 is no limit
+    /// [default: 1073741824].
+    file_bytes_per_account("TIM_FILE_BYTES_PER_ACCOUNT", "BYTES"): u64 = 1 << 30;
+    /// Maximum number of files that a user has uploaded and that are kept; 0 is no limit [default: 10000].
+    files_per_account("TIM_FILES_PER_ACCOUNT", "NUMBER"): u64 = 10_000;
     /// How long the account of a user is kept who has logged in and never done anything, after the last login; 0 keeps it
     /// [default: 90d].
     unused_account_life("TIM_UNUSED_ACCOUNT_LIFE", "TIME"): Seconds = Seconds(90 * 24 * 3600);
@@ -404,6 +409,8 @@ impl Settings {
         options.max_groups = count(self.max_groups);
         options.max_account_bytes = self.max_account_bytes;
         options.max_conversations = self.max_conversations;
+        options.max_account_file_bytes = self.file_bytes_per_account;
+        options.max_account_files = self.files_per_account;
         options.unused_account_life = Duration::from_secs(self.unused_account_life.0);
         options.open_registration = self.open_registration;
         options.max_data = self.max_data;

@@ -8,7 +8,7 @@ pub struct Announced {
     /// Whose upload it is.
     pub owner: String,
     /// What kind of message the file is for, as the protocol numbers them.
-    pub kind: u8,
+    pub kind: u16,
     /// The name of the file on the owner's side. It is never used as a path.
     pub name: String,
     /// What the owner says it is; may be empty.
@@ -22,7 +22,7 @@ pub struct Announced {
 }
 
 /// What tells the uploads of all owners apart: an upload that is announced again goes on.
-pub(crate) type Key = (String, u8, u64, [u8; 32]);
+pub(crate) type Key = (String, u16, u64, [u8; 32]);
 
 /// The first bytes of what is kept.
 const MAGIC: &[u8; 8] = b"timfile1";
@@ -41,7 +41,7 @@ impl Announced {
         out.extend(self.size.to_le_bytes());
         out.extend(self.sha256);
         out.extend(self.duration_ms.to_le_bytes());
-        out.push(self.kind);
+        out.extend(self.kind.to_le_bytes());
         for text in [&self.owner, &self.name, &self.media_type] {
             out.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
             out.extend(text.as_bytes());
@@ -62,7 +62,7 @@ impl Announced {
         let size = u64::from_le_bytes(take(&mut rest)?);
         let sha256 = take(&mut rest)?;
         let duration_ms = u32::from_le_bytes(take(&mut rest)?);
-        let [kind] = take(&mut rest)?;
+        let kind = u16::from_le_bytes(take(&mut rest)?);
         let announced = Self {
             owner: text(&mut rest)?,
             kind,

@@ -13,7 +13,7 @@ use crate::error::FileError;
 use crate::faults::{Faults, Operation};
 use crate::store::Completed;
 
-/// How many bytes are written at the most before they are made durable.
+/// How many bytes are written at the most before they are made durable, together with the last ones.
 const SYNC_EVERY: u64 = 4 << 20;
 /// How much is read at a time to compute a hash again.
 const READ_LEN: usize = 256 << 10;
@@ -117,7 +117,7 @@ impl Staged {
             hasher.update(new);
         }
         state.received = end;
-        if end - state.synced >= SYNC_EVERY {
+        if end - state.synced >= SYNC_EVERY || end == self.announced.size {
             self.sync(state)?;
         }
         Ok(())

@@ -76,8 +76,8 @@ pub struct Completed {
     pub picture: Option<Picture>,
 }
 
-/// Uploads and content in a directory. Every call but [`is_upload_of`](Self::is_upload_of) and
-/// [`pending_bytes`](Self::pending_bytes) may wait for the disk.
+/// Uploads and content in a directory. Every call but [`is_upload_of`](Self::is_upload_of),
+/// [`announced`](Self::announced) and [`pending_bytes`](Self::pending_bytes) may wait for the disk.
 pub struct FileStore {
     staging: PathBuf,
     content: Content,
@@ -158,6 +158,14 @@ impl FileStore {
         let table = self.table();
         let staged = table.uploads.get(&upload);
         staged.is_some_and(|staged| staged.announced.owner == owner)
+    }
+
+    /// What was announced of an owner's upload.
+    #[must_use]
+    pub fn announced(&self, owner: &str, upload: u64) -> Option<Announced> {
+        self.upload(owner, upload)
+            .ok()
+            .map(|staged| staged.announced.clone())
     }
 
     /// How many bytes the uploads of an owner have that are under way, without the one that is announced so.
@@ -265,6 +273,13 @@ impl FileStore {
         staged.sync(&mut state)?;
         Staged::rest(&mut state);
         Ok(received(&state))
+    }
+
+    /// No more of an upload comes for now. Its file is closed; what was not made durable stays so.
+    pub fn pause(&self, owner: &str, upload: u64) {
+        if let Ok(staged) = self.upload(owner, upload) {
+            Staged::rest(&mut staged.lock());
+        }
     }
 
     /// Checks that an upload is what was announced, and puts it into the store; a picture gets its renditions. The upload stays

@@ -7,12 +7,14 @@ mod connection;
 mod delivery;
 mod device;
 mod encoding;
+mod files;
 mod handlers;
 mod hub;
 mod listener;
 mod merges;
 mod options;
 mod permissions;
+mod pool;
 mod presence;
 mod randoms;
 mod reads;
@@ -39,6 +41,7 @@ pub use tim_transport_std::websocket;
 pub use tim_usersig as usersig;
 
 pub use clock::Clock;
+pub use files::FileOptions;
 pub use handlers::Audience;
 pub use hub::{Hub, HubError, HubStats};
 #[cfg(feature = "tls")]

@@ -8,6 +8,7 @@ use tim_proto::vendor::limits::Limits;
 use tim_session::HubConfig;
 
 use crate::clock::Clock;
+use crate::files::FileOptions;
 use tim_groups::GroupPolicy;
 use tim_usersig::App;
 
@@ -77,6 +78,14 @@ pub struct HubOptions {
     /// The maximum number of one-to-one conversations that an account has begun; a message that would begin one more is refused with
     /// `TOO_MANY_CONVERSATIONS`. 0 is no limit. Default 100,000.
     pub max_conversations: u64,
+    /// The maximum number of bytes of files that an account has uploaded and that are kept, with their renditions. Further ones are
+    /// refused with `FILE_QUOTA_REACHED`, until the retention or a revocation has removed some. 0 is no limit. Default 1 GiB.
+    pub max_account_file_bytes: u64,
+    /// The maximum number of such files; 0 is no limit. Default 10,000.
+    pub max_account_files: u64,
+    /// Where files are kept, which are part of messages. `None` in a hub that keeps none; for
+    /// [`Hub::open`](crate::Hub::open), the directory `files` in that of the store. Default `None`.
+    pub files: Option<FileOptions>,
     /// How long an account is kept that was never used for anything, a conversation, a group or a profile, after it was logged in last;
     /// zero keeps it. Who logs in later gets a new one. Default 90 days.
     pub unused_account_life: Duration,
@@ -120,6 +129,9 @@ impl HubOptions {
             max_groups: 1_000,
             max_account_bytes: 1 << 30,
             max_conversations: 100_000,
+            max_account_file_bytes: 1 << 30,
+            max_account_files: 10_000,
+            files: None,
             unused_account_life: Duration::from_secs(90 * 24 * 3600),
             open_registration: true,
             #[cfg(feature = "sqlite")]

@@ -1,61 +1,47 @@
-//! Reads of the store, which block on the disk, and the pool of threads that does them.
+//! Reads of the store, which block on the disk, and the [pool](crate::pool) that does them.
 //!
-//! A connection runs on an executor's thread together with many others, so nothing there may wait for the disk. Work that
-//! reads the store is handed to [`Reads::run`]; its result arrives through a channel. At most [`MAX_WORKERS`] jobs run at a
-//! time, and at most [`MAX_PER_USER`] of one user: however much one user reads, the others' reads go on. Users are served in turn.
-//! A connection has at most a few jobs under way, which bounds the queue. In a [stepped](crate::Steps) hub there is no pool: jobs
-//! wait until they are told to run.
+//! Work that reads the store is handed to [`Reads::run`]; its result arrives through a channel. A connection has at most a few jobs
+//! under way, which bounds the queue.
 
-mod stepped;
-
-pub(crate) use stepped::SteppedReads;
-
-use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 
 use tim_groups::tips::UserNames;
 use tim_proto::UserId;
-use tim_store::{FairQueue, StoreError, StoreReader};
-use tokio::runtime::Handle;
+use tim_store::{StoreError, StoreReader};
 use tokio::sync::oneshot;
 
-use crate::threads::{blocking, lock, may_block};
+use crate::pool::{Pool, PoolSize, SteppedJobs};
+use crate::threads::may_block;
 use crate::worker::Workplace;
 
-/// How many jobs run at a time: as many as the SQLite engine lends readers.
-const MAX_WORKERS: usize = 16;
-/// How many of them are one user's.
-const MAX_PER_USER: usize = 2;
+/// As many jobs at a time as the SQLite engine lends readers.
+const SIZE: PoolSize = PoolSize {
+    workers: 16,
+    of_user: 2,
+};
 
 /// The store's reader, and what runs the reads.
 #[derive(Clone)]
 pub(crate) struct Reads {
     store: Arc<dyn StoreReader>,
-    runner: Runner,
-}
-
-#[derive(Clone)]
-enum Runner {
-    Pool(Arc<Pool>),
-    Stepped(Arc<SteppedReads>),
+    pool: Pool,
 }
 
 impl Reads {
     pub(crate) fn new(store: Arc<dyn StoreReader>, workplace: &Workplace) -> Self {
-        let runner = match workplace {
-            Workplace::Threads => Runner::Pool(Arc::default()),
-            Workplace::Steps(steps) => Runner::Stepped(Arc::new(SteppedReads::new(steps.wakeup()))),
-        };
-        Self { store, runner }
+        let pool = Pool::new(workplace, SIZE);
+        Self { store, pool }
     }
 
     /// What waits in a stepped hub.
-    pub(crate) fn stepped(&self) -> Option<Weak<SteppedReads>> {
-        match &self.runner {
-            Runner::Pool(_) => None,
-            Runner::Stepped(stepped) => Some(Arc::downgrade(stepped)),
-        }
+    pub(crate) fn stepped(&self) -> Option<Weak<SteppedJobs>> {
+        self.pool.stepped()
+    }
+
+    /// The pool of the reads.
+    pub(crate) const fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// The store, for work that [`Reads::run`] runs and for the hub's own threads.
@@ -72,292 +58,20 @@ impl Reads {
 
     /// Whether jobs are running or waiting.
     pub(crate) fn is_busy(&self) -> bool {
-        match &self.runner {
-            Runner::Pool(pool) => lock(&pool.0).workers > 0,
-            Runner::Stepped(stepped) => stepped.jobs() + stepped.answers() > 0,
-        }
+        self.pool.is_busy()
     }
 
-    /// Runs `work` of this user on the pool, unless the receiver is dropped before its turn comes. The channel closes without a
-    /// result if the work panics or the runtime ends.
+    /// Runs `work` of this user on the pool: see [`Pool::run`].
     pub(crate) fn run<T: Send + 'static>(
         &self,
         user: UserId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> oneshot::Receiver<T> {
-        let stepped = match &self.runner {
-            Runner::Pool(pool) => return pool.run(user, work),
-            Runner::Stepped(stepped) => stepped,
-        };
-        let (sender, receiver) = oneshot::channel();
-        stepped.submit(Box::new(move || {
-            // As on the pool.
-            let result = (!sender.is_closed()).then(work);
-            Box::new(move || drop(result.map(|result| sender.send(result))))
-        }));
-        receiver
+        self.pool.run(user, work)
     }
 
     /// Runs `work`, which answers by itself, on the pool: for this user, or for the hub itself.
     pub(crate) fn run_detached(&self, user: Option<UserId>, work: impl FnOnce() + Send + 'static) {
-        match &self.runner {
-            Runner::Pool(pool) => pool.submit(user, Box::new(work)),
-            Runner::Stepped(stepped) => stepped.submit(Box::new(move || {
-                work();
-                Box::new(|| ())
-            })),
-        }
-    }
-}
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Jobs on the blocking threads of the runtime, a bounded number at a time.
-#[derive(Default)]
-struct Pool(Mutex<State>);
-
-struct State {
-    /// Who has [`MAX_PER_USER`] running is paused.
-    waiting: FairQueue<Option<UserId>, Job>,
-    /// How many jobs of each user are running, if there are any.
-    running: HashMap<UserId, usize>,
-    workers: usize,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            // Bounded by what connections have under way.
-            waiting: FairQueue::new(usize::MAX),
-            running: HashMap::new(),
-            workers: 0,
-        }
-    }
-}
-
-impl State {
-    /// The next job, which counts as running from now on.
-    fn begin(&mut self) -> Option<(Option<UserId>, Job)> {
-        let (key, job) = self.waiting.pop()?;
-        if let Some(user) = key {
-            let running = self.running.entry(user).or_default();
-            *running += 1;
-            if *running >= MAX_PER_USER {
-                self.waiting.pause(key);
-            }
-        }
-        Some((key, job))
-    }
-
-    /// A job has ended.
-    fn end(&mut self, key: Option<UserId>) {
-        let Some(user) = key else { return };
-        if let Some(running) = self.running.get_mut(&user) {
-            *running -= 1;
-            if *running == 0 {
-                self.running.remove(&user);
-            }
-        }
-        self.waiting.resume(key);
-    }
-}
-
-impl Pool {
-    fn run<T: Send + 'static>(
-        self: &Arc<Self>,
-        user: UserId,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> oneshot::Receiver<T> {
-        let (sender, receiver) = oneshot::channel();
-        let job = Box::new(move || {
-            // The connection may be gone. Those that connect and leave again while the store is slow do not hold up the others.
-            if !sender.is_closed() {
-                let _ = sender.send(work());
-            }
-        });
-        // The system is not one of many users.
-        self.submit((user != UserId::SYSTEM).then_some(user), job);
-        receiver
-    }
-
-    fn submit(self: &Arc<Self>, key: Option<UserId>, job: Job) {
-        let is_enough = {
-            let mut state = lock(&self.0);
-            // The queue has no bound of its own.
-            let _ = state.waiting.push(key, job, usize::MAX);
-            let is_at_most = key.is_some_and(|user| state.running.get(&user) >= Some(&MAX_PER_USER));
-            let is_enough = is_at_most || state.workers >= MAX_WORKERS;
-            state.workers += usize::from(!is_enough);
-            is_enough
-        };
-        if is_enough {
-            return;
-        }
-        let worker = Worker {
-            pool: Arc::clone(self),
-            is_counted: true,
-        };
-        // Without a runtime there is no connection that waits: the job is dropped with the worker.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn_blocking(move || worker.run());
-        }
-    }
-}
-
-/// One that does jobs until none is left.
-struct Worker {
-    pool: Arc<Pool>,
-    /// Whether [`State::workers`] counts it.
-    is_counted: bool,
-}
-
-impl Worker {
-    fn run(mut self) {
-        while let Some((key, job)) = self.next() {
-            // Reported by the panic hook; the job's channel closes.
-            let _ = catch_unwind(AssertUnwindSafe(|| blocking(job)));
-            lock(&self.pool.0).end(key);
-        }
-    }
-
-    /// The next job. A worker that finds none is not counted from that moment on, so that no job waits for it. A job that is
-    /// paused waits for one of its user's own.
-    fn next(&mut self) -> Option<(Option<UserId>, Job)> {
-        let mut state = lock(&self.pool.0);
-        let job = state.begin();
-        if job.is_none() {
-            state.workers -= 1;
-            self.is_counted = false;
-        }
-        job
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        if !self.is_counted {
-            return;
-        }
-        // The runtime has ended before the worker could begin.
-        let orphaned = {
-            let mut state = lock(&self.pool.0);
-            state.workers -= 1;
-            match state.workers {
-                0 => state.waiting.take(),
-                _ => Vec::new(),
-            }
-        };
-        drop(orphaned);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Barrier;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    fn user(number: usize) -> UserId {
-        UserId::new(&format!("user{number}")).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_user_with_many_slow_reads_leaves_workers_to_the_others() {
-        let pool: Arc<Pool> = Arc::default();
-        let barrier = Arc::new(Barrier::new(MAX_PER_USER + 1));
-        let running = Arc::new(AtomicUsize::new(0));
-        let slow: Vec<_> = (0..10 * MAX_WORKERS)
-            .map(|number| {
-                let (barrier, running) = (Arc::clone(&barrier), Arc::clone(&running));
-                pool.run(user(0), move || {
-                    let most = running.fetch_add(1, Ordering::SeqCst) + 1;
-                    // The first ones hold their workers until all others have been served.
-                    if number < MAX_PER_USER {
-                        barrier.wait();
-                    }
-                    running.fetch_sub(1, Ordering::SeqCst);
-                    most
-                })
-            })
-            .collect();
-        for number in 1..10 * MAX_WORKERS {
-            assert_eq!(pool.run(user(number), move || number).await, Ok(number));
-        }
-        barrier.wait();
-        for job in slow {
-            assert!(job.await.unwrap() <= MAX_PER_USER);
-        }
-        assert!(lock(&pool.0).waiting.is_empty());
-        // A job answers before it has ended.
-        while !lock(&pool.0).running.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn jobs_run_side_by_side_on_a_bounded_number_of_threads() {
-        let pool: Arc<Pool> = Arc::default();
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        // Nobody goes on before so many have met.
-        let barrier = Arc::new(Barrier::new(MAX_WORKERS));
-        let jobs: Vec<_> = (0..4 * MAX_WORKERS)
-            .map(|number| {
-                let (now, most, barrier) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&barrier));
-                pool.run(user(number), move || {
-                    assert!(may_block());
-                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    barrier.wait();
-                    now.fetch_sub(1, Ordering::SeqCst);
-                    number
-                })
-            })
-            .collect();
-        for (number, job) in jobs.into_iter().enumerate() {
-            assert_eq!(job.await, Ok(number));
-        }
-        assert_eq!(most.load(Ordering::SeqCst), MAX_WORKERS);
-        assert!(!may_block());
-    }
-
-    #[tokio::test]
-    async fn a_job_that_panics_closes_its_channel_and_harms_no_other() {
-        let pool: Arc<Pool> = Arc::default();
-        for _ in 0..2 * MAX_WORKERS {
-            assert!(pool.run(user(0), || panic!("on purpose")).await.is_err());
-        }
-        assert_eq!(pool.run(user(0), || 7).await, Ok(7));
-    }
-
-    #[tokio::test]
-    async fn a_job_that_nobody_waits_for_is_skipped() {
-        let pool: Arc<Pool> = Arc::default();
-        let barrier = Arc::new(Barrier::new(MAX_WORKERS + 1));
-        let busy: Vec<_> = (0..MAX_WORKERS)
-            .map(|number| {
-                let barrier = Arc::clone(&barrier);
-                pool.run(user(number), move || barrier.wait())
-            })
-            .collect();
-        let done = Arc::new(AtomicUsize::new(0));
-        let job = || {
-            let done = Arc::clone(&done);
-            pool.run(user(MAX_WORKERS), move || done.fetch_add(1, Ordering::SeqCst))
-        };
-        drop(job());
-        let waited_for = job();
-        barrier.wait();
-        assert_eq!(waited_for.await, Ok(0), "the job before it was not done");
-        for job in busy {
-            job.await.unwrap();
-        }
-        assert_eq!(done.load(Ordering::SeqCst), 1);
-    }
-
-    #[test]
-    fn without_a_runtime_no_job_waits_for_ever() {
-        let pool: Arc<Pool> = Arc::default();
-        assert!(pool.run(user(0), || 7).blocking_recv().is_err());
-        assert!(lock(&pool.0).waiting.is_empty() && lock(&pool.0).workers == 0);
+        self.pool.run_detached(user, work);
     }
 }

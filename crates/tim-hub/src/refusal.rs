@@ -1,5 +1,6 @@
 //! Why a request is refused.
 
+use tim_files::FileError;
 use tim_proto::ErrorCode;
 use tim_proto::request::Failure;
 use tim_proto::wire::{DecodeError, FrameKind};
@@ -15,6 +16,8 @@ const STORAGE_RETRY_MS: u32 = 1_000;
 /// The retry interval while the storage is full: somebody or the next purge has to free some of it.
 const FULL_RETRY_MS: u32 = 10_000;
 
+/// The retry interval while the file store fails or is full, or an account has many uploads under way.
+const FILES_RETRY_MS: u32 = 5_000;
 /// The retry interval while an account has stored as much as it may: then retention has made another round.
 const ACCOUNT_FULL_RETRY_MS: u32 = 60_000;
 
@@ -36,6 +39,7 @@ impl Refusal {
             ErrorCode::STORAGE_FAILED => STORAGE_RETRY_MS,
             ErrorCode::STORAGE_FULL => FULL_RETRY_MS,
             ErrorCode::ACCOUNT_STORAGE_FULL => ACCOUNT_FULL_RETRY_MS,
+            ErrorCode::TOO_MANY_UPLOADS | ErrorCode::FILE_STORE_FAILED => FILES_RETRY_MS,
             _ => 0,
         };
         Self {
@@ -108,5 +112,25 @@ impl From<WriteError> for Refusal {
             ) => Self::new(code, ""),
             other => Self::new(code, other.to_string()),
         }
+    }
+}
+
+impl From<FileError> for Refusal {
+    fn from(error: FileError) -> Self {
+        let code = match &error {
+            FileError::UnknownUpload => ErrorCode::UPLOAD_UNKNOWN,
+            FileError::OutOfOrder { .. } => ErrorCode::PIECE_OUT_OF_ORDER,
+            FileError::OtherContent(_) => ErrorCode::UPLOAD_MISMATCH,
+            FileError::NoPicture(_) => ErrorCode::MESSAGE_IMAGE_TYPES_LIMIT,
+            FileError::TooManyPixels { .. } => ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT,
+            FileError::TooManyUploads(_) => ErrorCode::TOO_MANY_UPLOADS,
+            FileError::NotFound => ErrorCode::FILE_NOT_FOUND,
+            _ => {
+                warn!(%error, "a file cannot be stored or read");
+                // The text may name files of the hub.
+                return Self::new(ErrorCode::FILE_STORE_FAILED, "");
+            }
+        };
+        Self::new(code, error.to_string())
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
+use tim_files::FileStore;
 use tim_proto::{ErrorCode, UserId};
 use tim_store::{Epochs, Hooks, Store, StoreError, StoreReader, StoreWriter, Writer, WriterConfig};
 use tokio::sync::watch;
@@ -15,6 +16,7 @@ use crate::delivery::{
     start_live,
 };
 use crate::device::Device;
+use crate::files::Files;
 use crate::merges::Merges;
 use crate::options::HubOptions;
 use crate::permissions::Permissions;
@@ -37,6 +39,8 @@ pub(crate) struct Services {
     pub(crate) rate_limiter: RateLimiter<UserId>,
     /// Of what other requests cost.
     pub(crate) request_limiter: RateLimiter<UserId>,
+    /// Of pieces of files, which cost what other requests do.
+    pub(crate) piece_limiter: RateLimiter<UserId>,
     /// Of what everything costs that comes from those in a network who have logged in.
     pub(crate) network_limiter: RateLimiter<Network>,
     /// Of what everything costs that comes from the others in it.
@@ -53,6 +57,7 @@ pub(crate) struct Services {
     announcer: Arc<Announcer>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) reads: Reads,
+    pub(crate) files: Arc<Files>,
     /// Of all devices that catch up.
     pub(crate) merges: Arc<Merges>,
     pub(crate) withdrawals: Arc<Withdrawals>,
@@ -98,6 +103,7 @@ impl Services {
     pub(crate) fn start(
         options: HubOptions,
         store: Store,
+        content: Option<FileStore>,
         status: &Arc<Status>,
         workplace: &Workplace,
     ) -> std::io::Result<Self> {
@@ -152,6 +158,14 @@ impl Services {
             randoms: Arc::clone(&randoms),
             clock: clock.clone(),
         };
+        let settings = Arc::new(Settings::new(&options));
+        let files = Files::new(
+            content,
+            reads.clone(),
+            Arc::clone(&writer),
+            Arc::clone(&settings),
+            clock.clone(),
+        );
         let timer = Timer::new(
             clock,
             Arc::clone(&presence),
@@ -159,9 +173,11 @@ impl Services {
             av_chat_room_tips,
         );
         let mut services = Self {
-            settings: Arc::new(Settings::new(&options)),
+            settings,
+            files: Arc::new(files),
             rate_limiter: RateLimiter::default(),
             request_limiter: RateLimiter::default(),
+            piece_limiter: RateLimiter::default(),
             network_limiter: RateLimiter::default(),
             stranger_limiter: RateLimiter::default(),
             network_accounts: AccountLimiter::new(options.accounts_per_hour),
@@ -208,6 +224,7 @@ impl Services {
             told_of_use_ms: None,
             is_timed: matches!(workplace, Workplace::Threads),
             announcer: Arc::downgrade(&self.announcer),
+            files: Arc::downgrade(&self.files),
         };
         let Workplace::Steps(steps) = workplace else {
             return Retention::start(work).map(Some);

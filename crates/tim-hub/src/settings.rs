@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::options::HubOptions;
-use tim_store::Quota;
+use tim_store::{FileQuota, Quota};
 use tim_usersig::App;
 
 /// A clock that was wrong proves no time before it has been right for longer.
@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     max_devices: AtomicUsize,
     max_account_bytes: AtomicU64,
     max_conversations: AtomicU64,
+    max_account_file_bytes: AtomicU64,
+    max_account_files: AtomicU64,
     unused_account_life_ms: AtomicU64,
 }
 
@@ -37,6 +39,8 @@ impl Settings {
             max_devices: AtomicUsize::default(),
             max_account_bytes: AtomicU64::default(),
             max_conversations: AtomicU64::default(),
+            max_account_file_bytes: AtomicU64::default(),
+            max_account_files: AtomicU64::default(),
             unused_account_life_ms: AtomicU64::default(),
         };
         settings.set(options);
@@ -64,6 +68,10 @@ impl Settings {
             .store(options.max_account_bytes, Ordering::Relaxed);
         self.max_conversations
             .store(options.max_conversations, Ordering::Relaxed);
+        self.max_account_file_bytes
+            .store(options.max_account_file_bytes, Ordering::Relaxed);
+        self.max_account_files
+            .store(options.max_account_files, Ordering::Relaxed);
         let life_ms = options.unused_account_life.as_millis();
         self.unused_account_life_ms
             .store(u64::try_from(life_ms).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -96,13 +104,17 @@ impl Settings {
 
     /// What an account may take up of the store.
     pub(crate) fn quota(&self) -> Quota {
-        let limit = |setting: &AtomicU64| match setting.load(Ordering::Relaxed) {
-            0 => u64::MAX,
-            limit => limit,
-        };
         Quota {
             bytes: limit(&self.max_account_bytes),
             conversations: limit(&self.max_conversations),
+        }
+    }
+
+    /// What the files of an account may take up.
+    pub(crate) fn file_quota(&self) -> FileQuota {
+        FileQuota {
+            bytes: limit(&self.max_account_file_bytes),
+            files: limit(&self.max_account_files),
         }
     }
 
@@ -120,5 +132,13 @@ impl Settings {
 
     pub(crate) fn max_devices(&self) -> usize {
         self.max_devices.load(Ordering::Relaxed)
+    }
+}
+
+/// A limit; 0 is none.
+fn limit(setting: &AtomicU64) -> u64 {
+    match setting.load(Ordering::Relaxed) {
+        0 => u64::MAX,
+        limit => limit,
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, TryLockError, Weak};
 use tim_store::Writer;
 use tokio::sync::Notify;
 
-use crate::reads::SteppedReads;
+use crate::pool::SteppedJobs;
 use crate::retention;
 use crate::threads::blocking;
 use crate::worker::StepWorker;
@@ -35,7 +35,7 @@ pub(crate) struct Workers {
     pub(crate) writer: Weak<Writer>,
     pub(crate) fanout: Option<Weak<dyn StepWorker>>,
     pub(crate) live: Option<Weak<dyn StepWorker>>,
-    pub(crate) reads: Option<Weak<SteppedReads>>,
+    pub(crate) reads: Option<Weak<SteppedJobs>>,
     pub(crate) retention: Mutex<retention::Work>,
 }
 
@@ -48,7 +48,7 @@ impl Workers {
         self.live.as_ref()?.upgrade()
     }
 
-    fn reads(&self) -> Option<Arc<SteppedReads>> {
+    fn reads(&self) -> Option<Arc<SteppedJobs>> {
         self.reads.as_ref()?.upgrade()
     }
 

@@ -154,7 +154,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir(to)?;
     for file in fs::read_dir(from)? {
         let file = file?;
-        fs::copy(file.path(), to.join(file.file_name()))?;
+        if file.file_type()?.is_file() {
+            fs::copy(file.path(), to.join(file.file_name()))?;
+        }
     }
     Ok(())
 }
@@ -163,7 +165,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 fn harm(rng: &mut Rng, data: &Path) -> Result<Harm> {
     let mut files: Vec<String> = Vec::new();
     for file in fs::read_dir(data)? {
-        files.push(file?.file_name().to_string_lossy().into_owned());
+        let file = file?;
+        if file.file_type()?.is_file() {
+            files.push(file.file_name().to_string_lossy().into_owned());
+        }
     }
     files.sort();
     let main: Vec<String> = files

@@ -20,7 +20,7 @@ use crate::error::Failure;
 /// Runs a command.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Check(args) => check::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Chat(args) => chat::run(&args),

@@ -41,7 +41,7 @@ once, and sessions continue; other settings take effect at the next start. New c
 the old one stays in use.
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
-after a clean stop; it belongs in each copy of the directory), app.key (signs UserSigs; created at the first start, readable by its
+after a clean stop; it belongs in each copy of the directory), files (the content of files, and uploads under way), app.key (signs UserSigs; created at the first start, readable by its
 owner only), endpoint.toml (an address of the hub, for `tim chat` and other local commands).";
 
 /// Run a hub: store conversations and deliver messages.
@@ -190,6 +190,8 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
         max_devices: started.max_devices,
         max_account_bytes: started.max_account_bytes,
         max_conversations: started.max_conversations,
+        file_bytes_per_account: started.file_bytes_per_account,
+        files_per_account: started.files_per_account,
         unused_account_life: started.unused_account_life,
         ..settings
     };

@@ -50,6 +50,8 @@ struct Caches {
     known_peers: HashSet<UserId>,
     names: Option<Arc<Names>>,
     memberships: HashMap<GroupId, Arc<GroupMembership>>,
+    /// Whoever reads a piece of a file for the device holds a clone.
+    downloads: Arc<()>,
 }
 
 /// What was agreed on when the client logged in.
@@ -170,6 +172,12 @@ impl ClientContext {
             memberships.clear();
         }
         memberships.insert(group, membership);
+    }
+
+    /// Lets the device be sent one more piece of a file, unless so many are under way.
+    pub(crate) fn begin_download(&mut self, most: usize) -> Option<Arc<()>> {
+        let downloads = &self.caches().downloads;
+        (Arc::strong_count(downloads) <= most).then(|| Arc::clone(downloads))
     }
 
     fn caches(&mut self) -> &mut Caches {

@@ -65,7 +65,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             if matches!(self.stage, Stage::Leaving(_)) {
                 mailbox.register(context.waker());
             }
-            mailbox.live_bytes()
+            mailbox.live_bytes() + mailbox.response_bytes()
         };
         services
             .backlog

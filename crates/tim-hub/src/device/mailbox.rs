@@ -35,6 +35,8 @@ pub(crate) struct Response {
     pub(crate) change: u64,
     /// The encoded body, or the refusal.
     pub(crate) result: Result<Vec<u8>, Refusal>,
+    /// What is free again when the response has left the mailbox.
+    pub(crate) _hold: Option<Arc<()>>,
 }
 
 /// What waits for a device.
@@ -142,6 +144,14 @@ impl Mailbox {
         let share = |delivery: &Arc<Delivery>| SLOT + delivery.message().len() / Arc::strong_count(delivery);
         let waiting = self.waiting.iter().flat_map(|waiting| &waiting.live.queue);
         waiting.map(share).sum()
+    }
+
+    /// How many bytes the responses take up.
+    pub(crate) fn response_bytes(&self) -> usize {
+        let responses = self.waiting.iter().flat_map(|waiting| &waiting.responses);
+        responses
+            .map(|response| response.result.as_ref().map_or(0, Vec::capacity))
+            .sum()
     }
 
     /// Drops all live deliveries. What is stored is read from the log later.

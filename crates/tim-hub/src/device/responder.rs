@@ -57,9 +57,14 @@ impl<R: Request> Responder<R> {
         self.inner.finish(Ok(to_vec(response)));
     }
 
+    /// Responds with much; `hold` is dropped when the response has left the mailbox.
+    pub(crate) fn respond_holding(self, response: &R::Response<'_>, hold: Arc<()>) {
+        self.inner.respond(Ok(to_vec(response)), 0, Some(hold));
+    }
+
     /// Responds that this change is stored.
     pub(crate) fn respond_stored(self, response: &R::Response<'_>, change: u64) {
-        self.inner.respond(Ok(to_vec(response)), change);
+        self.inner.respond(Ok(to_vec(response)), change, None);
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) {
@@ -79,15 +84,16 @@ impl UntypedResponder {
 
     /// Answers with an encoded response, or refuses the request.
     pub(crate) fn finish(self, result: Result<Vec<u8>, Refusal>) {
-        self.respond(result, 0);
+        self.respond(result, 0, None);
     }
 
-    fn respond(self, result: Result<Vec<u8>, Refusal>, change: u64) {
+    fn respond(self, result: Result<Vec<u8>, Refusal>, change: u64, hold: Option<Arc<()>>) {
         self.device.respond(Response {
             request: self.request,
             kind: self.kind,
             change,
             result,
+            _hold: hold,
         });
     }
 }

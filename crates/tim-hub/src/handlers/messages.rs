@@ -39,7 +39,7 @@ pub(super) fn history<'a>(
     let count = (request.count > 0).then_some(u32::from(request.count));
     let limit = services.options.limits.page_len(count).unwrap_or(1) as usize;
     let max_bytes = client.max_response().saturating_sub(RESPONSE_OVERHEAD);
-    let page = read_visible(services, client, &log, |after| {
+    let page = read_visible(services, client.user(), &log, |after| {
         services.reads.store().page(&PageRequest {
             log,
             before,
@@ -87,9 +87,11 @@ fn newest_that_fit(entries: &[Entry], max_bytes: usize) -> (Vec<Bytes>, u64) {
 /// A piece of a message's payload.
 pub(super) fn fetch(services: &Services, client: &mut ClientContext, request: &Fetch) -> Handled<Fetch> {
     let log = LogKey::of(client.user(), request.conversation);
-    let entry = read_visible(services, client, &log, |after| match request.sequence > after {
-        true => services.reads.store().entry(&log, request.sequence),
-        false => Ok(None),
+    let entry = read_visible(services, client.user(), &log, |after| {
+        match request.sequence > after {
+            true => services.reads.store().entry(&log, request.sequence),
+            false => Ok(None),
+        }
     })?;
     let Some(entry) = entry else {
         return Err(Refusal::new(ErrorCode::MESSAGE_NOT_FOUND, ""));
@@ -122,12 +124,12 @@ pub(super) fn revoke<'a>(
 ) -> Handled<Revoke<'a>> {
     let log = LogKey::of(client.user(), request.conversation);
     let sequence = request.sequence;
-    if sequence == 0 || is_in_av_chat_room(services, client, &log) {
+    if sequence == 0 || is_in_av_chat_room(services, client.user(), &log) {
         let text = "the message is not stored and cannot be revoked";
         return Err(Refusal::new(ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG, text));
     }
     // Outsiders do not learn whether there is such a message; the store decides who may revoke it.
-    visible_from(services, client, &log)?;
+    visible_from(services, client.user(), &log)?;
     let target = services.reads.store().entry(&log, sequence)?;
     let is_any = request.message == MessageId::default();
     let Some(target) = target.filter(|target| is_any || target.id == request.message) else {

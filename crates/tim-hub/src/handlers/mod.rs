@@ -10,6 +10,7 @@
 
 mod av_chat_rooms;
 mod conversations;
+mod files;
 mod groups;
 mod messages;
 mod pages;
@@ -24,6 +25,7 @@ pub use groups::Audience;
 pub(crate) use groups::{notify_group, reclaim_group};
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use tim_proto::ErrorCode;
 use tim_proto::message::to_vec;
@@ -100,7 +102,7 @@ enum Reads {
 
 /// Handles a request. On a thread that may not block, a handler that reads the store is not called.
 pub(crate) fn handle(
-    services: &Services,
+    services: &Arc<Services>,
     client: &mut ClientContext,
     id: u32,
     kind: FrameKind,
@@ -122,7 +124,7 @@ macro_rules! endpoints {
         }
 
         fn dispatch(
-            $services: &Services,
+            $services: &Arc<Services>,
             $client: &mut ClientContext,
             kind: FrameKind,
             $body: &[u8],
@@ -172,6 +174,12 @@ endpoints! { services, client, body:
     UserProfiles<'_>, Store, 5 => profiles::user_profiles;
     UpdateUserProfile<'_>, Nothing, 2 => profiles::update;
     Renew<'_>, Nothing, 1 => renew::renew;
+    BeginUpload<'_>, Store, 5 => files::begin;
+    Upload<'_>, Nothing, 1 => files::piece;
+    EndUpload, Nothing, 10 => files::end;
+    CancelUpload, Nothing, 1 => files::cancel;
+    Download, Nothing, 1 => files::download;
+    FileUrl, Store, 2 => files::file_url;
 }
 
 /// Decodes a request. A malformed one is counted and logged.
@@ -201,9 +209,12 @@ pub(crate) fn admit_request(
         return Ok(());
     }
     let (per_second, now_ms) = (client.requests_per_second(), services.steady_ms());
-    let taken = services
-        .request_limiter
-        .take(client.user(), per_second, now_ms, cost);
+    // Files use up nothing of what the other requests may cost.
+    let limiter = match kind {
+        FrameKind::UPLOAD | FrameKind::DOWNLOAD => &services.piece_limiter,
+        _ => &services.request_limiter,
+    };
+    let taken = limiter.take(client.user(), per_second, now_ms, cost);
     taken.map_err(|wait_ms| {
         Refusal::too_soon(
             ErrorCode::RATE_LIMITED,

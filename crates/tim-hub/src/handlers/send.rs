@@ -11,6 +11,7 @@ use tim_proto::wire::FrameKind;
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageKind, Payload, UserId};
 use tim_store::{Append, EntryFlags, Fingerprint, LogKey, MAX_MENTIONS, Write, WriteError, Writer, Written};
 
+use super::files::{Named, check_named, named};
 use super::{Handled, Reply, admit};
 use crate::client_context::{ClientContext, Names};
 use crate::delivery::{
@@ -31,6 +32,8 @@ struct Draft<'a> {
     /// The members of a group whom it mentions.
     mentions: Vec<UserId>,
     mention_all: bool,
+    /// The files of this hub that it names.
+    files: Vec<Named>,
 }
 
 /// Stores a message, or passes it on to those online.
@@ -50,6 +53,7 @@ pub(super) fn send<'a>(
         return Reply::needs_store();
     }
     admit(services, client, 1)?;
+    draft.check_files(services)?;
     match draft.content.to {
         ConversationId::Group(group) => to_group(services, client, group, draft, cached)?,
         ConversationId::C2c(peer) => to_peer(services, client, peer, draft)?,
@@ -60,7 +64,7 @@ pub(super) fn send<'a>(
 
 /// Whether something is not cached that the message needs.
 fn needs_store(services: &Services, client: &ClientContext, draft: &Draft<'_>, has_membership: bool) -> bool {
-    if draft.online_only || client.names().is_none() {
+    if draft.online_only || !draft.files.is_empty() || client.names().is_none() {
         return true;
     }
     match draft.content.to {
@@ -329,6 +333,7 @@ impl<'a> Draft<'a> {
             return Err(Refusal::new(ErrorCode::INVALID_OPERATION, text));
         }
         let (mentions, mention_all) = mentions(content)?;
+        let files: Vec<_> = named(&payload).into_iter().flatten().collect();
         if content.id.sender != client.account() {
             let text = "the message id carries another account number";
             return Err(Refusal::new(ErrorCode::GROUP_INVALID_PARAMETERS, text));
@@ -340,7 +345,20 @@ impl<'a> Draft<'a> {
             online_only: request.options.0.online_user_only,
             mentions,
             mention_all,
+            files,
         })
+    }
+
+    /// Checks what the message says of its files. Of what is not stored nobody could fetch them.
+    fn check_files(&self, services: &Services) -> Result<(), Refusal> {
+        let is_room = |group: &GroupId| services.presence.is_av_chat_room(group);
+        let is_stored =
+            !self.online_only && !matches!(&self.content.to, ConversationId::Group(group) if is_room(group));
+        if !self.files.is_empty() && !is_stored {
+            let text = "the message is not stored, so nobody could fetch its file; send one that is";
+            return Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text));
+        }
+        self.files.iter().try_for_each(|file| check_named(services, file))
     }
 
     fn append(self, services: &Services, client: &ClientContext, log: LogKey, content: Bytes) -> Append {
@@ -357,7 +375,7 @@ impl<'a> Draft<'a> {
             mentions: self.mentions,
             mention_all: self.mention_all,
             quota: services.settings.quota(),
-            files: Vec::new(),
+            files: self.files.iter().map(|named| named.file).collect(),
         }
     }
 

@@ -25,7 +25,7 @@ struct World {
 
 /// A client without a connection.
 struct Client<'a> {
-    services: &'a Services,
+    services: &'a Arc<Services>,
     context: ClientContext,
     next_id: u32,
 }
@@ -45,7 +45,7 @@ impl World {
     }
 
     fn client(&self, name: &str) -> Client<'_> {
-        let services = &**self.hub.services();
+        let services = self.hub.services();
         let user = user(name);
         let Ok(Written::Account { number }) = services.writer.write_blocking(Write::EnsureAccount(user))
         else {

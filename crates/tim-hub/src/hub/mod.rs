@@ -17,6 +17,9 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::connection::Connection;
+#[cfg(feature = "sqlite")]
+use crate::files::FileOptions;
+use crate::files::Files;
 use crate::handlers::{self, Audience};
 use crate::listener::{Listener, Peer};
 use crate::options::HubOptions;
@@ -90,6 +93,9 @@ pub enum HubError {
     /// The store failed for good. Nothing that was acknowledged is lost; nothing more can be stored.
     #[error("the store failed: {0}")]
     Store(String),
+    /// The directory of files cannot be used.
+    #[error("files cannot be kept: {0}")]
+    Files(#[from] tim_files::FileError),
     /// The operating system refused a thread or a socket.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -114,11 +120,14 @@ impl Hub {
     #[cfg(feature = "sqlite")]
     pub fn open(directory: impl AsRef<std::path::Path>, options: HubOptions) -> Result<Self, HubError> {
         // First, so that a hub that cannot start leaves no directory behind.
-        let options = checked(options)?;
+        let mut options = checked(options)?;
         let store = tim_store_sqlite::OpenOptions::new()
             .max_bytes(options.max_data)
             .now_ms(options.clock.wall_ms())
             .open(directory.as_ref())?;
+        if options.files.is_none() {
+            options.files = Some(FileOptions::new(directory.as_ref().join("files"))?);
+        }
         Self::start(options, store.into(), &Workplace::Threads)
     }
 
@@ -148,7 +157,8 @@ impl Hub {
 
     fn start(options: HubOptions, store: Store, workplace: &Workplace) -> Result<Self, HubError> {
         let status = Arc::new(Status::new());
-        let services = Services::start(options, store, &status, workplace)?;
+        let content = Files::open(options.files.as_ref(), &options.clock)?;
+        let services = Services::start(options, store, content, &status, workplace)?;
         Ok(Self {
             services: Arc::new(services),
             status,
@@ -229,8 +239,8 @@ impl Hub {
     }
 
     /// Changes the settings that can be changed while the hub runs: the app's key, the retention, the window for revoking, the
-    /// rates of sending and of requests, of accounts and addresses, the number of a user's devices, what an account may store, how
-    /// long unused accounts are kept. Sessions continue; the rates hold for logins from now on. The other options are ignored.
+    /// rates of sending and of requests, of accounts and addresses, the number of a user's devices, what an account may store, messages
+    /// and files, how long unused accounts are kept. Sessions continue; the rates hold for logins from now on. The other options are ignored.
     ///
     /// # Errors
     /// [`HubError::Options`]; nothing is changed then.
@@ -276,9 +286,9 @@ impl Hub {
         }
     }
 
-    /// Whether a connection or the read pool is still at work.
+    /// Whether a connection or a pool is still at work.
     fn is_busy(&self) -> bool {
-        self.connections() > 0 || self.services.reads.is_busy()
+        self.connections() > 0 || self.services.reads.is_busy() || self.services.files.is_busy()
     }
 
     /// Sends members of a group a notice in the application's name (operation 255). It is kept in each member's system

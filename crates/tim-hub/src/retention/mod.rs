@@ -13,6 +13,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
+use crate::files::Files;
 use crate::presence::PresenceRegistry;
 use crate::settings::Settings;
 use crate::threads::JoinOnDrop;
@@ -54,6 +55,7 @@ pub(crate) struct Work {
     /// Whether steps end after a time. Those of a stepped hub are always the same.
     pub(crate) is_timed: bool,
     pub(crate) announcer: Weak<Announcer>,
+    pub(crate) files: Weak<Files>,
 }
 
 impl Retention {
@@ -94,12 +96,19 @@ impl Work {
             }
         }
         removed.report();
+        // Behind the entries that used them.
+        if let Some(files) = self.files.upgrade() {
+            files.keep_house_here(step.over_before_ms);
+        }
     }
 
     /// Begins to remove what is older than the retention. Each step is a write, and what it has removed is told on the read pool.
     pub(crate) fn round(&mut self) {
         if let (Some(writer), Some(step)) = (self.writer.upgrade(), self.step()) {
             submit(&writer, step, self.announcer.clone(), Removed::default());
+            if let Some(files) = self.files.upgrade() {
+                files.keep_house(step.over_before_ms);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ mod borders;
 mod broken;
 mod expiry;
 mod faulty_store;
+mod files;
 mod groups;
 mod groups_made;
 mod ids;

@@ -12,6 +12,9 @@ fn copy(data: &tempfile::TempDir) -> Arc<tempfile::TempDir> {
     let to = tempfile::tempdir().unwrap();
     for file in fs::read_dir(data.path()).unwrap() {
         let file = file.unwrap();
+        if !file.file_type().unwrap().is_file() {
+            continue;
+        }
         fs::copy(file.path(), to.path().join(file.file_name())).unwrap();
     }
     Arc::new(to)

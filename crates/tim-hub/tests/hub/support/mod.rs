@@ -2,6 +2,7 @@
 
 mod calls;
 mod device;
+mod files;
 mod groups;
 mod hub;
 mod observed;
@@ -13,8 +14,9 @@ use tim_hub::usersig::{App, UserSig};
 use tim_proto::ConversationId;
 
 pub(crate) use device::Device;
+pub(crate) use files::{bmp, file_message, files_left, sha256};
 pub(crate) use hub::TestHub;
-pub(crate) use observed::{Notice, Observed, Reply, Tip};
+pub(crate) use observed::{Notice, Observed, Reply, Tip, Uploaded};
 pub(crate) use raw::Raw;
 pub(crate) use tim_testkit::{c2c, group as group_id, user};
 

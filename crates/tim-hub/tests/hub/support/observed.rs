@@ -3,9 +3,10 @@
 use tim_proto::message::SystemNotice;
 use tim_proto::message::{GroupTip, Message, MessageFlags, Payload, Revocation, Text};
 use tim_proto::request::{
-    BanMembers, Conversations, CreateGroup, DeleteConversation, Failure, Fetch, GetConversationProfile,
-    GetGroupProfile, GroupMembers, Groups, History, InviteMembers, JoinGroup, MarkRead, RawResponse,
-    RemoveMembers, Renew, Request, Revoke, Send, UserProfiles,
+    BanMembers, BeginUpload, BeginUploadResponse, Conversations, CreateGroup, DeleteConversation, Download,
+    EndUpload, Failure, Fetch, GetConversationProfile, GetGroupProfile, GroupMembers, Groups, History,
+    InviteMembers, JoinGroup, MarkRead, RawResponse, RemoveMembers, Renew, Request, Revoke, Send, Upload,
+    UserProfiles,
 };
 use tim_proto::{ErrorCode, JoinStatus, MemberResult, MessageKind, Role, UserId};
 use tim_session::Event;
@@ -107,6 +108,16 @@ pub(super) fn sender_names(message: &Message<'_>) -> [String; 4] {
     [text(message), nick, card, avatar]
 }
 
+/// What END_UPLOAD says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Uploaded {
+    pub(crate) uuid: String,
+    pub(crate) size: u64,
+    /// Which rendition, and its size, width and height.
+    pub(crate) images: Vec<(u8, u64, u32, u32)>,
+    pub(crate) format: u8,
+}
+
 /// An answer in memory of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reply {
@@ -154,6 +165,14 @@ pub(crate) enum Reply {
         name_card: String,
     },
     Users(Vec<[String; 3]>),
+    Begun(BeginUploadResponse),
+    /// So many bytes of an upload are durable.
+    Confirmed(u64),
+    Uploaded(Uploaded),
+    FilePiece {
+        total: u64,
+        bytes: Vec<u8>,
+    },
     /// The session ends then.
     Renewed(u64),
     Done,
@@ -336,6 +355,27 @@ pub(super) fn reply(raw: &RawResponse<'_>) -> Result<Reply, Failure<'static>> {
         Renew::KIND => {
             let renewed = raw.decode::<Renew<'_>>()?;
             Reply::Renewed(renewed.expires)
+        }
+        BeginUpload::KIND => Reply::Begun(raw.decode::<BeginUpload<'_>>()?),
+        Upload::KIND => Reply::Confirmed(raw.decode::<Upload<'_>>()?.offset),
+        EndUpload::KIND => {
+            let ended = raw.decode::<EndUpload>()?;
+            let images = ended.images.iter();
+            Reply::Uploaded(Uploaded {
+                uuid: ended.uuid.to_owned(),
+                size: ended.size,
+                images: images
+                    .map(|one| (one.size_type.0, one.size, one.width, one.height))
+                    .collect(),
+                format: ended.format.0,
+            })
+        }
+        Download::KIND => {
+            let piece = raw.decode::<Download>()?;
+            Reply::FilePiece {
+                total: piece.total,
+                bytes: piece.bytes.to_vec(),
+            }
         }
         UserProfiles::KIND => {
             let found = raw.decode::<UserProfiles<'_>>()?;

@@ -1,4 +1,4 @@
-//! Reads of a stepped hub, which are done when somebody says so, in any order.
+//! Jobs of a stepped hub, which are done when somebody says so, in any order.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,20 +8,20 @@ use tokio::sync::Notify;
 
 use crate::threads::{blocking, lock};
 
-/// Reads, and returns what hands the result over.
+/// Does the work, and returns what hands the result over.
 pub(super) type SteppedJob = Box<dyn FnOnce() -> Answer + Send>;
 /// Hands the result of a job over.
 pub(super) type Answer = Box<dyn FnOnce() + Send>;
 
 /// Jobs that wait to be done, and results that wait to be handed over. No lock is held while a job runs.
-pub(crate) struct SteppedReads {
+pub(crate) struct SteppedJobs {
     jobs: Mutex<VecDeque<SteppedJob>>,
     answers: Mutex<VecDeque<Answer>>,
     is_closed: AtomicBool,
     wakeup: Arc<Notify>,
 }
 
-impl SteppedReads {
+impl SteppedJobs {
     pub(super) fn new(wakeup: Arc<Notify>) -> Self {
         Self {
             jobs: Mutex::default(),

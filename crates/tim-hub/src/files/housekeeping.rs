@@ -1,0 +1,122 @@
+//! What nobody needs any more is removed: abandoned uploads, files that no message uses, content without a row.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tim_proto::FileId;
+use tim_store::{RemoveFiles, StoreError, Write, WriteResult, Written};
+use tracing::{debug, info, warn};
+
+use super::Files;
+use crate::refusal::Refusal;
+
+/// How long a file waits for the message that it was uploaded for.
+pub(crate) const UNSENT_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
+/// How many files one step removes.
+const STEP: u32 = 100;
+
+impl Files {
+    /// A round on a thread that may block. `proven_ms` is a time that has passed.
+    pub(crate) fn keep_house_here(self: &Arc<Self>, proven_ms: u64) {
+        if self.content.is_none() {
+            return;
+        }
+        self.tidy();
+        loop {
+            let removed = self.writer.write_blocking(Write::RemoveFiles(step(proven_ms)));
+            let Some((files, more)) = taken(removed) else {
+                return;
+            };
+            self.delete(&files);
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// Begins a round, in a stepped hub.
+    pub(crate) fn keep_house(self: &Arc<Self>, proven_ms: u64) {
+        if self.content.is_none() {
+            return;
+        }
+        let files = Arc::clone(self);
+        self.disk.run_detached(None, move || files.tidy());
+        self.remove(proven_ms);
+    }
+
+    fn remove(self: &Arc<Self>, proven_ms: u64) {
+        let files = Arc::downgrade(self);
+        let submitted = self
+            .writer
+            .submit(Write::RemoveFiles(step(proven_ms)), move |removed| {
+                let (Some(files), Some((keys, more))) = (files.upgrade(), taken(removed)) else {
+                    return;
+                };
+                if more {
+                    files.remove(proven_ms);
+                }
+                let deleting = Arc::clone(&files);
+                files.disk.run_detached(None, move || deleting.delete(&keys));
+            });
+        if let Err(error) = submitted {
+            debug!(%error, "files that nothing uses are not looked for now");
+        }
+    }
+
+    /// Removes abandoned uploads and, once, what an earlier process has left.
+    fn tidy(&self) {
+        let Some(content) = &self.content else { return };
+        let abandoned = content.remove_abandoned(self.clock.steady_ms());
+        if abandoned > 0 {
+            info!(abandoned, "removed uploads that were not ended");
+        }
+        if self.is_swept.load(Ordering::Acquire) {
+            return;
+        }
+        let is_known = |file: FileId| match self.reads.store().file(&file) {
+            Ok(found) => Ok(found.is_some()),
+            // A damaged row has content, too.
+            Err(StoreError::Damaged(_)) => Ok(true),
+            Err(error) => Err(Refusal::from(error)),
+        };
+        match content.sweep(is_known) {
+            Ok(0) => {}
+            Ok(swept) => info!(swept, "removed content that belongs to no file"),
+            Err(refusal) => return warn!(refusal.text, "content without files is not looked for now"),
+        }
+        self.is_swept.store(true, Ordering::Release);
+    }
+
+    /// Deletes the content of files whose rows are gone. What cannot be deleted now is swept at the next start.
+    fn delete(&self, files: &[FileId]) {
+        let Some(content) = &self.content else { return };
+        for file in files {
+            if let Err(error) = content.delete(*file) {
+                warn!(%error, "the content of a removed file cannot be deleted");
+                self.is_swept.store(false, Ordering::Release);
+            }
+        }
+        if !files.is_empty() {
+            debug!(files = files.len(), "removed files that no message uses");
+        }
+    }
+}
+
+const fn step(proven_ms: u64) -> RemoveFiles {
+    RemoveFiles {
+        unsent_before_ms: proven_ms.saturating_sub(UNSENT_LIFE_MS),
+        most: STEP,
+    }
+}
+
+/// The files that a step has removed, and whether there may be more.
+fn taken(removed: WriteResult) -> Option<(Vec<FileId>, bool)> {
+    match removed {
+        Ok(Written::FilesRemoved { files, more }) => Some((files, more)),
+        Ok(_) => None,
+        Err(error) => {
+            warn!(%error, "files that nothing uses cannot be removed; trying again later");
+            None
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Files: uploads on their way into the file store, and reads of content.
+//!
+//! Everything that waits for the disk runs on a pool of its own, a few jobs at a time and fewer of one user, so that neither chat
+//! nor the files of others wait for one user's. Pictures are decoded one at a time. The file store has the bytes
+//! (`tim-files`), the store has the rows, and the protocol's checks are in the handlers.
+
+mod housekeeping;
+mod uploads;
+
+pub(crate) use uploads::{MAX_PIECES, Piece};
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tim_files::{FileError, FileStore, FileStoreOptions, Part};
+use tim_proto::{ErrorCode, FileId, UserId};
+use tim_store::{File, Writer};
+
+use crate::clock::Clock;
+use crate::pool::{Pool, PoolSize};
+use crate::reads::Reads;
+use crate::refusal::Refusal;
+use crate::settings::Settings;
+use crate::threads::lock;
+use uploads::Lane;
+
+/// Jobs that read and write files.
+const DISK: PoolSize = PoolSize {
+    workers: 4,
+    of_user: 2,
+};
+/// Jobs that decode pictures: each may take as much memory as [`tim_files::MAX_MEMORY`] says.
+const RENDERING: PoolSize = PoolSize {
+    workers: 1,
+    of_user: 1,
+};
+/// How many uploads are remembered that have become files.
+const MAX_FINISHED: usize = 4096;
+
+/// Where the files of a hub are.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct FileOptions {
+    /// The directory of uploads, and of content unless [`store`](Self::store) says otherwise.
+    pub directory: PathBuf,
+    /// How the file store works.
+    pub store: FileStoreOptions,
+}
+
+impl FileOptions {
+    /// Files in this directory. What their names are derived from is drawn at random.
+    ///
+    /// # Errors
+    /// The operating system's, if it has no random numbers.
+    pub fn new(directory: impl Into<PathBuf>) -> std::io::Result<Self> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(std::io::Error::other)?;
+        Ok(Self::with_secret(directory, secret))
+    }
+
+    /// Files in this directory, with what their names are derived from. Nobody may guess it.
+    #[must_use]
+    pub fn with_secret(directory: impl Into<PathBuf>, secret: [u8; 32]) -> Self {
+        Self {
+            directory: directory.into(),
+            store: FileStoreOptions::new(secret),
+        }
+    }
+}
+
+/// The files of a hub.
+pub(crate) struct Files {
+    /// `None` if the hub has none.
+    content: Option<FileStore>,
+    disk: Pool,
+    rendering: Pool,
+    reads: Reads,
+    writer: Arc<Writer>,
+    settings: Arc<Settings>,
+    clock: Clock,
+    lanes: Mutex<HashMap<u64, Lane>>,
+    /// The bytes of all pieces that wait.
+    waiting_bytes: AtomicUsize,
+    finished: Mutex<Finished>,
+    is_swept: std::sync::atomic::AtomicBool,
+}
+
+/// What uploads have become, for those who end them again.
+#[derive(Default)]
+struct Finished {
+    files: HashMap<u64, Arc<File>>,
+    oldest: VecDeque<u64>,
+}
+
+impl Files {
+    pub(crate) fn new(
+        content: Option<FileStore>,
+        reads: Reads,
+        writer: Arc<Writer>,
+        settings: Arc<Settings>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            content,
+            disk: reads.pool().beside(DISK),
+            rendering: reads.pool().beside(RENDERING),
+            reads,
+            writer,
+            settings,
+            clock,
+            lanes: Mutex::default(),
+            waiting_bytes: AtomicUsize::new(0),
+            finished: Mutex::default(),
+            is_swept: std::sync::atomic::AtomicBool::new(false),
+        }
+    }
+
+    /// Opens the file store of a hub that has one.
+    pub(crate) fn open(options: Option<&FileOptions>, clock: &Clock) -> Result<Option<FileStore>, FileError> {
+        let Some(options) = options else { return Ok(None) };
+        let (now_ms, steady_ms) = (clock.wall_ms(), clock.steady_ms());
+        let store = FileStore::open(&options.directory, options.store.clone(), now_ms, steady_ms)?;
+        Ok(Some(store))
+    }
+
+    /// The file store.
+    pub(crate) fn content(&self) -> Result<&FileStore, Refusal> {
+        let text = "this hub keeps no files";
+        self.content
+            .as_ref()
+            .ok_or_else(|| Refusal::new(ErrorCode::UNSUPPORTED_REQUEST, text))
+    }
+
+    /// Whether jobs are running or waiting.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.disk.is_busy() || self.rendering.is_busy()
+    }
+
+    /// An upload has become this file, or the file was there before: whoever ends it, again, is told so.
+    pub(crate) fn finished(&self, upload: u64, file: Arc<File>) {
+        let mut finished = lock(&self.finished);
+        if finished.files.insert(upload, file).is_none() {
+            finished.oldest.push_back(upload);
+        }
+        if finished.oldest.len() > MAX_FINISHED
+            && let Some(oldest) = finished.oldest.pop_front()
+        {
+            finished.files.remove(&oldest);
+        }
+    }
+
+    /// What an upload of this user has become.
+    fn finished_as(&self, user: UserId, upload: u64) -> Option<Arc<File>> {
+        let finished = lock(&self.finished);
+        finished
+            .files
+            .get(&upload)
+            .filter(|file| file.owner == user)
+            .cloned()
+    }
+
+    /// Reads a range of a file on the pool, and hands it to `done` there.
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        user: UserId,
+        (file, part): (FileId, Part),
+        range: Range<u64>,
+        done: impl FnOnce(Result<Bytes, Refusal>) + Send + 'static,
+    ) {
+        let files = Arc::clone(self);
+        self.disk.run_detached(Some(user), move || {
+            let read = files
+                .content()
+                .and_then(|content| content.read(file, part, range).map_err(Refusal::from));
+            done(read);
+        });
+    }
+}

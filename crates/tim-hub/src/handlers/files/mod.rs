@@ -1,0 +1,9 @@
+//! BEGIN_UPLOAD, UPLOAD, END_UPLOAD, CANCEL_UPLOAD, DOWNLOAD and FILE_URL; and which files a message names.
+
+mod download;
+mod named;
+mod upload;
+
+pub(super) use download::{download, file_url};
+pub(super) use named::{Named, check_named, named};
+pub(super) use upload::{begin, cancel, end, piece};

@@ -1,0 +1,92 @@
+//! The files that the payload of a message names.
+
+use tim_proto::{ErrorCode, FileId, MessageKind, Payload};
+
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// A file of the hub that a payload names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::handlers) struct Named {
+    pub(in crate::handlers) file: FileId,
+    /// The kind of message that it must be for.
+    kind: MessageKind,
+    /// The size that the payload says it has, if it does.
+    size: Option<u64>,
+    /// The payload has a URL for it, too.
+    has_url: bool,
+}
+
+/// The file of a message, and the thumbnail of a video, if they are the hub's. Payloads can also name what others keep.
+pub(in crate::handlers) fn named(payload: &Payload<'_>) -> [Option<Named>; 2] {
+    let named = |uuid: &str, kind, size, has_url| {
+        uuid.parse().ok().map(|file| Named {
+            file,
+            kind,
+            size,
+            has_url,
+        })
+    };
+    let file = match payload {
+        Payload::Image(image) => {
+            let original = image.images.iter().find(|one| one.size_type.0 == 1);
+            let has_url = image.images.iter().any(|one| !one.url.is_empty());
+            named(
+                image.uuid,
+                MessageKind::IMAGE,
+                original.map(|one| one.size),
+                has_url,
+            )
+        }
+        Payload::Audio(audio) => named(
+            audio.uuid,
+            MessageKind::AUDIO,
+            Some(audio.size),
+            !audio.url.is_empty(),
+        ),
+        Payload::Video(video) => named(
+            video.uuid,
+            MessageKind::VIDEO,
+            Some(video.size),
+            !video.url.is_empty(),
+        ),
+        Payload::File(file) => named(
+            file.uuid,
+            MessageKind::FILE,
+            Some(file.size),
+            !file.url.is_empty(),
+        ),
+        _ => None,
+    };
+    let thumbnail = match payload {
+        Payload::Video(video) => {
+            let thumbnail = video.thumbnail;
+            named(
+                thumbnail.uuid,
+                MessageKind::IMAGE,
+                None,
+                !thumbnail.url.is_empty(),
+            )
+        }
+        _ => None,
+    };
+    [file, thumbnail]
+}
+
+/// Refuses a message that says of its file what is not so. Whether the sender may send the file, the store decides.
+pub(in crate::handlers) fn check_named(services: &Services, named: &Named) -> Result<(), Refusal> {
+    let refusal = |text: &str| Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text));
+    if named.has_url {
+        return refusal("a message with a file of this hub carries no URL");
+    }
+    let Some(file) = services.reads.store().file(&named.file)? else {
+        return refusal("the message names a file that is not there; upload it first");
+    };
+    if file.kind != named.kind {
+        return refusal("the message names a file that was uploaded for another kind of message");
+    }
+    match named.size {
+        Some(size) if size != file.size => refusal("the message says that its file has another size"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,4 @@
+//! Files: uploads, the messages that carry them, downloads.
+
+mod refused;
+mod transfer;
