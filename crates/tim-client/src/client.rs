@@ -201,9 +201,19 @@ impl Client {
         request: EncodedRequest<R>,
         accept: impl FnOnce(&mut State, Result<R::Response<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
     ) -> Result<T, ImError> {
+        let result = self.submit(request, accept).await?;
+        result.await.unwrap_or_else(|_| Err(ImError::ended()))
+    }
+
+    /// Makes a request, and does not wait for the response.
+    pub(crate) async fn submit<R: Request + 'static, T: Send + 'static>(
+        &self,
+        request: EncodedRequest<R>,
+        accept: impl FnOnce(&mut State, Result<R::Response<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, ImError>>, ImError> {
         let permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
         let (reply, result) = oneshot::channel();
         permit.send(Command::Call(call::<R, T>(request, accept, reply)));
-        result.await.unwrap_or_else(|_| Err(ImError::ended()))
+        Ok(result)
     }
 }

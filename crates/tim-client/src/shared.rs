@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tim_proto::request::DownloadResponse;
 use tim_proto::planted::{self, Fault};
 use tim_proto::vendor::capability::Capabilities;
 use tim_proto::vendor::limits::Limits;
@@ -11,6 +12,7 @@ use tim_transport_std::session::ClientConfig;
 use tokio::sync::watch;
 
 use crate::bus::Bus;
+use crate::files::Uploads;
 use crate::handlers::Handlers;
 use crate::state::groups::AvChatRooms;
 use crate::state::{Config, Messages, Status};
@@ -18,6 +20,8 @@ use crate::system::WallClock;
 
 /// The largest piece of a stub that is fetched at a time, in bytes.
 const MAX_FETCH_PIECE: u32 = 16 * 1024;
+/// The largest piece of a file that is requested at a time, in bytes.
+const MAX_FILE_PIECE: u32 = 60 * 1024;
 /// The largest overhead of a frame with a piece of a stub.
 const FETCH_OVERHEAD: u32 = 32;
 
@@ -30,6 +34,10 @@ pub(crate) struct Shared {
     pub(crate) capabilities: Capabilities,
     /// How much of a stub is fetched at a time, so that it fits into a frame.
     pub(crate) fetch_piece: u32,
+    /// How much of a file is requested at a time, so that it fits into a frame.
+    pub(crate) file_piece: u32,
+    /// The uploads that are under way.
+    pub(crate) uploads: Uploads,
     /// The account number, 0 before the first login.
     account: AtomicU64,
     wall_clock: WallClock,
@@ -68,6 +76,11 @@ impl Shared {
                 .max_frame
                 .saturating_sub(FETCH_OVERHEAD)
                 .clamp(1, MAX_FETCH_PIECE),
+            file_piece: config
+                .max_frame
+                .saturating_sub(DownloadResponse::OVERHEAD as u32)
+                .clamp(1, MAX_FILE_PIECE),
+            uploads: Uploads::default(),
             limits,
             capabilities,
             account: AtomicU64::new(0),

@@ -6,6 +6,7 @@ use tim_proto::wire::{Extensions, List, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, UserId};
 
 use crate::client::Client;
+use crate::files::Attachment;
 use crate::{ImError, MENTION_ALL, Message};
 
 /// The maximum length of the tag and length before mentions, in bytes.
@@ -69,7 +70,7 @@ impl Client {
                 .write(&mut buffer)
                 .map_err(|_| ErrorCode::COMM_BODY_SIZE_LIMIT)?
         };
-        self.create(to, Text::new(text).into(), extensions)
+        self.create(to, Text::new(text).into(), extensions, None)
     }
 
     /// `createCustomMessage`: content that only applications interpret.
@@ -108,14 +109,15 @@ impl Client {
         to: impl Into<ConversationId>,
         payload: impl Into<Payload<'a>>,
     ) -> Result<Message, ImError> {
-        self.create(to.into(), payload.into(), Extensions::NONE)
+        self.create(to.into(), payload.into(), Extensions::NONE, None)
     }
 
-    fn create(
+    pub(crate) fn create(
         &self,
         to: ConversationId,
         payload: Payload<'_>,
         extensions: Extensions<'_>,
+        attachment: Option<Attachment>,
     ) -> Result<Message, ImError> {
         if !matches!(to, ConversationId::C2c(_) | ConversationId::Group(_)) {
             return Err(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE.into());
@@ -149,6 +151,7 @@ impl Client {
             )
             .with_client_sequence(u64::from(self.shared.draw_sequence()))
             .with_extensions(extensions),
+            attachment,
         );
         self.shared.messages.register(&message);
         Ok(message)

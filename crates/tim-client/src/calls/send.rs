@@ -110,6 +110,11 @@ impl Client {
         if !message.has_content() {
             return Err(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY.into());
         }
+        if message.attachment().is_some() {
+            drop(permit);
+            self.upload(message).await?;
+            permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
+        }
         for successors in 0.. {
             let (reply, result) = oneshot::channel();
             let finish = |state: &mut State, response: Result<SendResponse<'_>, ImError>| {

@@ -8,6 +8,7 @@ use tim_proto::{ConversationId, MessageId, Priority, UserId};
 
 use super::{Flow, Message, Status};
 use crate::SendOptions;
+use crate::files::Attachment;
 
 /// Encoded messages that never change, and the few fields that do. A message is encoded once: when it is created, or by
 /// its sender; a received one keeps the bytes of its payload as they came.
@@ -21,12 +22,33 @@ pub(crate) struct Instance {
     /// Whether it has content to send.
     pub(super) has_content: bool,
     pub(super) encoded: Encoded<Vec<u8>>,
+    /// The file that is uploaded when the message is sent.
+    attachment: Option<Attachment>,
+    /// The message with what the hub has made of its file.
+    uploaded: OnceLock<Box<Uploaded>>,
     /// The complete message, if `encoded` is a stub whose payload was fetched, or if it was created here and the hub has
     /// added names.
     completed: OnceLock<Encoded<Vec<u8>>>,
     /// What remains since it was revoked, with the hub's account of the revocation.
     revoked: OnceLock<Encoded<Vec<u8>>>,
     state: Mutex<State>,
+}
+
+/// A message with what the hub has made of its file. If the hub has forgotten that before the message was sent, the file is uploaded
+/// again, and there is a later version.
+struct Uploaded {
+    encoded: Encoded<Vec<u8>>,
+    later: OnceLock<Box<Uploaded>>,
+}
+
+impl Uploaded {
+    fn last(&self) -> &Self {
+        let mut last = self;
+        while let Some(later) = last.later.get() {
+            last = later;
+        }
+        last
+    }
 }
 
 pub(super) struct State {
@@ -58,24 +80,26 @@ pub(crate) struct Persisted {
     pub(crate) status: Status,
     pub(crate) resend: bool,
     pub(crate) options: SendOptions,
+    pub(crate) attachment: Option<Attachment>,
 }
 
 impl Message {
     /// An instance of a message that was created here.
-    pub(crate) fn created(message: &tim_proto::Message<'_>) -> Self {
+    pub(crate) fn created(message: &tim_proto::Message<'_>, attachment: Option<Attachment>) -> Self {
         let has_content = message.payload.has_content();
-        Self::new(message.to_encoded(), message.sender(), true, has_content)
+        Self::new(message.to_encoded(), message.sender(), true, has_content, attachment)
     }
 
     /// An instance of a message of the hub.
     pub(crate) fn stored(header: &Header<'_>, me: &UserId) -> Self {
-        Self::new(header.to_encoded(), me, false, false)
+        Self::new(header.to_encoded(), me, false, false, None)
     }
 
     /// An instance of a message that the application has persisted.
     pub(crate) fn restored(header: &Header<'_>, me: &UserId, persisted: Persisted) -> Self {
         let has_content = header.message().payload.has_content();
-        let restored = Self::new(header.to_encoded(), me, persisted.created_here, has_content);
+        let (created_here, attachment) = (persisted.created_here, persisted.attachment);
+        let restored = Self::new(header.to_encoded(), me, created_here, has_content, attachment);
         let mut state = restored.state();
         state.status = persisted.status;
         state.resend = persisted.resend;
@@ -86,7 +110,13 @@ impl Message {
         restored
     }
 
-    fn new(encoded: Encoded<Vec<u8>>, owner: &UserId, created_here: bool, has_content: bool) -> Self {
+    fn new(
+        encoded: Encoded<Vec<u8>>,
+        owner: &UserId,
+        created_here: bool,
+        has_content: bool,
+        attachment: Option<Attachment>,
+    ) -> Self {
         let header = encoded.header();
         let state = State {
             id: header.content.id,
@@ -115,6 +145,8 @@ impl Message {
             flow: if is_own { Flow::Out } else { Flow::In },
             created_here,
             has_content,
+            attachment,
+            uploaded: OnceLock::new(),
             completed: OnceLock::new(),
             revoked: OnceLock::new(),
             state: Mutex::new(state),
@@ -125,7 +157,13 @@ impl Message {
     /// The bytes that the message has now.
     pub(super) fn encoded(&self) -> &Encoded<Vec<u8>> {
         let shown = self.0.revoked.get().or_else(|| self.0.completed.get());
-        shown.unwrap_or(&self.0.encoded)
+        shown.unwrap_or_else(|| self.as_written())
+    }
+
+    /// The message as its sender has written it.
+    pub(super) fn as_written(&self) -> &Encoded<Vec<u8>> {
+        let uploaded = self.0.uploaded.get();
+        uploaded.map_or(&self.0.encoded, |uploaded| &uploaded.last().encoded)
     }
 
     pub(super) fn content(&self) -> Content<'_> {
@@ -168,7 +206,36 @@ impl Message {
             status: if state.sending { Status::Fail } else { state.status },
             resend: state.resend,
             options: state.options.clone(),
+            attachment: None,
         }
+    }
+
+    /// The file of a message that was created here with one.
+    pub(crate) fn attachment(&self) -> Option<&Attachment> {
+        self.0.attachment.as_ref()
+    }
+
+    /// Whether the message was created here and is not sent yet.
+    pub(crate) fn is_to_be_sent(&self) -> bool {
+        self.0.created_here && self.status() != Status::Success
+    }
+
+    /// The hub has the file of the message, which has this payload now.
+    pub(crate) fn set_payload(&self, payload: &[u8]) {
+        let mut header = self.as_written().header();
+        if header.content.payload == payload {
+            return;
+        }
+        header.content.payload = payload;
+        let next = Box::new(Uploaded {
+            encoded: header.to_encoded(),
+            later: OnceLock::new(),
+        });
+        // Lost only to another task that has just done the same.
+        let _ = match self.0.uploaded.get() {
+            Some(before) => before.last().later.set(next),
+            None => self.0.uploaded.set(next),
+        };
     }
 
     /// Whether a message of the hub is another one under the same id: one that was created here and not sent yet is not
@@ -181,7 +248,9 @@ impl Message {
             return false;
         }
         let left_out = MessageFlags::STUB | MessageFlags::REVOKED;
-        if !header.envelope.flags.intersects(left_out) {
+        // The hub may have names for the file that an earlier run of the application has not heard of.
+        let may_differ = self.attachment().is_some() && header.content.kind == self.kind();
+        if !header.envelope.flags.intersects(left_out) && !may_differ {
             let own = self.content();
             (header.content.kind, header.content.payload) != (own.kind, own.payload)
         } else {
@@ -204,6 +273,9 @@ impl Message {
         } = header;
         let whole = !envelope.flags.contains(MessageFlags::STUB);
         if self.0.created_here {
+            if whole && self.attachment().is_some() && content.revoked_by().is_none() {
+                self.set_payload(content.payload);
+            }
             self.take_names(content.extensions);
         }
         match content.revoked_by() {

@@ -5,11 +5,14 @@ use tim_proto::wire::{DecodeError, Encode, Writer, crc32, decode_with};
 use tim_proto::{ErrorCode, UserId};
 
 use crate::client::Client;
+use crate::files::{Attachment, Files};
 use crate::message::Persisted;
 use crate::{ImError, Message, OfflinePush, SendOptions, Status};
 
 /// The bytes begin with a name and the version of the format.
-const MAGIC: [u8; 4] = *b"tim\x01";
+const NAME: [u8; 3] = *b"tim";
+/// The version of messages without files, and that of messages whose files are still to be uploaded.
+const VERSIONS: [u8; 2] = [1, 2];
 /// The length of the checksum at the end.
 const SUM: usize = 4;
 
@@ -24,6 +27,8 @@ struct Record<'a> {
     status: u8,
     bits: u8,
     options: message::SendOptions<'a>,
+    /// The files that are still to be uploaded; in version 2.
+    files: Option<Files>,
     header: Header<'a>,
 }
 
@@ -33,17 +38,21 @@ impl Encode for Record<'_> {
         self.status.encode(writer);
         self.bits.encode(writer);
         self.options.encode(writer);
+        if let Some(files) = &self.files {
+            files.encode(writer);
+        }
         self.header.encode(writer);
     }
 }
 
 impl<'a> Record<'a> {
-    fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+    fn decode(bytes: &'a [u8], has_files: bool) -> Result<Self, DecodeError> {
         decode_with(bytes, |reader| Self {
             owner: reader.read(),
             status: reader.read(),
             bits: reader.read(),
             options: reader.read(),
+            files: has_files.then(|| Files::read(reader)),
             header: reader.read(),
         })
     }
@@ -54,7 +63,9 @@ impl Message {
     /// [`Client::restore_message`] restores it, also after a restart.
     ///
     /// Persist a message before it is sent, with the options that it will be sent with ([`Message::with_options`]), and again when
-    /// its status has changed or it was revoked. Bytes without the options restore a message that is resent as an ordinary one. The
+    /// its status has changed or it was revoked. Of a message that carries a file, the bytes have the path, and how much of the file the
+    /// hub has is its own knowledge: sending goes on there. A file that was not at a path must be given again, with
+    /// [`Client::attach_source`]. Bytes without the options restore a message that is resent as an ordinary one. The
     /// format is private to this crate; later versions read what earlier ones wrote. A checksum detects damage, not forgery.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -73,9 +84,14 @@ impl Message {
                 0
             } | if persisted.resend { bits::RESEND } else { 0 },
             options: persisted.options.as_borrowed(),
+            files: self
+                .attachment()
+                .filter(|_| persisted.status != Status::Success)
+                .map(Attachment::files),
             header: self.header(),
         };
-        let mut bytes = MAGIC.to_vec();
+        let mut bytes = NAME.to_vec();
+        bytes.push(VERSIONS[usize::from(record.files.is_some())]);
         bytes.append(&mut to_vec(&record));
         let sum = crc32(&[&bytes]);
         bytes.extend(sum.to_le_bytes());
@@ -151,6 +167,7 @@ impl Client {
             status,
             resend: record.bits & bits::RESEND != 0,
             options: owned(&record.options),
+            attachment: record.files.map(Attachment::new),
         };
         Ok(self.shared.messages.restore(&record.header, persisted))
     }
@@ -164,16 +181,17 @@ fn open(bytes: &[u8]) -> Result<Record<'_>, ImError> {
     let Some((magic, body)) = rest.split_first_chunk::<4>() else {
         return Err(damaged("they are too short"));
     };
-    if magic[..3] != MAGIC[..3] {
+    let Some(version) = magic.strip_prefix(&NAME) else {
         return Err(damaged("they begin otherwise"));
-    }
-    if *magic != MAGIC {
+    };
+    let has_files = version == &VERSIONS[1..];
+    if !has_files && version != &VERSIONS[..1] {
         return Err(damaged("a later version of this library wrote them"));
     }
     if crc32(&[rest]) != u32::from_le_bytes(*sum) {
         return Err(damaged("the check sum is wrong"));
     }
-    Record::decode(body).map_err(|error| damaged(&error.to_string()))
+    Record::decode(body, has_files).map_err(|error| damaged(&error.to_string()))
 }
 
 fn damaged(why: &str) -> ImError {

@@ -81,7 +81,7 @@ impl Message {
     /// The extensions that the sender wrote, if the hub has added others, as it does to a message that it has accepted
     /// without the sender's knowledge: it refuses its own extensions.
     fn own_extensions(&self) -> Option<Vec<u8>> {
-        let written = self.0.encoded.header().content.extensions;
+        let written = self.as_written().header().content.extensions;
         let is_own = |tag| tag < tags::FIRST_OF_HUB;
         if written.iter().all(|extension| is_own(extension.tag)) {
             return None;
@@ -111,7 +111,7 @@ pub(crate) struct Outgoing {
 
 impl Encode for Outgoing {
     fn encode(&self, writer: &mut Writer<'_>) {
-        let written = self.message.0.encoded.header().content;
+        let written = self.message.as_written().header().content;
         let own = self.own_extensions.as_deref().map(Extensions::new);
         let content = Content::new(written.to, self.id, written.kind, written.payload)
             .with_client_sequence(written.client_sequence)
@@ -143,6 +143,10 @@ impl InFlight {
         }
         state.status = Status::Success;
         state.sending = false;
+        drop(state);
+        if let Some(attachment) = self.0.attachment() {
+            attachment.release();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every call, once as it should go and once refused, against a scripted hub.
 
+mod files;
 mod lists;
 mod login;
 mod resending;

@@ -1,6 +1,7 @@
 //! A client with a scripted hub at the other end, and what such a hub sends.
 #![allow(dead_code, unreachable_pub, unused_imports)] // each test file uses its part
 
+pub mod files;
 pub mod groups;
 
 use tim_client::proto::message::{Message, MessageFlags, Payload};

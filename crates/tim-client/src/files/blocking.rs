@@ -1,0 +1,27 @@
+//! File operations, away from the threads that drive the client.
+
+use std::io;
+
+use tokio::runtime::Handle;
+
+/// Runs `work`, which may block, on a thread for that. It is completed even if nobody waits for it.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) async fn blocking<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match runtime.spawn_blocking(work).await {
+        Ok(done) => done,
+        // It has panicked, in a source of the application's, or the runtime has ended.
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// There are no other threads.
+#[cfg(target_family = "wasm")]
+pub(crate) async fn blocking<T: Send + 'static>(
+    _: &Handle,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    work()
+}

@@ -1,0 +1,53 @@
+//! Files that messages carry: where they come from, uploads, downloads.
+//!
+//! - `source`: what an application passes in; `opened`: the same, readable anywhere; `spool`: what a reader has yielded
+//! - `formats`: what is a picture, and what a video
+//! - `attachment`: the files of a message until it is sent, and the progress of their upload
+//! - `create`: messages that carry files; `payload`: what is written into them
+//! - `upload`, `download`: pieces on their way; `pace`: how many
+//! - `part`: temporary files of downloads
+
+mod attachment;
+mod blocking;
+mod create;
+mod download;
+mod formats;
+mod opened;
+mod pace;
+mod part;
+mod payload;
+mod source;
+mod spool;
+mod upload;
+
+use tim_proto::{ErrorCode, MessageKind};
+
+use crate::ImError;
+use opened::OpenError;
+
+pub(crate) use attachment::{Attachment, Files};
+pub use attachment::Progress;
+pub use create::{AudioMetadata, VideoMetadata};
+pub use download::{Download, DownloadReader, FileUrlResponse};
+pub use source::{Source, UploadSource};
+pub(crate) use upload::Uploads;
+
+/// A source cannot be used for a message of this kind.
+fn unreadable(kind: MessageKind, error: OpenError) -> ImError {
+    let nothing = match kind {
+        MessageKind::IMAGE => ErrorCode::MESSAGE_IMAGE_SELECT_FILE_FIRST,
+        _ => ErrorCode::MESSAGE_FILE_SELECT_FILE_FIRST,
+    };
+    match error {
+        OpenError::Nothing => nothing.into(),
+        OpenError::Several(count) => ImError::new(ErrorCode::SEVERAL_FILES, format!("{count} files")),
+        OpenError::TooLarge => match kind {
+            MessageKind::IMAGE => ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT,
+            MessageKind::AUDIO => ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
+            MessageKind::VIDEO => ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT,
+            _ => ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
+        }
+        .into(),
+        OpenError::Unreadable(what, error) => ImError::new(nothing, format!("{what}: {error}")),
+    }
+}

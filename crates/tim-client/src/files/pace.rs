@@ -1,0 +1,94 @@
+//! How much of a file is under way at a time.
+
+use std::time::Duration;
+
+/// The least, and the first, that is under way, in bytes.
+const LEAST: usize = 4 * 1024;
+const FIRST: usize = 16 * 1024;
+/// How long pieces may queue up: a message that is sent meanwhile waits behind them.
+const MOST_QUEUED: Duration = Duration::from_millis(50);
+
+/// How much of a file is under way at a time: enough to keep the connection busy, and so little that a chat message between the
+/// pieces is hardly delayed. The time that a piece takes beyond the shortest ever seen is time that it spent in queues.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// The largest piece, in bytes.
+    piece: usize,
+    /// How many bytes may be under way at most.
+    most: usize,
+    /// How many bytes may be under way now.
+    amount: usize,
+    shortest: Duration,
+}
+
+impl Pace {
+    /// `piece` and `window`: the largest piece, in bytes, and the most pieces.
+    pub(super) fn new(piece: usize, window: usize) -> Self {
+        let piece = piece.max(1);
+        let most = piece.saturating_mul(window.max(1));
+        Self {
+            piece,
+            most,
+            amount: FIRST.min(most),
+            shortest: Duration::MAX,
+        }
+    }
+
+    /// How long the next piece may be with so many bytes under way; 0 if there must be a response first.
+    pub(super) fn next(&self, under_way: usize) -> usize {
+        let piece = self.piece.min(self.amount);
+        if under_way == 0 || under_way.saturating_add(piece) <= self.amount {
+            piece
+        } else {
+            0
+        }
+    }
+
+    /// A piece of this length took so long.
+    pub(super) fn took(&mut self, len: usize, time: Duration) {
+        self.shortest = self.shortest.min(time);
+        self.amount = match time.saturating_sub(self.shortest) <= MOST_QUEUED {
+            true => self.amount.saturating_add(len),
+            false => self.amount.saturating_sub(len),
+        };
+        self.amount = self.amount.clamp(LEAST.min(self.most), self.most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn it_grows_up_to_the_window_and_pieces_up_to_their_limit() {
+        let mut pace = Pace::new(60_000, 4);
+        assert_eq!(pace.next(0), FIRST);
+        for _ in 0..100 {
+            pace.took(pace.next(0), MS);
+        }
+        assert_eq!((pace.next(0), pace.next(180_000), pace.next(180_001)), (60_000, 60_000, 0));
+    }
+
+    #[test]
+    fn it_shrinks_while_pieces_queue_up_and_one_is_always_allowed() {
+        let mut pace = Pace::new(60_000, 4);
+        for _ in 0..100 {
+            pace.took(pace.next(0), MS);
+        }
+        for _ in 0..100 {
+            pace.took(pace.next(0), 100 * MS);
+        }
+        assert_eq!((pace.next(0), pace.next(1)), (LEAST, 0));
+        // A long way is not a queue.
+        let mut far = Pace::new(60_000, 4);
+        for _ in 0..100 {
+            far.took(far.next(0), 600 * MS);
+        }
+        assert_eq!(far.next(180_000), 60_000);
+        // A hub that takes tiny pieces only.
+        let tiny = Pace::new(1, 1);
+        assert_eq!((tiny.next(0), tiny.next(1)), (1, 0));
+    }
+}
