@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tim_proto::request::DownloadResponse;
 use tim_proto::planted::{self, Fault};
+use tim_proto::request::DownloadResponse;
 use tim_proto::vendor::capability::Capabilities;
 use tim_proto::vendor::limits::Limits;
 use tim_proto::{ClientSequence, MessageRandom, UserId};

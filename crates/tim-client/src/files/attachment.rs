@@ -88,7 +88,9 @@ mod roles {
 impl Encode for Files {
     fn encode(&self, writer: &mut Writer<'_>) {
         let roles = [(roles::MAIN, &self.main), (roles::THUMBNAIL, &self.thumbnail)];
-        let files = roles.iter().filter_map(|(role, file)| Some((*role, file.as_ref()?)));
+        let files = roles
+            .iter()
+            .filter_map(|(role, file)| Some((*role, file.as_ref()?)));
         let files: Vec<_> = files
             .filter_map(|(role, file)| Some((role, file, file.path()?)))
             .collect();

@@ -237,7 +237,12 @@ impl Client {
         Ok(())
     }
 
-    fn create_attached(&self, to: ConversationId, payload: Payload<'_>, files: Files) -> Result<Message, ImError> {
+    fn create_attached(
+        &self,
+        to: ConversationId,
+        payload: Payload<'_>,
+        files: Files,
+    ) -> Result<Message, ImError> {
         self.create(to, payload, Extensions::NONE, Some(Attachment::new(files)))
     }
 
@@ -268,7 +273,8 @@ impl Client {
             ("", MessageKind::VIDEO) => "video",
             (name, _) => name,
         };
-        check_file_name(name).map_err(|error| ImError::new(ErrorCode::GROUP_INVALID_PARAMETERS, error.to_string()))?;
+        check_file_name(name)
+            .map_err(|error| ImError::new(ErrorCode::GROUP_INVALID_PARAMETERS, error.to_string()))?;
         Ok(AttachedFile {
             name: name.to_owned(),
             media_type,

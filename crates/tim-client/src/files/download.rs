@@ -366,12 +366,17 @@ impl Pieces {
             return wrong("the size of the file has changed".into());
         }
         if self.expected != 0 && self.expected != total {
-            return wrong(format!("the file has {total} bytes, and {} by its message", self.expected));
+            return wrong(format!(
+                "the file has {total} bytes, and {} by its message",
+                self.expected
+            ));
         }
         let rest = total.saturating_sub(self.at);
         let len = bytes.len() as u64;
         if len > u64::from(asked) || len > rest || (len == 0 && rest > 0) {
-            return wrong(format!("a piece of {asked} bytes was requested, and {len} have arrived"));
+            return wrong(format!(
+                "a piece of {asked} bytes was requested, and {len} have arrived"
+            ));
         }
         Ok(())
     }
@@ -387,7 +392,11 @@ pub struct DownloadReader {
 }
 
 impl AsyncRead for DownloadReader {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.read >= this.piece.len() {
             match ready!(this.pieces.poll_recv(context)) {

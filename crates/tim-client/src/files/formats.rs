@@ -59,7 +59,8 @@ pub(super) fn media_type(kind: MessageKind, file: &Opened) -> Result<String, ImE
     let by_name = by_name(&file.name);
     let found = match kind {
         MessageKind::IMAGE => {
-            let (_, found) = picture(&file.head).ok_or_else(|| wrong(ErrorCode::MESSAGE_IMAGE_TYPES_LIMIT, file))?;
+            let (_, found) =
+                picture(&file.head).ok_or_else(|| wrong(ErrorCode::MESSAGE_IMAGE_TYPES_LIMIT, file))?;
             found.to_owned()
         }
         MessageKind::VIDEO => {
@@ -112,8 +113,20 @@ mod tests {
         let wrong_video = Err(ErrorCode::MESSAGE_VIDEO_TYPES_LIMIT);
         let mp4 = b"\0\0\0\x20ftypisom";
         let cases: &[(_, &str, &[u8], &str, _)] = &[
-            (MessageKind::IMAGE, "a.txt", b"\xff\xd8\xff\xe0", "", Ok("image/jpeg")),
-            (MessageKind::IMAGE, "a", b"RIFF\0\0\0\0WEBPVP8 ", "", Ok("image/webp")),
+            (
+                MessageKind::IMAGE,
+                "a.txt",
+                b"\xff\xd8\xff\xe0",
+                "",
+                Ok("image/jpeg"),
+            ),
+            (
+                MessageKind::IMAGE,
+                "a",
+                b"RIFF\0\0\0\0WEBPVP8 ",
+                "",
+                Ok("image/webp"),
+            ),
             (MessageKind::IMAGE, "a.png", b"MZ", "image/png", wrong_picture),
             (MessageKind::VIDEO, "a.MOV", b"moov", "", Ok("video/quicktime")),
             (MessageKind::VIDEO, "a", mp4, "", Ok("video/mp4")),

@@ -25,8 +25,8 @@ use tim_proto::{ErrorCode, MessageKind};
 use crate::ImError;
 use opened::OpenError;
 
-pub(crate) use attachment::{Attachment, Files};
 pub use attachment::Progress;
+pub(crate) use attachment::{Attachment, Files};
 pub use create::{AudioMetadata, VideoMetadata};
 pub use download::{Download, DownloadReader, FileUrlResponse};
 pub use source::{Source, UploadSource};

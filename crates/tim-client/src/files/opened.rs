@@ -69,14 +69,20 @@ impl Opened {
             }
             Content::Bytes(bytes) => {
                 let size = bytes.len() as u64;
-                (Stored::Memory(Arc::new(bytes)), size, String::new(), String::new())
+                (
+                    Stored::Memory(Arc::new(bytes)),
+                    size,
+                    String::new(),
+                    String::new(),
+                )
             }
             Content::Reader(reader) => {
                 let (stored, size) = read_to_end(runtime, reader, most).await?;
                 (stored, size, String::new(), String::new())
             }
             Content::Own(own) => {
-                let (size, name, media_type) = (own.size(), own.name().to_owned(), own.media_type().to_owned());
+                let (size, name, media_type) =
+                    (own.size(), own.name().to_owned(), own.media_type().to_owned());
                 (Stored::Own(own), size, name, media_type)
             }
         };
@@ -286,7 +292,7 @@ mod tests {
         let sources = [
             Source::path(&path),
             Source::bytes("/notes/a.txt", long.clone()),
-            Source::reader("a.txt", std::io::Cursor::new(long.clone())),
+            Source::reader("a.txt", io::Cursor::new(long.clone())),
             Source::from(Arc::new(Slow(long.clone()))),
             Source::from(vec![Some(&*path)]),
         ];
@@ -310,10 +316,13 @@ mod tests {
             Err(error) => error,
         };
         assert!(matches!(open(None::<Source>.into()).await, OpenError::Nothing));
-        assert!(matches!(open(Vec::<Source>::new().into()).await, OpenError::Nothing));
+        assert!(matches!(
+            open(Vec::<Source>::new().into()).await,
+            OpenError::Nothing
+        ));
         let two = vec![Source::bytes("a", "a"), Source::bytes("b", "b")];
         assert!(matches!(open(two.into()).await, OpenError::Several(2)));
-        let long = Source::reader("a", std::io::Cursor::new(content(101)));
+        let long = Source::reader("a", io::Cursor::new(content(101)));
         assert!(matches!(open(long).await, OpenError::TooLarge));
         let dir = tempfile::tempdir().unwrap();
         for path in [dir.path().to_owned(), dir.path().join("none")] {

@@ -68,7 +68,10 @@ mod tests {
         for _ in 0..100 {
             pace.took(pace.next(0), MS);
         }
-        assert_eq!((pace.next(0), pace.next(180_000), pace.next(180_001)), (60_000, 60_000, 0));
+        assert_eq!(
+            (pace.next(0), pace.next(180_000), pace.next(180_001)),
+            (60_000, 60_000, 0)
+        );
     }
 
     #[test]

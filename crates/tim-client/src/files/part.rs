@@ -19,7 +19,10 @@ impl PartFile {
     /// Opens what an earlier attempt has left, or begins anew. `fingerprint` tells the files of different messages apart.
     pub(super) fn open(destination: &Path, fingerprint: u32) -> io::Result<Self> {
         let Some(name) = destination.file_name() else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not the path of a file",
+            ));
         };
         if destination.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());

@@ -1,9 +1,7 @@
 //! Payloads of messages that carry files: before the upload, and after it.
 
-use tim_proto::message::{
-    Image, ImageFormat, ImageInfo, ImageSize, Payload, Thumbnail, to_vec,
-};
 use tim_proto::FileId;
+use tim_proto::message::{Image, ImageFormat, ImageInfo, ImageSize, Payload, Thumbnail, to_vec};
 use tim_proto::wire::List;
 
 use super::upload::{Stored, StoredImage};

@@ -130,7 +130,10 @@ impl Client {
         for upload in attachment.cancel() {
             let request = encoded(&CancelUpload::new(upload));
             if let Err(error) = self.call(request, |_, _| ()).await {
-                tracing::debug!(code = error.code.0, "the hub was not told that an upload is cancelled");
+                tracing::debug!(
+                    code = error.code.0,
+                    "the hub was not told that an upload is cancelled"
+                );
             }
         }
         Ok(())
@@ -211,7 +214,9 @@ impl Client {
         let _turn = turn.lock().await;
         let (mut setbacks, mut most) = (0, 0);
         loop {
-            let done = self.attempt_upload(&task, &sha256, &mut most, &mut setbacks).await;
+            let done = self
+                .attempt_upload(&task, &sha256, &mut most, &mut setbacks)
+                .await;
             let Err(error) = done else {
                 return done;
             };
@@ -296,13 +301,16 @@ impl Client {
             pace.took(piece.len, piece.sent.elapsed());
             // Another device may be ahead with the same file.
             next = next.max(confirmed.min(size));
-            task.attachment.report(task.before.saturating_add(piece.end.max(confirmed)));
+            task.attachment
+                .report(task.before.saturating_add(piece.end.max(confirmed)));
         }
     }
 
     async fn end_upload(&self, upload: u64) -> Result<Stored, ImError> {
-        self.call(encoded(&EndUpload::new(upload)), |_, response| Stored::new(&response))
-            .await
+        self.call(encoded(&EndUpload::new(upload)), |_, response| {
+            Stored::new(&response)
+        })
+        .await
     }
 }
 
@@ -318,7 +326,9 @@ struct Piece {
 fn begins_again(error: &ImError) -> Option<Duration> {
     match error.code {
         // The hub has restarted without what it had not confirmed, another device uploads the same, or the connection was lost for long.
-        ErrorCode::UPLOAD_UNKNOWN | ErrorCode::PIECE_OUT_OF_ORDER | ErrorCode::NETWORK_TIMEOUT => Some(Duration::ZERO),
+        ErrorCode::UPLOAD_UNKNOWN | ErrorCode::PIECE_OUT_OF_ORDER | ErrorCode::NETWORK_TIMEOUT => {
+            Some(Duration::ZERO)
+        }
         // The hub takes only so much in a second.
         code if code.is_transient() => error.retry_after().filter(|wait| *wait <= MAX_WAIT),
         _ => None,

@@ -38,7 +38,7 @@ pub(crate) struct Instance {
 /// again, and there is a later version.
 struct Uploaded {
     encoded: Encoded<Vec<u8>>,
-    later: OnceLock<Box<Uploaded>>,
+    later: OnceLock<Box<Self>>,
 }
 
 impl Uploaded {
@@ -87,7 +87,13 @@ impl Message {
     /// An instance of a message that was created here.
     pub(crate) fn created(message: &tim_proto::Message<'_>, attachment: Option<Attachment>) -> Self {
         let has_content = message.payload.has_content();
-        Self::new(message.to_encoded(), message.sender(), true, has_content, attachment)
+        Self::new(
+            message.to_encoded(),
+            message.sender(),
+            true,
+            has_content,
+            attachment,
+        )
     }
 
     /// An instance of a message of the hub.

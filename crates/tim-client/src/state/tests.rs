@@ -391,6 +391,7 @@ fn what_was_persisted_as_revoked_is_shown_as_the_hub_has_it() {
         status: crate::Status::Success,
         resend: false,
         options: crate::SendOptions::default(),
+        attachment: None,
     };
     let kept = messages.restore(&revoked.header(), persisted);
     assert!(kept.is_revoked() && messages.instance(&revoked.header()).is_revoked());
@@ -477,7 +478,7 @@ fn a_sent_message_is_encoded_once_and_its_bytes_go_into_the_frame() {
     let long = "x".repeat(100_000);
     let made = text(0, &long);
     let mut message = None;
-    let created = allocation_counter::measure(|| message = Some(Message::created(&made)));
+    let created = allocation_counter::measure(|| message = Some(Message::created(&made, None)));
     let (message, len) = (message.unwrap(), long.len() as u64);
     assert!(
         (len..len + OVERHEAD).contains(&created.bytes_total),

@@ -41,7 +41,12 @@ impl UploadSource for Held {
 }
 
 /// Sends a message while the hub serves.
-async fn send(client: &Client, message: &Message, files: &mut Files, hub: &mut HubEnd) -> Result<(), ImError> {
+async fn send(
+    client: &Client,
+    message: &Message,
+    files: &mut Files,
+    hub: &mut HubEnd,
+) -> Result<(), ImError> {
     let sending = client.send_message(message, SendOptions::default());
     served(files, hub, sending).await.map(drop)
 }
@@ -68,7 +73,10 @@ async fn a_picture_is_uploaded_before_it_is_sent_and_progress_ends_at_one() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let mut files = Files::default();
     let source = Arc::new(Held(picture(123_456, 1)));
-    let message = client.create_image_message(user("bob"), source.clone()).await.unwrap();
+    let message = client
+        .create_image_message(user("bob"), source.clone())
+        .await
+        .unwrap();
     // It can be shown at once.
     let Payload::Image(image) = message.payload() else {
         panic!("{message:?}")
@@ -83,7 +91,10 @@ async fn a_picture_is_uploaded_before_it_is_sent_and_progress_ends_at_one() {
     };
     let noted = served(&mut files, &mut hub, sending).await;
     assert!(noted.len() > 3 && noted.iter().all(|it| it.total == 123_456));
-    assert!(noted.windows(2).all(|pair| pair[0].done < pair[1].done), "{noted:?}");
+    assert!(
+        noted.windows(2).all(|pair| pair[0].done < pair[1].done),
+        "{noted:?}"
+    );
     assert_eq!(noted.last().unwrap().fraction(), 1.0);
     // The instance has what the hub found out, and nothing holds the source any more.
     let Payload::Image(image) = message.payload() else {
@@ -92,7 +103,11 @@ async fn a_picture_is_uploaded_before_it_is_sent_and_progress_ends_at_one() {
     let sizes: Vec<_> = image.images.iter().map(|it| (it.size_type, it.width)).collect();
     assert_eq!(
         sizes,
-        [(ImageSize::ORIGINAL, 800), (ImageSize::LARGE, 720), (ImageSize::THUMBNAIL, 198)]
+        [
+            (ImageSize::ORIGINAL, 800),
+            (ImageSize::LARGE, 720),
+            (ImageSize::THUMBNAIL, 198)
+        ]
     );
     let stored = files.content(image.uuid).unwrap();
     assert_eq!((&*stored.name, &*stored.media_type), ("held.png", "image/png"));
@@ -116,14 +131,20 @@ async fn every_kind_carries_its_metadata() {
         format: "aac".into(),
     };
     let bytes = Source::bytes("", "sound");
-    let audio = client.create_audio_message(user("bob"), bytes, recorded).await.unwrap();
+    let audio = client
+        .create_audio_message(user("bob"), bytes, recorded)
+        .await
+        .unwrap();
     let reader = Source::reader("notes.txt", Cursor::new(b"hello".to_vec()));
     let file = client.create_file_message(user("bob"), reader).await.unwrap();
     let video = VideoMetadata {
         duration: Duration::from_secs(9),
         ..VideoMetadata::default()
     };
-    let video = client.create_video_message(user("bob"), &*path, video).await.unwrap();
+    let video = client
+        .create_video_message(user("bob"), &*path, video)
+        .await
+        .unwrap();
     let with_preview = VideoMetadata {
         thumbnail: Some(Source::bytes("", picture(500, 2))),
         ..VideoMetadata::default()
@@ -136,18 +157,32 @@ async fn every_kind_carries_its_metadata() {
         send(&client, message, &mut files, &mut hub).await.unwrap();
         assert_eq!(message.upload_progress().unwrap().fraction(), 1.0);
     }
-    let Payload::Audio(audio) = audio.payload() else { panic!() };
+    let Payload::Audio(audio) = audio.payload() else {
+        panic!()
+    };
     assert_eq!(files.content(audio.uuid).unwrap().bytes, b"sound");
     assert_eq!((audio.size, audio.seconds(), audio.sample_rate), (5, 61, 44_100));
-    assert_eq!((audio.channels, audio.bit_rate, audio.format), (1, 192_000, "aac"));
-    let Payload::File(file) = file.payload() else { panic!() };
+    assert_eq!(
+        (audio.channels, audio.bit_rate, audio.format),
+        (1, 192_000, "aac")
+    );
+    let Payload::File(file) = file.payload() else {
+        panic!()
+    };
     let stored = files.content(file.uuid).unwrap();
-    assert_eq!((file.name, file.size, &*stored.media_type), ("notes.txt", 5, "text/plain"));
-    let Payload::Video(video) = video.payload() else { panic!() };
+    assert_eq!(
+        (file.name, file.size, &*stored.media_type),
+        ("notes.txt", 5, "text/plain")
+    );
+    let Payload::Video(video) = video.payload() else {
+        panic!()
+    };
     assert_eq!((video.seconds, video.format, video.size), (9, "mp4", 17));
     let default = video.thumbnail;
     assert_eq!((default.is_default, default.width, default.size), (true, 200, 20));
-    let Payload::Video(video) = previewed.payload() else { panic!() };
+    let Payload::Video(video) = previewed.payload() else {
+        panic!()
+    };
     let own = video.thumbnail;
     assert_eq!((own.is_default, own.width, own.size), (false, 800, 500));
     assert!(files.content(own.uuid).is_some());
@@ -170,9 +205,15 @@ async fn what_cannot_be_sent_is_refused_before_anything_is_uploaded() {
     let no_picture = Err(ErrorCode::MESSAGE_IMAGE_SELECT_FILE_FIRST);
     assert_eq!(image(None::<Source>.into()).await, no_picture);
     assert_eq!(image(dir.path().join("none.png").into()).await, no_picture);
-    let two = vec![Source::bytes("a", picture(9, 1)), Source::bytes("b", picture(9, 1))];
+    let two = vec![
+        Source::bytes("a", picture(9, 1)),
+        Source::bytes("b", picture(9, 1)),
+    ];
     assert_eq!(image(two.into()).await, Err(ErrorCode::SEVERAL_FILES));
-    assert_eq!(image(Source::bytes("a.png", "")).await, Err(ErrorCode::MESSAGE_FILE_IS_EMPTY));
+    assert_eq!(
+        image(Source::bytes("a.png", "")).await,
+        Err(ErrorCode::MESSAGE_FILE_IS_EMPTY)
+    );
     let program = Source::bytes("a.png", "MZ");
     assert_eq!(image(program).await, Err(ErrorCode::MESSAGE_IMAGE_TYPES_LIMIT));
     let no_file = Err(ErrorCode::MESSAGE_FILE_SELECT_FILE_FIRST);
@@ -185,10 +226,14 @@ async fn what_cannot_be_sent_is_refused_before_anything_is_uploaded() {
         duration: Duration::from_millis(600_001),
         ..AudioMetadata::default()
     };
-    let made = client.create_audio_message(user("bob"), Source::bytes("", "x"), longer).await;
+    let made = client
+        .create_audio_message(user("bob"), Source::bytes("", "x"), longer)
+        .await;
     assert_eq!(made.unwrap_err().code, ErrorCode::RECORDING_TOO_LONG);
     let film = Source::bytes("a.avi", "x");
-    let made = client.create_video_message(user("bob"), film, VideoMetadata::default()).await;
+    let made = client
+        .create_video_message(user("bob"), film, VideoMetadata::default())
+        .await;
     assert_eq!(made.unwrap_err().code, ErrorCode::MESSAGE_VIDEO_TYPES_LIMIT);
     hub.settle().await;
 }
@@ -219,11 +264,16 @@ async fn a_hundred_mebibytes_are_taken_and_a_byte_more_is_not_and_platforms_diff
     let made = client.create_file_message(user("bob"), source).await;
     assert_eq!(made.unwrap_err().code, ErrorCode::MESSAGE_FILE_SIZE_LIMIT);
     hub.settle().await;
-    for (platform, can_file, can_audio) in [(Platform::WEB, true, false), (Platform::MINI_PROGRAM, false, true)] {
+    for (platform, can_file, can_audio) in [
+        (Platform::WEB, true, false),
+        (Platform::MINI_PROGRAM, false, true),
+    ] {
         let (client, ..) = alice_online_with(|builder| builder.platform(platform)).await;
         let source = || Source::bytes("a.aac", "x");
         let file = client.create_file_message(user("bob"), source()).await;
-        let audio = client.create_audio_message(user("bob"), source(), AudioMetadata::default()).await;
+        let audio = client
+            .create_audio_message(user("bob"), source(), AudioMetadata::default())
+            .await;
         for (made, can) in [(file, can_file), (audio, can_audio)] {
             assert_eq!(made.is_ok(), can);
             let code = made.err().map(|error| error.code);
@@ -234,7 +284,10 @@ async fn a_hundred_mebibytes_are_taken_and_a_byte_more_is_not_and_platforms_diff
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_is_cut_twenty_times_completes_and_sends_little_twice() {
-    let (client, _events, mut hub, mut listener) = alice_online().await;
+    let (client, _events, mut hub, mut listener) = alice_online_with(|builder| {
+        builder.session(|config| config.backoff_max = Duration::from_millis(500))
+    })
+    .await;
     let content = picture(1_000_000, 3);
     let message = client
         .create_image_message(user("bob"), Source::bytes("a.png", content.clone()))
@@ -260,7 +313,9 @@ async fn an_upload_that_is_cut_twenty_times_completes_and_sends_little_twice() {
     }
     files.serve_send(&mut hub).await;
     sending.await.unwrap().unwrap();
-    let Payload::Image(image) = message.payload() else { panic!() };
+    let Payload::Image(image) = message.payload() else {
+        panic!()
+    };
     assert!(files.content(image.uuid).unwrap().bytes == content);
     let again = files.received - content.len() as u64;
     assert!(again <= 20 * 10_000, "{again} bytes were sent again");
@@ -314,13 +369,23 @@ async fn an_upload_is_cancelled_and_begun_again() {
     while files.received < 50_000 {
         files.serve_one(&mut hub).await;
     }
-    served(&mut files, &mut hub, client.cancel_upload(&message)).await.unwrap();
+    served(&mut files, &mut hub, client.cancel_upload(&message))
+        .await
+        .unwrap();
     let error = sending.await.unwrap().unwrap_err();
-    assert_eq!((error.code, message.status()), (ErrorCode::UPLOAD_CANCELLED, Status::Fail));
+    assert_eq!(
+        (error.code, message.status()),
+        (ErrorCode::UPLOAD_CANCELLED, Status::Fail)
+    );
     assert_eq!((files.count(FrameKind::CANCEL_UPLOAD), files.open.len()), (1, 0));
-    assert_eq!((message.upload_progress().unwrap().done, files.sent.len()), (0, 0));
+    assert_eq!(
+        (message.upload_progress().unwrap().done, files.sent.len()),
+        (0, 0)
+    );
     noted.lock().unwrap().clear();
-    served(&mut files, &mut hub, client.resend_message(&message)).await.unwrap();
+    served(&mut files, &mut hub, client.resend_message(&message))
+        .await
+        .unwrap();
     assert!(files.received >= 250_000);
     assert!(noted.lock().unwrap()[0].done < 50_000);
     // What was sent cannot be cancelled, and what has no file neither.
@@ -376,9 +441,13 @@ async fn after_a_failure_a_resend_goes_on_where_the_upload_stopped() {
     client.wait_until_ready().await.unwrap();
     let had = files.open.values().next().unwrap().bytes.len() as u64;
     let before = files.received;
-    served(&mut files, &mut hub, client.resend_message(&message)).await.unwrap();
+    served(&mut files, &mut hub, client.resend_message(&message))
+        .await
+        .unwrap();
     assert_eq!(files.received - before, 200_000 - had, "only the rest was sent");
-    let Payload::Image(image) = message.payload() else { panic!() };
+    let Payload::Image(image) = message.payload() else {
+        panic!()
+    };
     assert!(files.content(image.uuid).unwrap().bytes == content);
 }
 
@@ -409,7 +478,9 @@ async fn a_message_survives_a_restart_in_the_middle_of_its_upload() {
     let before = files.received;
     let message = client.restore_message(&kept[0]).unwrap();
     assert_eq!(message.status(), Status::Fail);
-    served(&mut files, &mut hub, client.resend_message(&message)).await.unwrap();
+    served(&mut files, &mut hub, client.resend_message(&message))
+        .await
+        .unwrap();
     assert!(files.received - before < 100_000, "it went on");
     // Bytes are not kept: they are given again.
     let message = client.restore_message(&kept[1]).unwrap();
@@ -418,8 +489,13 @@ async fn a_message_survives_a_restart_in_the_middle_of_its_upload() {
     let other = Source::bytes("b.png", picture(10, 1));
     let error = client.attach_source(&message, other).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::INVALID_OPERATION);
-    client.attach_source(&message, Source::bytes("b.png", content)).await.unwrap();
-    served(&mut files, &mut hub, client.resend_message(&message)).await.unwrap();
+    client
+        .attach_source(&message, Source::bytes("b.png", content))
+        .await
+        .unwrap();
+    served(&mut files, &mut hub, client.resend_message(&message))
+        .await
+        .unwrap();
     assert_eq!(files.sent[0], files.sent[1]);
     // A message whose upload was complete needs its file no more.
     let message = client.create_image_message(user("bob"), &*path).await.unwrap();
@@ -438,7 +514,9 @@ async fn a_message_survives_a_restart_in_the_middle_of_its_upload() {
     drop(message);
     std::fs::remove_file(path).unwrap();
     let message = client.restore_message(&kept).unwrap();
-    served(&mut files, &mut hub, client.resend_message(&message)).await.unwrap();
+    served(&mut files, &mut hub, client.resend_message(&message))
+        .await
+        .unwrap();
     assert_eq!(files.sent[2], files.sent[0]);
 }
 
@@ -460,7 +538,9 @@ async fn a_file_is_downloaded_to_a_path_in_pieces_and_goes_on_after_a_failure() 
     let path = dir.path().join("out.bin");
     std::fs::write(&path, "old").unwrap();
     let parts = || {
-        let names = std::fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().file_name());
+        let names = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|it| it.unwrap().file_name());
         let names = names.map(|name| name.into_string().unwrap());
         names.filter(|name| name.ends_with(".part")).count()
     };
@@ -472,7 +552,13 @@ async fn a_file_is_downloaded_to_a_path_in_pieces_and_goes_on_after_a_failure() 
         let asked = hub.next_request().await;
         hub.fail(&asked, ErrorCode::FILE_STORE_FAILED, "").await;
     };
-    let download = async || client.download(&message, FilePart::FILE).unwrap().to_path(&path).await;
+    let download = async || {
+        client
+            .download(&message, FilePart::FILE)
+            .unwrap()
+            .to_path(&path)
+            .await
+    };
     let (error, ()) = tokio::join!(download(), broken);
     assert_eq!(error.unwrap_err().code, ErrorCode::FILE_STORE_FAILED);
     assert_eq!((std::fs::read(&path).unwrap(), parts()), (b"old".to_vec(), 1));
@@ -483,7 +569,10 @@ async fn a_file_is_downloaded_to_a_path_in_pieces_and_goes_on_after_a_failure() 
     assert!(*files.offsets.iter().min().unwrap() >= 90_000, "it went on");
     // A path that cannot be written, and a file that is gone.
     let nowhere = client.download(&message, FilePart::FILE).unwrap();
-    let error = nowhere.to_path(dir.path().join("none/out.bin")).await.unwrap_err();
+    let error = nowhere
+        .to_path(dir.path().join("none/out.bin"))
+        .await
+        .unwrap_err();
     assert_eq!(error.code, ErrorCode::INVALID_OPERATION);
     files.complete.clear();
     let error = served(&mut files, &mut hub, download()).await.unwrap_err();
@@ -501,15 +590,21 @@ async fn a_file_is_read_into_memory_up_to_a_limit_or_by_a_reader() {
     let noted = Arc::new(Mutex::new(Vec::new()));
     let notes = noted.clone();
     let noting = download().with_progress(move |progress| notes.lock().unwrap().push(progress.done));
-    let bytes = served(&mut files, &mut hub, noting.to_bytes(100_000)).await.unwrap();
+    let bytes = served(&mut files, &mut hub, noting.to_bytes(100_000))
+        .await
+        .unwrap();
     assert!(bytes == content);
     let noted = noted.lock().unwrap().clone();
     assert!(noted.is_sorted() && noted.last() == Some(&100_000));
-    let error = served(&mut files, &mut hub, download().to_bytes(99_999)).await.unwrap_err();
+    let error = served(&mut files, &mut hub, download().to_bytes(99_999))
+        .await
+        .unwrap_err();
     assert_eq!(error.code, ErrorCode::RES_SIZE_LIMIT);
     let mut reader = download().with_offset(60_000).into_reader();
     let mut rest = Vec::new();
-    served(&mut files, &mut hub, reader.read_to_end(&mut rest)).await.unwrap();
+    served(&mut files, &mut hub, reader.read_to_end(&mut rest))
+        .await
+        .unwrap();
     assert!(rest == content[60_000..]);
     // A hub that changes its mind about the size is not believed.
     let lying = async {

@@ -126,7 +126,8 @@ impl Files {
                 let send: Send<'_> = asked.request();
                 self.sent.push((send.content.kind, send.content.payload.to_vec()));
                 let sequence = self.sent.len() as u64;
-                hub.answer(asked, &SendResponse::new(sequence, 1_705_307_415)).await;
+                hub.answer(asked, &SendResponse::new(sequence, 1_705_307_415))
+                    .await;
             }
             other => panic!("a request of kind {other}"),
         }
@@ -205,7 +206,12 @@ impl Files {
             return hub.fail(asked, ErrorCode::UPLOAD_UNKNOWN, "").await;
         };
         let size = complete.bytes.len() as u64;
-        let info = |size_type, size, side| ImageInfo::new(size_type).with_size(size).with_width(side).with_height(side);
+        let info = |size_type, size, side| {
+            ImageInfo::new(size_type)
+                .with_size(size)
+                .with_width(side)
+                .with_height(side)
+        };
         let images: &[_] = match *kind {
             MessageKind::IMAGE => &[
                 info(ImageSize::ORIGINAL, size, 800),
