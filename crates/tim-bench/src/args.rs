@@ -8,6 +8,9 @@ use clap::builder::RangedI64ValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum, value_parser};
 
+use tim_transport_std::tls::ClientTls;
+use tim_transport_std::{Address, ConnectOptions};
+
 use crate::attackers::Attack;
 use crate::hub::{Setup, Target};
 use crate::{Result, sends};
@@ -46,9 +49,13 @@ pub(crate) struct Args {
     /// What to measure [default: all].
     #[arg(value_enum, value_name = "WHAT")]
     what: Vec<What>,
-    /// Measure the hub at this address, with the key from --data. Its limits apply, such as the rate of sends.
+    /// Measure the hub at this address, with the key from --data: tim://HOST:PORT or HOST:PORT, tims://, ws://, wss://, unix:/PATH.
+    /// Its limits apply, such as the rate of sends. Idle connections are measured at tim:// only.
     #[arg(long, value_name = "ADDRESS", requires = "data")]
-    pub(crate) hub: Option<SocketAddr>,
+    pub(crate) hub: Option<Address>,
+    /// Trust hubs with a certificate of an authority in this PEM file.
+    #[arg(long, value_name = "FILE", requires = "hub")]
+    tls_ca: Option<PathBuf>,
     /// The data directory of the hub at --hub: UserSigs are signed with its key.
     #[arg(long, value_name = "DIR", env = "TIM_DATA", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,
@@ -304,8 +311,14 @@ impl Args {
 
     /// The hub that the options name, or a new one on an empty directory.
     pub(crate) fn target(&self) -> Result<Target> {
-        match (self.hub, &self.data) {
-            (Some(address), Some(data)) => Target::existing(address, data, self.hub_pid),
+        match (&self.hub, &self.data) {
+            (Some(address), Some(data)) => {
+                let mut options = ConnectOptions::new();
+                if let Some(file) = &self.tls_ca {
+                    options = options.with_tls(ClientTls::new().with_roots_from(file)?);
+                }
+                Target::existing(address.clone(), options, data, self.hub_pid)
+            }
             _ => Target::start_as(tempfile::tempdir()?, self.setup()),
         }
     }

@@ -233,10 +233,10 @@ pub(crate) async fn run(target: Target, attack: Attack, size: Size) -> Result<()
                 tasks.spawn(mark(Arc::clone(&target), account, device));
             }
         }
-        Attack::HalfOpen => half_open(&mut tasks, target.address, size.half_open).await?,
+        Attack::HalfOpen => half_open(&mut tasks, target.socket()?, size.half_open).await?,
         Attack::SlowWriters => {
             for number in 0..size.slow_writers {
-                tasks.spawn(write_slowly(target.address, number));
+                tasks.spawn(write_slowly(target.socket()?, number));
             }
         }
         Attack::Logins => {
@@ -263,10 +263,10 @@ pub(crate) async fn run(target: Target, attack: Attack, size: Size) -> Result<()
 /// A connection that is logged in, however often that takes.
 async fn insist(target: &Target, name: &str, device: u64, from: [u8; 4]) -> Line {
     loop {
-        let Ok(user) = UserId::new(name) else {
+        let (Ok(user), Ok(address)) = (UserId::new(name), target.socket()) else {
             return std::future::pending().await;
         };
-        if let Ok(mut line) = Line::open(from, target.address).await
+        if let Ok(mut line) = Line::open(from, address).await
             && let Ok(Ok(_)) = line.log_in(target.app.id, name, &target.sig(&user), device).await
         {
             return line;
@@ -378,7 +378,7 @@ async fn log_in_often(target: Arc<Target>, per_second: u32, counts: Arc<Counts>)
                     return;
                 };
                 let login = async {
-                    let mut line = Line::open(source(7, number), target.address).await?;
+                    let mut line = Line::open(source(7, number), target.socket()?).await?;
                     line.log_in(target.app.id, name, sig, u64::from(round) + 1).await
                 };
                 let count = match timeout(PATIENCE, login).await {

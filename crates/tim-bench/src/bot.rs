@@ -1,4 +1,4 @@
-//! A scripted device: the plain client session on TCP, without the SDK on top.
+//! A scripted device: the plain client session, without the SDK on top.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -16,7 +16,7 @@ use tim_proto::{
 };
 use tim_session::{ClientConfig, Event, RequestError, RequestId};
 use tim_testkit::messages;
-use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
+use tim_transport_std::{AnyConnector, ClientBuffers, ClientDriver};
 
 use crate::Result;
 use crate::check::Place;
@@ -30,7 +30,7 @@ const MAX_REPEATS: u32 = 600;
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
 
 pub(crate) struct Bot {
-    driver: ClientDriver<TcpConnector>,
+    driver: ClientDriver<AnyConnector>,
     user: UserId,
     random: MessageRandom,
     sequence: ClientSequence,
@@ -103,7 +103,7 @@ impl Bot {
         let mut config = ClientConfig::new(target.app.id, user, u64::from(number) + 1);
         config.platform = Platform::DESKTOP;
         adapt(&mut config);
-        let connector = TcpConnector::new(target.address);
+        let connector = target.connector()?;
         let seed = RandomState::new().hash_one(number);
         let driver = ClientDriver::new(
             config,

@@ -169,7 +169,7 @@ async fn log_in(target: &Target, members: u32) -> Result<Vec<Member>> {
         {
             bots.push(bot??);
         }
-        let target = Target::remote(target.address, target.app.clone());
+        let target = target.share();
         logins.spawn(async move { Member::login(&target, &member(number)).await });
     }
     while let Some(bot) = logins.join_next().await {

@@ -148,7 +148,7 @@ impl<'a> Pair<'a> {
 }
 
 async fn log_in(target: &Target, name: &str, device: u64) -> Result<(Line, u64)> {
-    let mut line = Line::open(FROM, target.address).await?;
+    let mut line = Line::open(FROM, target.socket()?).await?;
     let sig = target.sig(&UserId::new(name)?);
     let admitted = line.log_in(target.app.id, name, &sig, device).await?;
     let account = admitted.map_err(|code| format!("{name} is refused: {code}"))?;
@@ -190,7 +190,7 @@ pub(crate) async fn measure(report: &mut Report, is_quick: bool, time: Duration)
     let mut seen = Vec::new();
     let each = Attack::ALL.map(|attack| (attack.key(), vec![attack]));
     for (key, attacks) in each.into_iter().chain([("all", Attack::ALL.to_vec())]) {
-        let (address, quickly) = (target.address, is_quick);
+        let (address, quickly) = (target.socket()?, is_quick);
         let begun = blocking(move || {
             let begin = |attack: &Attack| Attackers::begin(address, *attack, quickly);
             attacks.iter().map(begin).collect::<Result<Vec<_>>>()

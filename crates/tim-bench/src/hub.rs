@@ -14,6 +14,7 @@ use tim_hub::{Hub, HubOptions};
 use tim_proto::UserId;
 use tim_proto::vendor::limits::Limits;
 use tim_store_sqlite as sqlite;
+use tim_transport_std::{Address, AnyConnector, ConnectOptions};
 use tim_usersig::{App, UserSig};
 use tokio::io::AsyncBufReadExt as _;
 use tokio::net::TcpListener;
@@ -115,7 +116,9 @@ async fn obey(commits: &Commits) {
 
 /// A hub to measure.
 pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
+    /// Which hubs are trusted, for those with TLS.
+    options: ConnectOptions,
     pub(crate) app: App,
     process: Option<Process>,
     /// A running hub on this machine, and its data directory.
@@ -215,7 +218,12 @@ fn count_calls(trace: Option<&tempfile::NamedTempFile>) -> Result<u64> {
 
 impl Target {
     /// A running hub with this data directory; `process` is its number, if it runs on this machine.
-    pub(crate) fn existing(address: SocketAddr, data: &Path, process: Option<u32>) -> Result<Self> {
+    pub(crate) fn existing(
+        address: Address,
+        options: ConnectOptions,
+        data: &Path,
+        process: Option<u32>,
+    ) -> Result<Self> {
         #[derive(serde::Deserialize)]
         struct Endpoint {
             app_id: u32,
@@ -227,6 +235,7 @@ impl Target {
         let endpoint: Endpoint = toml::from_str(&read("endpoint.toml")?)?;
         Ok(Self {
             address,
+            options,
             app: App::new(endpoint.app_id, read("app.key")?.trim()),
             process: None,
             local: process.map(|process| (process, data.to_owned())),
@@ -313,7 +322,8 @@ impl Target {
         process.stdout.read_line(&mut line)?;
         let address = address_in(&line).ok_or("the hub did not start")?;
         Ok(Self {
-            address,
+            address: address.into(),
+            options: ConnectOptions::new(),
             app: own_app(),
             process: Some(process),
             local: None,
@@ -382,12 +392,41 @@ impl Target {
     }
 
     /// A hub that this value does not stop.
-    pub(crate) const fn remote(address: SocketAddr, app: App) -> Self {
+    pub(crate) fn remote(address: SocketAddr, app: App) -> Self {
         Self {
-            address,
+            address: address.into(),
+            options: ConnectOptions::new(),
             app,
             process: None,
             local: None,
+        }
+    }
+
+    /// The same hub, which the copy does not stop.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            address: self.address.clone(),
+            options: self.options.clone(),
+            app: self.app.clone(),
+            process: None,
+            local: None,
+        }
+    }
+
+    /// A connector of its clients.
+    pub(crate) fn connector(&self) -> Result<AnyConnector> {
+        Ok(AnyConnector::new(&self.address, &self.options)?)
+    }
+
+    /// Where it listens, for what is measured over TCP alone.
+    pub(crate) fn socket(&self) -> Result<SocketAddr> {
+        let address = &self.address;
+        match address {
+            Address::Tcp(place) => {
+                let found = std::net::ToSocketAddrs::to_socket_addrs(&place.to_string())?.next();
+                found.ok_or_else(|| format!("there is no address for {address}").into())
+            }
+            _ => Err(format!("this is measured at tim:// addresses only, not at {address}").into()),
         }
     }
 

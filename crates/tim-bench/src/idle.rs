@@ -96,7 +96,7 @@ async fn over_tcp(args: &Args, connections: u32, time: Duration) -> Result<Idle>
         true => Target::start_as(accounts(connections).await?, setup)?,
     };
     let data = args.data.clone().filter(|_| args.hub.is_some());
-    let address = target.address;
+    let address = target.socket()?;
     let hold = |first, connections| {
         let data = data.clone();
         blocking(move || Holder::start(address, data.as_deref(), first, connections))

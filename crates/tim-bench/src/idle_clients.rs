@@ -104,11 +104,11 @@ pub(crate) async fn hold(target: Target, first: u32, connections: u32) -> Result
 /// Logs in, and leaves the connection to a task of its own. Returns how long it took from connecting until the session was ready.
 async fn log_in(target: Arc<Target>, number: u32, counts: Arc<Counts>) -> Result<Duration> {
     let socket = TcpSocket::new_v4()?;
-    if let Some(source) = source(number, target.address) {
+    if let Some(source) = source(number, target.socket()?) {
         socket.bind(source)?;
     }
     let began = Instant::now();
-    let stream = socket.connect(target.address).await?;
+    let stream = socket.connect(target.socket()?).await?;
     let mut member = Member::login_on(stream, &target, &name(number)).await?;
     let took = began.elapsed();
     counts.connected.fetch_add(1, Ordering::AcqRel);

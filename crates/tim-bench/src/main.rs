@@ -38,6 +38,7 @@ use tim_bench::Machine;
 use args::{Args, What};
 use hub::Target;
 use report::Report;
+use tim_transport_std::ConnectOptions;
 
 type Failure = Box<dyn Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
         }
         if let Some(address) = args.hold {
             let target = match &args.data {
-                Some(data) => Target::existing(address, data, None)?,
+                Some(data) => Target::existing(address.into(), ConnectOptions::new(), data, None)?,
                 None => Target::remote(address, hub::own_app()),
             };
             idle_clients::hold(target, args.first, args.connections).await?;
@@ -103,7 +104,7 @@ fn allow_many_files() -> Result<()> {
 
 async fn measure_and_report(args: &Args) -> Result<()> {
     let temporary = std::env::temp_dir();
-    let (hub, directory) = match (args.hub, &args.data) {
+    let (hub, directory) = match (&args.hub, &args.data) {
         (Some(address), data) => (
             address.to_string(),
             data.as_deref().filter(|_| args.hub_pid.is_some()),

@@ -33,7 +33,7 @@ pub(crate) struct Member {
 impl Member {
     /// Logs in and waits until everything older is delivered.
     pub(crate) async fn login(target: &Target, name: &str) -> Result<Self> {
-        Self::login_on(TcpStream::connect(target.address).await?, target, name).await
+        Self::login_on(TcpStream::connect(target.socket()?).await?, target, name).await
     }
 
     /// The same on a connection that is there already.

@@ -294,7 +294,7 @@ pub(crate) async fn log_in(target: &Target, load: &Load) -> Result<Vec<Sender>> 
         }
         // Prepared conversations are there, with as many messages as we put there.
         let is_prepared = target.is_prepared();
-        let target = Target::remote(target.address, target.app.clone());
+        let target = target.share();
         let (load, text) = (load.clone(), Arc::clone(&text));
         logins.spawn(async move { Sender::log_in(&target, number, &load, text, is_prepared).await });
     }
@@ -409,7 +409,7 @@ pub(crate) async fn read_back(target: &Target, claims: Vec<Claim>) -> Result<u64
         {
             checked += reader??;
         }
-        let target = Target::remote(target.address, target.app.clone());
+        let target = target.share();
         readers.spawn(async move { claim.read_back(&target).await });
     }
     while let Some(reader) = readers.join_next().await {

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use tim_hub::HubOptions;
 use tim_proto::vendor::limits;
+use tim_transport_std::Address;
 use tim_transport_std::address::TCP_PORT;
 use tim_usersig::App;
 use tracing::info;
@@ -61,12 +62,12 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Address to listen at: tim://HOST:PORT or HOST:PORT, tims://HOST:PORT, unix:/PATH; port 0 takes a free one. Can be repeated; a
-    /// serial:DEVICE is served, too [default: tim://127.0.0.1:7878].
+    /// Address to listen at: tim://HOST:PORT or HOST:PORT, tims://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, unix:/PATH;
+    /// port 0 takes a free one. Can be repeated; a serial:DEVICE is served, too [default: tim://127.0.0.1:7878].
     #[serde(default, deserialize_with = "one_or_more")]
     listen("TIM_LISTEN", "ADDRESS", value_delimiter = ','): Vec<TextAddress> =
         vec![TextAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, TCP_PORT)).into())];
-    /// Certificate for tims:// addresses: a PEM file with the certificate of this hub and, behind it, those between it and its
+    /// Certificate for tims:// and wss:// addresses: a PEM file with the certificate of this hub and, behind it, those between it and its
     /// authority [default: none].
     tls_cert("TIM_TLS_CERT", "FILE"): PathBuf = PathBuf::new();
     /// The private key of the certificate, in PEM [default: none].
@@ -75,6 +76,13 @@ settings! {
     /// [default: false].
     allow_plaintext("TIM_ALLOW_PLAINTEXT", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool =
         false;
+    /// Address of a reverse proxy in front of a ws:// or wss:// address: the client's address is the one that it names in the header of
+    /// --proxy-header, and the limits of an address apply to that. Can be repeated [default: none].
+    #[serde(default, deserialize_with = "one_or_more")]
+    trusted_proxy("TIM_TRUSTED_PROXY", "ADDRESS", value_delimiter = ','): Vec<IpAddr> = Vec::new();
+    /// The header in which a --trusted-proxy names the client: x-forwarded-for or forwarded. It must be one that the proxy sets: the
+    /// other one comes from the client unchanged [default: x-forwarded-for].
+    proxy_header("TIM_PROXY_HEADER", "HEADER"): ProxyHeader = ProxyHeader::XForwardedFor;
     /// Permissions of Unix sockets: who may write to one can connect [default: 600].
     socket_mode("TIM_SOCKET_MODE", "MODE"): SocketMode = SocketMode(0o600);
     /// Serial port to serve: a tty, or DEVICE@BAUD. Can be repeated; a device that is missing or disappears is retried.
@@ -200,6 +208,41 @@ macro_rules! text_in_files {
 }
 pub(crate) use text_in_files;
 
+/// Which header of a proxy has the client's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) enum ProxyHeader {
+    XForwardedFor,
+    Forwarded,
+}
+
+impl ProxyHeader {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+impl FromStr for ProxyHeader {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = [Self::XForwardedFor, Self::Forwarded]
+            .into_iter()
+            .find(|header| text.eq_ignore_ascii_case(header.name()));
+        found.ok_or_else(|| format!("{text:?} is not x-forwarded-for or forwarded"))
+    }
+}
+
+impl fmt::Display for ProxyHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+text_in_files!(ProxyHeader);
+
 /// The permissions of a socket, as chmod has them in digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -295,9 +338,9 @@ fn default_serial_ports() -> u32 {
     share_of_files(SERIAL_SHARE, DEFAULT_SERIAL_PORTS)
 }
 
-/// What fits beside the others, serial ports included, whether any are served or not.
+/// What fits beside the others, serial ports and one WebSocket address included, whether any are served or not.
 fn default_connections() -> u32 {
-    let others = SPARE_FILES + u64::from(default_half_open()) + u64::from(default_serial_ports());
+    let others = SPARE_FILES + 2 * u64::from(default_half_open()) + u64::from(default_serial_ports());
     let allowed = most_files().map_or(u64::MAX, |most| most.saturating_sub(others));
     allowed.clamp(1, DEFAULT_CONNECTIONS) as u32
 }
@@ -313,7 +356,15 @@ impl Settings {
             true => 0,
             false => u64::from(self.max_serial_ports),
         };
-        let others = SPARE_FILES + u64::from(self.max_half_open) + accepted.max(ports as u64);
+        // Handshakes under way at each WebSocket address are not yet connections of the hub.
+        let sockets = self
+            .listen
+            .iter()
+            .filter(|address| matches!(address.0, Address::WebSocket(_)));
+        let half_open = u64::from(self.max_half_open).saturating_mul(1 + sockets.count() as u64);
+        let others = SPARE_FILES
+            .saturating_add(half_open)
+            .saturating_add(accepted.max(ports as u64));
         let needed = others.saturating_add(self.max_connections.into());
         if let Some(most) = most_files().filter(|most| *most < needed) {
             let fit = most.saturating_sub(others);
@@ -480,10 +531,10 @@ mod tests {
     #[test]
     fn one_string_stands_for_a_list() {
         let file = "listen = \"127.0.0.1:7000\"\nserial = \"/dev/ttyS1@9600\"\nserial-tcp = \"ts.example.org:4001\"\n\
-                    serial-tcp-listen = \"127.0.0.1:7001\"\ntrusted-address = \"192.0.2.1\"";
+                    serial-tcp-listen = \"127.0.0.1:7001\"\ntrusted-address = \"192.0.2.1\"\ntrusted-proxy = \"::1\"";
         let one = resolved(PartialSettings::default(), file).unwrap();
         let lists = "listen = [\"127.0.0.1:7000\"]\nserial = [\"/dev/ttyS1@9600\"]\nserial-tcp = [\"ts.example.org:4001\"]\n\
-                     serial-tcp-listen = [\"127.0.0.1:7001\"]\ntrusted-address = [\"192.0.2.1\"]";
+                     serial-tcp-listen = [\"127.0.0.1:7001\"]\ntrusted-address = [\"192.0.2.1\"]\ntrusted-proxy = [\"::1\"]";
         assert_eq!(one, resolved(PartialSettings::default(), lists).unwrap());
         assert_eq!(one.listen[0].to_string(), "tim://127.0.0.1:7000");
 
@@ -517,6 +568,8 @@ mod tests {
             "listen = \"nowhere\"",
             "listen = [\"nowhere\"]",
             "listen = 7878",
+            "proxy-header = \"x-real-ip\"",
+            "trusted-proxy = \"proxy.example.org\"",
             "socket-mode = \"rw\"",
             "socket-mode = \"1777\"",
             "retention = \"a week\"",

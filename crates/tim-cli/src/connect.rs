@@ -31,8 +31,8 @@ pub(crate) struct ConnectArgs {
     /// see it in the process list; the variable avoids that.
     #[arg(long, value_name = "USERSIG", env = "TIM_USER_SIG", hide_env_values = true)]
     sig: Option<String>,
-    /// Address of the hub: tim://HOST:PORT or HOST:PORT, tims://HOST:PORT, unix:/PATH, serial:DEVICE?baud=SPEED
-    /// [default: the one in the data directory, else tim://127.0.0.1:7878].
+    /// Address of the hub: tim://HOST:PORT or HOST:PORT, tims://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, unix:/PATH,
+    /// serial:DEVICE?baud=SPEED [default: the one in the data directory, else tim://127.0.0.1:7878].
     #[arg(long, value_name = "ADDRESS", env = "TIM_HUB", hide_env_values = true)]
     hub: Option<Address>,
     /// Application number (SDKAppID) [default: that of the UserSig, or of the data directory's hub].

@@ -3,16 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use tim_hub::tls::{HubTls, TlsError};
-use tim_hub::{Hub, HubError, Listener, TlsListener};
+use tim_hub::tls::{HubTls, TlsError, TlsProtocol};
+use tim_hub::websocket::{AcceptOptions, ClientAddress, WebSocketAcceptor};
+use tim_hub::{Hub, HubError, Listener, TlsListener, WebSocketListener};
 use tim_transport_std::Address;
-use tim_transport_std::address::{HostPort, SerialAddress};
+use tim_transport_std::address::{HostPort, SerialAddress, WebSocketAddress};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use crate::config::Settings;
+use crate::config::{ProxyHeader, Settings};
 use crate::error::Failure;
 
 /// The listeners of a hub before they are served.
@@ -33,6 +34,8 @@ struct Open {
 enum Kind {
     Tcp(TcpListener),
     Tls(TlsListener<TcpListener>),
+    WebSocket(WebSocketListener<TcpListener>),
+    WebSocketTls(WebSocketListener<TlsListener<TcpListener>>),
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
 }
@@ -41,6 +44,8 @@ enum Kind {
 pub(crate) struct Plan {
     addresses: Vec<Address>,
     tls: Option<HubTls>,
+    accept: AcceptOptions,
+    max_handshakes: usize,
     #[cfg(unix)]
     socket_mode: u32,
 }
@@ -51,32 +56,21 @@ impl Plan {
         let addresses: Vec<_> = settings.listen.iter().map(|address| address.0.clone()).collect();
         let tls = tls(settings)?;
         for address in &addresses {
-            match address {
-                Address::Tls(_) if tls.is_none() => {
-                    return Err(
-                        Failure::usage(format_args!("listening at {address} needs a certificate")).hint(
-                            "--tls-cert FILE and --tls-key FILE name it and its private key, both in PEM",
-                        ),
-                    );
-                }
-                Address::Tcp(_) | Address::Tls(_) | Address::Serial(_) => {}
-                #[cfg(unix)]
-                Address::Unix(_) => {}
-                _ => {
-                    return Err(
-                        Failure::usage(format_args!("this program cannot listen at {address}"))
-                            .hint("it listens at tim://, tims:// and, on Unix, unix: addresses"),
-                    );
-                }
-            }
+            check_address(address, tls.is_some())?;
         }
-        if tls.is_some() && !addresses.iter().any(|address| matches!(address, Address::Tls(_))) {
+        if tls.is_some() && !addresses.iter().any(needs_certificate) {
             warn!("there is a certificate, but no address to use it at, such as --listen tims://0.0.0.0");
+        }
+        let is_web_socket = |address: &Address| matches!(address, Address::WebSocket(_));
+        if !settings.trusted_proxy.is_empty() && !addresses.iter().any(is_web_socket) {
+            warn!("--trusted-proxy applies to ws:// and wss:// addresses, and there is none");
         }
         check_plaintext(settings, &addresses).await?;
         Ok(Self {
             addresses,
             tls,
+            accept: accept_options(settings),
+            max_handshakes: usize::try_from(settings.max_half_open).unwrap_or(usize::MAX),
             #[cfg(unix)]
             socket_mode: settings.socket_mode.0,
         })
@@ -86,27 +80,23 @@ impl Plan {
     pub(crate) async fn open(self) -> Result<Listeners, Failure> {
         let mut listeners = Listeners {
             open: Vec::new(),
-            tls: self.tls,
+            tls: self.tls.clone(),
             #[cfg(unix)]
             sockets: Vec::new(),
         };
-        for address in self.addresses {
-            let open = match &address {
+        for address in &self.addresses {
+            let (address, listener) = match address {
                 Address::Tcp(place) => {
-                    let (listener, address) = bind(place, &address).await?;
-                    Open {
-                        address,
-                        listener: Kind::Tcp(listener),
-                    }
+                    let (listener, address) = bind(place, address).await?;
+                    (address, Kind::Tcp(listener))
                 }
                 Address::Tls(place) => {
-                    let (listener, address) = bind(place, &address).await?;
-                    let tls = listeners.tls.as_ref();
-                    let tls = tls.ok_or_else(|| Failure::usage("there is no certificate"))?;
-                    Open {
-                        address,
-                        listener: Kind::Tls(TlsListener::new(listener, tls)),
-                    }
+                    let (listener, address) = bind(place, address).await?;
+                    (address, Kind::Tls(self.with_tls(listener, TlsProtocol::Tim)?))
+                }
+                Address::WebSocket(url) => {
+                    let (listener, address) = bind(url.host_port(), address).await?;
+                    (address, self.web_socket(listener, url)?)
                 }
                 #[cfg(unix)]
                 Address::Unix(socket) => {
@@ -117,18 +107,84 @@ impl Plan {
                         )
                     })?;
                     listeners.sockets.push(file);
-                    Open {
-                        address,
-                        listener: Kind::Unix(listener),
-                    }
+                    (address.clone(), Kind::Unix(listener))
                 }
                 // Serial ports are opened elsewhere.
                 _ => continue,
             };
-            listeners.open.push(open);
+            listeners.open.push(Open { address, listener });
         }
         Ok(listeners)
     }
+
+    fn with_tls(
+        &self,
+        listener: TcpListener,
+        protocol: TlsProtocol,
+    ) -> Result<TlsListener<TcpListener>, Failure> {
+        let tls = self.tls.as_ref();
+        let tls = tls.ok_or_else(|| Failure::usage("there is no certificate"))?;
+        Ok(TlsListener::with_protocol(listener, tls, protocol))
+    }
+
+    /// WebSocket at the path of this address.
+    fn web_socket(&self, listener: TcpListener, url: &WebSocketAddress) -> Result<Kind, Failure> {
+        let mut options = self.accept.clone();
+        options.path = Some(url.path().to_owned());
+        let acceptor = WebSocketAcceptor::new(options);
+        Ok(match url.is_tls() {
+            false => Kind::WebSocket(
+                WebSocketListener::new(listener, acceptor).with_max_handshakes(self.max_handshakes),
+            ),
+            true => {
+                let listener = self.with_tls(listener, TlsProtocol::Http)?;
+                let listener = WebSocketListener::new(listener, acceptor);
+                Kind::WebSocketTls(listener.with_max_handshakes(self.max_handshakes))
+            }
+        })
+    }
+}
+
+/// Whether it is an address to listen at, and what it needs is there.
+fn check_address(address: &Address, has_certificate: bool) -> Result<(), Failure> {
+    if needs_certificate(address) && !has_certificate {
+        return Err(
+            Failure::usage(format_args!("listening at {address} needs a certificate"))
+                .hint("--tls-cert FILE and --tls-key FILE name it and its private key, both in PEM"),
+        );
+    }
+    match address {
+        Address::WebSocket(url) if url.path().contains('?') => Err(Failure::usage(format_args!(
+            "listening at {address} is not possible with a query"
+        ))
+        .hint("leave out the part from the question mark: whatever query a client has, it is not looked at")),
+        Address::Tcp(_) | Address::Tls(_) | Address::WebSocket(_) | Address::Serial(_) => Ok(()),
+        #[cfg(unix)]
+        Address::Unix(_) => Ok(()),
+        _ => Err(
+            Failure::usage(format_args!("this program cannot listen at {address}"))
+                .hint("it listens at tim://, tims://, ws://, wss:// and, on Unix, unix: addresses"),
+        ),
+    }
+}
+
+const fn needs_certificate(address: &Address) -> bool {
+    match address {
+        Address::Tls(_) => true,
+        Address::WebSocket(url) => url.is_tls(),
+        _ => false,
+    }
+}
+
+/// Whose word about the address of a client is taken.
+fn accept_options(settings: &Settings) -> AcceptOptions {
+    let mut options = AcceptOptions::default();
+    options.trusted_proxies.clone_from(&settings.trusted_proxy);
+    options.client_address = match settings.proxy_header {
+        ProxyHeader::XForwardedFor => ClientAddress::XForwardedFor,
+        ProxyHeader::Forwarded => ClientAddress::Forwarded,
+    };
+    options
 }
 
 impl Listeners {
@@ -139,9 +195,7 @@ impl Listeners {
 
     /// The address for commands on this machine: the first that needs no certificate, else the first.
     pub(crate) fn local(&self) -> Option<Address> {
-        let easy = self
-            .addresses()
-            .find(|address| !matches!(address, Address::Tls(_)));
+        let easy = self.addresses().find(|address| !needs_certificate(address));
         let chosen = easy.or_else(|| self.addresses().next())?;
         Some(reachable(chosen.clone()))
     }
@@ -161,6 +215,8 @@ impl Listeners {
             match listener {
                 Kind::Tcp(listener) => tasks.spawn(serve_one(hub, listener, stop)),
                 Kind::Tls(listener) => tasks.spawn(serve_one(hub, listener, stop)),
+                Kind::WebSocket(listener) => tasks.spawn(serve_one(hub, listener, stop)),
+                Kind::WebSocketTls(listener) => tasks.spawn(serve_one(hub, listener, stop)),
                 #[cfg(unix)]
                 Kind::Unix(listener) => tasks.spawn(serve_one(hub, listener, stop)),
             };
@@ -230,7 +286,7 @@ async fn check_plaintext(settings: &Settings, addresses: &[Address]) -> Result<(
                 "listening at {address} without TLS would let everybody on the way read messages, and UserSigs to log in with"
             ))
             .hint(
-                "use tims:// with --tls-cert and --tls-key, or a loopback address behind a proxy; --allow-plaintext listens all the same",
+                "use tims:// or wss:// with --tls-cert and --tls-key, or a loopback address behind a proxy; --allow-plaintext listens all the same",
             ));
         }
         warn!(%address, "connections to this address are not encrypted: eavesdroppers can read UserSigs and log in as their users");
@@ -296,6 +352,7 @@ mod tests {
             ("127.0.0.1:7878", "tim://127.0.0.1:7878"),
             ("0.0.0.0:1", "tim://127.0.0.1:1"),
             ("tims://[::]:2", "tims://[::1]:2"),
+            ("ws://0.0.0.0:3/tim", "ws://127.0.0.1:3/tim"),
             ("unix:/run/tim.sock", "unix:/run/tim.sock"),
         ] {
             assert_eq!(reachable(listen.parse().unwrap()).to_string(), found);

@@ -27,9 +27,14 @@ take precedence over variables, variables over the file, the file over the defau
 serve.toml in the data directory if it exists; --print-config prints all settings in the format of the file.
 
 A hub can listen at several addresses. Without TLS it listens at loopback addresses only, unless --allow-plaintext is given. At a
-tims:// address it needs --tls-cert and --tls-key; clients trust its authority by the system's list, or with --tls-ca. A Unix socket
-can be used by whoever may write to its file (--socket-mode); the file is removed at a clean stop, and replaced if a killed hub has
-left it behind.
+tims:// or wss:// address it needs --tls-cert and --tls-key; clients trust its authority by the system's list, or with --tls-ca. A Unix
+socket can be used by whoever may write to its file (--socket-mode); the file is removed at a clean stop, and replaced if a killed hub
+has left it behind.
+
+At a ws:// or wss:// address it serves WebSocket, at the path of the address only. A reverse proxy in front of it is named with
+--trusted-proxy, or else all of its clients share the limits of its address. The proxy has to pass on the headers Upgrade and
+Connection, and must set the header of --proxy-header itself, as nginx does with
+`proxy_set_header X-Forwarded-For $remote_addr;`.
 
 Serial ports carry the same frames as TCP, each in a packet with a counter and a checksum (SPEC.md): noise, cuts and restarts
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with

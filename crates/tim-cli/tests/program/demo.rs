@@ -5,9 +5,13 @@ use super::tim;
 #[test]
 fn the_demo_passes_and_cleans_up() {
     let dir = tempfile::tempdir().unwrap();
-    for profile in ["seed", "english"] {
+    for (profile, listen) in [
+        ("seed", &[][..]),
+        ("english", &["--listen", "ws://127.0.0.1:0/demo"]),
+    ] {
         let output = tim()
             .args(["demo", "--profile", profile])
+            .args(listen)
             .env("TMPDIR", dir.path())
             .output()
             .unwrap();

@@ -1,8 +1,11 @@
 //! `tim serve` at several addresses of several kinds, and what it refuses to listen at.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 
+use super::chat::Chat;
 use super::serve::Served;
 use super::{Ran, run, tim};
 
@@ -53,6 +56,86 @@ fn a_hub_listens_at_several_addresses_and_stops_at_all() {
     assert!(!socket.exists());
 }
 
+/// The head of a request for a WebSocket, with one more line.
+fn upgrade(path: &str, line: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tim.v1\r\n{line}\r\n\r\n"
+    )
+}
+
+/// Sends a request to a `ws://` address; the connection, and the first line of the response.
+fn ask(place: &str, request: &str) -> (BufReader<TcpStream>, String) {
+    let mut stream = TcpStream::connect(place).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let (mut stream, mut first) = (BufReader::new(stream), String::new());
+    stream.read_line(&mut first).unwrap();
+    (stream, first.trim_end().to_owned())
+}
+
+#[test]
+fn a_hub_serves_web_socket_at_the_path_of_its_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hub = Served::start_at(dir.path(), "ws://127.0.0.1:0/chat/tim", &[]);
+    let place = hub.address.strip_prefix("ws://").unwrap();
+    let (place, path) = place.split_once('/').unwrap();
+    assert_eq!(path, "chat/tim");
+    send(dir.path(), &hub.address, "by its address").ok();
+    // The address in the data directory.
+    let data = dir.path().to_str().unwrap();
+    let chat = Chat::start(dir.path(), &["--as", "bob", "alice"]);
+    run(["send", "bob", "hi", "--as", "alice", "--data", data], "").ok();
+    chat.expect(&["hi"]);
+
+    let elsewhere = send(dir.path(), &format!("ws://{place}/"), "nobody hears this");
+    assert_eq!(elsewhere.code, 3, "{}", elsewhere.err);
+    assert!(elsewhere.err.contains("another path"), "{}", elsewhere.err);
+    let (_, first) = ask(place, "GET /chat/tim HTTP/1.1\r\nHost: hub\r\n\r\n");
+    assert_eq!(first, "HTTP/1.1 426 Upgrade Required");
+    assert_eq!(chat.leave(), Some(0));
+    assert_eq!(hub.stop(), Some(0));
+}
+
+#[test]
+fn a_trusted_proxy_names_the_client_and_nobody_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = ["--log", "debug"];
+    let headers = [
+        (
+            &["--trusted-proxy", "127.0.0.1"][..],
+            "X-Forwarded-For: 192.0.2.7",
+            Some("192.0.2.7 behind"),
+        ),
+        (
+            &["--trusted-proxy", "192.0.2.1"],
+            "X-Forwarded-For: 192.0.2.7",
+            None,
+        ),
+        (
+            &["--trusted-proxy", "127.0.0.1", "--proxy-header", "Forwarded"],
+            "X-Forwarded-For: 192.0.2.6\r\nForwarded: for=192.0.2.7;proto=https",
+            Some("192.0.2.7 behind"),
+        ),
+    ];
+    for (args, line, named) in headers {
+        let hub = Served::start_at(dir.path(), "ws://127.0.0.1:0/", &[args, &log].concat());
+        let place = hub.address.trim_start_matches("ws://").trim_end_matches('/');
+        let (stream, first) = ask(place, &upgrade("/", line));
+        assert_eq!(first, "HTTP/1.1 101 Switching Protocols");
+        // One binary message, masked with zeros, that is no hello: the hub logs whose it was.
+        let message = [&[0x82, 0x80 | 20, 0, 0, 0, 0][..], &[b'x'; 20]].concat();
+        stream.get_ref().write_all(&message).unwrap();
+        let logged = hub.wait_for_log("peer=");
+        assert_eq!(logged.contains("192.0.2"), named.is_some(), "{logged}");
+        assert!(logged.contains(named.unwrap_or("127.0.0.1")), "{logged}");
+    }
+    // A proxy that damages its header must not give its client the address of the proxy.
+    let hub = Served::start_at(dir.path(), "ws://127.0.0.1:0/", &["--trusted-proxy", "127.0.0.1"]);
+    let place = hub.address.trim_start_matches("ws://").trim_end_matches('/');
+    let (_, first) = ask(place, &upgrade("/", "X-Forwarded-For: unknown"));
+    assert_eq!(first, "HTTP/1.1 400 Bad Request");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_unix_socket_is_for_its_owner_and_survives_a_killed_hub() {
@@ -101,11 +184,12 @@ fn nothing_that_everybody_can_read_is_served_beyond_this_machine_unless_it_is_al
         &["--listen", "0.0.0.0:0"][..],
         &["--listen", "[::]:0"],
         &["--listen", "127.0.0.1:0,tim://0.0.0.0:0"],
+        &["--listen", "ws://0.0.0.0:0/tim"],
         &["--listen", "127.0.0.1:0", "--serial-tcp-listen", "0.0.0.0:0"],
     ] {
         let ran = refused(dir.path(), listen);
         assert_eq!(ran.code, 2, "{listen:?}: {}", ran.err);
-        for part in ["without TLS", "tims://", "--allow-plaintext"] {
+        for part in ["without TLS", "tims://", "wss://", "--allow-plaintext"] {
             assert!(ran.err.contains(part), "{part}: {}", ran.err);
         }
     }
@@ -125,6 +209,8 @@ fn addresses_that_cannot_be_are_named_with_what_could() {
         ("http://127.0.0.1:80", &["\"http\"", "tims://HOST:PORT"]),
         ("unix:tim.sock", &["not absolute"]),
         ("tims://127.0.0.1:0", &["needs a certificate", "--tls-cert"]),
+        ("wss://127.0.0.1:0/tim", &["needs a certificate", "--tls-cert"]),
+        ("ws://127.0.0.1:0/tim?a=b", &["with a query"]),
     ] {
         let ran = refused(dir.path(), &["--listen", listen]);
         assert_eq!(ran.code, 2, "{}", ran.err);

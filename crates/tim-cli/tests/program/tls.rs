@@ -25,17 +25,18 @@ struct World {
 
 impl World {
     fn new(names: &[&str], age: Age, args: &[&str]) -> Self {
+        Self::at("tims://127.0.0.1:0", names, age, args)
+    }
+
+    fn at(listen: &str, names: &[&str], age: Age, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let authority = Authority::new(dir.path(), "authority");
         let files = authority.sign("hub", names, age);
         let (certificate, key) = (files.certificate.to_str().unwrap(), files.key.to_str().unwrap());
         let tls = ["--tls-cert", certificate, "--tls-key", key];
-        let hub = Served::start_at(
-            &dir.path().join("data"),
-            "tims://127.0.0.1:0",
-            &[&tls, args].concat(),
-        );
-        assert!(hub.address.starts_with("tims://127.0.0.1:"), "{}", hub.address);
+        let hub = Served::start_at(&dir.path().join("data"), listen, &[&tls, args].concat());
+        let (scheme, _) = listen.split_once('0').unwrap_or_default();
+        assert!(hub.address.starts_with(scheme), "{}", hub.address);
         Self {
             dir,
             authority,
@@ -65,8 +66,13 @@ impl World {
 }
 
 #[test]
-fn a_user_chats_over_tls() {
-    let mut world = World::new(&[LOOPBACK], Age::Valid, &[]);
+fn a_user_chats_over_tls_and_over_web_socket_in_it() {
+    for listen in ["tims://127.0.0.1:0", "wss://127.0.0.1:0/tim"] {
+        chats(World::at(listen, &[LOOPBACK], Age::Valid, &[]));
+    }
+}
+
+fn chats(mut world: World) {
     let (data, [flag, authority]) = (world.data(), world.trusting());
     let chat = Chat::start(data.as_ref(), &["--as", "bob", "alice", flag, authority]);
     // The address is that in the data directory.

@@ -11,7 +11,11 @@ mod transcript;
 mod world;
 
 use std::io;
+use std::path::PathBuf;
 
+use crate::address::TextAddress;
+use crate::config::PartialSettings;
+use crate::connect::TlsArgs;
 use crate::error::{EXIT_CODES, Failure};
 use crate::output::STRONG;
 use crate::session::block_on_threads;
@@ -19,8 +23,9 @@ use crate::terminal::Look;
 
 use play::Play;
 use transcript::{Summary, Transcript};
+use world::Sockets;
 
-/// Demonstrate all features: three users on four devices, a hub on a temporary directory, TCP on this machine.
+/// Demonstrate all features: three users on four devices, a hub on a temporary directory, sockets of this machine.
 ///
 /// Needs no setup and leaves nothing behind. The exit code is 0 only if each step was checked and had the expected outcome.
 #[derive(Debug, clap::Args)]
@@ -28,6 +33,32 @@ use transcript::{Summary, Transcript};
 pub(crate) struct Args {
     #[command(flatten)]
     look: Look,
+    /// Address of the demo's hub, as for `tim serve`: tim://, tims://, ws://, wss:// or unix:/PATH; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "tim://127.0.0.1:0")]
+    listen: TextAddress,
+    /// Certificate for tims:// and wss:// addresses, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+impl Args {
+    fn sockets(&self) -> Sockets {
+        let given = PartialSettings {
+            listen: Some(vec![self.listen.clone()]),
+            tls_cert: self.tls_cert.clone(),
+            tls_key: self.tls_key.clone(),
+            ..PartialSettings::default()
+        };
+        Sockets {
+            settings: given.into(),
+            tls: self.tls.clone(),
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -35,7 +66,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(format_args!("cannot create a temporary directory: {error}")))?;
     let out = anstream::AutoStream::auto(io::stdout());
     let Summary { steps, checks, took } = block_on_threads(async {
-        let mut play = Play::begin(Transcript::new(out), args.look, dir.path().join("hub")).await?;
+        let mut play = Play::begin(
+            Transcript::new(out),
+            args.look,
+            dir.path().join("hub"),
+            args.sockets(),
+        )
+        .await?;
         talk::hello(&mut play).await?;
         talk::seven_kinds(&mut play).await?;
         talk::unread(&mut play).await?;

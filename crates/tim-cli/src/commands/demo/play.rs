@@ -9,7 +9,7 @@ use tim_client::{AtKind, ConversationId, GroupId, ImError, Message, Payload, Sen
 use tim_proto::Words;
 
 use super::transcript::{Summary, Transcript};
-use super::world::{Device, RunningHub, impostor};
+use super::world::{Device, RunningHub, Sockets, impostor};
 use crate::error::Failure;
 use crate::session::failure;
 use crate::terminal::{Look, MessageLine, When};
@@ -53,10 +53,11 @@ impl Play {
         mut script: Transcript<Out>,
         look: Look,
         data: PathBuf,
+        sockets: Sockets,
     ) -> Result<Self, Failure> {
         script.scene("A hub, three users, four devices")?;
         script.step("The hub starts on an empty directory")?;
-        let hub = RunningHub::start(data.clone(), "the key of the demo".to_owned()).await?;
+        let hub = RunningHub::start(data.clone(), "the key of the demo".to_owned(), sockets).await?;
         script.shows("hub", format_args!("listening at {}", hub.address))?;
         script.check("its database is there", data.join("tim.sqlite3").exists(), true)?;
 

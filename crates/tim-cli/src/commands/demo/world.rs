@@ -1,7 +1,6 @@
 //! The hub of the demo, which can be restarted, and its devices.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +8,15 @@ use std::time::Duration;
 
 use tim_client::{Client, ConversationId, Event, EventStream, ImError, Message, NetState, UserId};
 use tim_hub::{Clock, Hub, HubOptions};
+use tim_transport_std::{Address, AnyConnector};
 use tim_usersig::{App, UserSig};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::address::TextAddress;
+use crate::config::Settings;
+use crate::connect::TlsArgs;
 use crate::error::Failure;
+use crate::listeners::Plan;
 use crate::session::{block_on_threads, failure};
 use crate::time::now;
 
@@ -24,10 +27,20 @@ const APP_ID: u32 = 1_400_000_000;
 /// The lifetime of the demo's UserSigs, in seconds.
 const SIG_SECONDS: u64 = 3600;
 
-/// A hub on a directory, on real TCP.
+/// Where the hub of the demo listens, and how its devices connect.
+#[derive(Debug, Clone)]
+pub(super) struct Sockets {
+    /// With one address.
+    pub(super) settings: Settings,
+    pub(super) tls: TlsArgs,
+}
+
+/// A hub on a directory, on real sockets.
 pub(super) struct RunningHub {
     data: PathBuf,
-    pub(super) address: SocketAddr,
+    sockets: Sockets,
+    pub(super) address: Address,
+    connector: AnyConnector,
     pub(super) app: App,
     /// How far the hub's clock is ahead, in milliseconds.
     ahead_ms: Arc<AtomicU64>,
@@ -40,11 +53,15 @@ struct Serving {
 }
 
 impl RunningHub {
-    /// Starts a hub at a free port of the loopback interface.
-    pub(super) async fn start(data: PathBuf, key: String) -> Result<Self, Failure> {
+    /// Starts a hub.
+    pub(super) async fn start(data: PathBuf, key: String, sockets: Sockets) -> Result<Self, Failure> {
+        let address = sockets.settings.listen.first();
+        let TextAddress(address) = address.ok_or_else(|| Failure::usage("no address to listen at"))?;
         let mut hub = Self {
             data,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            connector: sockets.tls.connector(address)?,
+            address: address.clone(),
+            sockets,
             app: App::new(APP_ID, key),
             ahead_ms: Arc::default(),
             serving: None,
@@ -66,23 +83,30 @@ impl RunningHub {
             move || real.wall_ms() + wall(),
             move || too.steady_ms() + steady(),
         );
-        let hub = Hub::open(&self.data, options).map_err(Failure::failed)?;
-        let listener = std::net::TcpListener::bind(self.address)?;
-        listener.set_nonblocking(true)?;
-        self.address = listener.local_addr()?;
+        let hub = Arc::new(Hub::open(&self.data, options).map_err(Failure::failed)?);
+        let plan = Plan::of(&self.sockets.settings).await?;
         let (stop, stopped) = oneshot::channel::<()>();
+        let (listen, listening) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         // On a thread of its own, as if in a process of its own.
         std::thread::spawn(move || {
             let result = block_on_threads(async {
-                let listener = TcpListener::from_std(listener)?;
-                hub.serve(listener, async { drop(stopped.await) })
-                    .await
-                    .map_err(Failure::failed)
+                let listeners = plan.open().await?;
+                let _ = listen.send(listeners.local());
+                let stopped = async { drop(stopped.await) };
+                listeners.serve(&hub, stopped).await.map_err(Failure::failed)
             });
             drop(hub);
             let _ = end.send(result);
         });
+        let Ok(Some(address)) = listening.await else {
+            ended.await.map_err(Failure::failed)??;
+            return Err(Failure::failed("the hub ended at once"));
+        };
+        // A free port, which it takes again after a restart.
+        self.connector = self.sockets.tls.connector(&address)?;
+        self.sockets.settings.listen = vec![TextAddress(address.clone())];
+        self.address = address;
         self.serving = Some(Serving { stop, ended });
         Ok(())
     }
@@ -121,7 +145,11 @@ impl Device {
     pub(super) async fn log_in(hub: &RunningHub, user: &str, name: &'static str) -> Result<Self, Failure> {
         let user = user.parse().map_err(Failure::failed)?;
         let sig = UserSig::sign(&hub.app, &user, now(), SIG_SECONDS);
-        Self::start(Client::builder(APP_ID, user, sig).build_tcp(hub.address), name).await
+        Self::start(
+            Client::builder(APP_ID, user, sig).build(hub.connector.clone()),
+            name,
+        )
+        .await
     }
 
     /// The same device, switched on again: it resumes where it stopped.
@@ -136,7 +164,7 @@ impl Device {
         let builder = Client::builder(APP_ID, *user, sig)
             .device(*device)
             .resume_from(cursor);
-        Self::start(builder.build_tcp(hub.address), name).await
+        Self::start(builder.build(hub.connector.clone()), name).await
     }
 
     async fn start(client: Client, name: &'static str) -> Result<Self, Failure> {
@@ -273,6 +301,6 @@ pub(super) struct SavedDevice {
 pub(super) async fn impostor(hub: &RunningHub, user: &str) -> Result<Result<(), ImError>, Failure> {
     let user: UserId = user.parse().map_err(Failure::failed)?;
     let sig = UserSig::sign(&App::new(APP_ID, "a guess"), &user, now(), SIG_SECONDS);
-    let client = Client::builder(APP_ID, user, sig).build_tcp(hub.address);
+    let client = Client::builder(APP_ID, user, sig).build(hub.connector.clone());
     Ok(client.login().await.map(drop))
 }
