@@ -16,6 +16,7 @@ mod log_blocks;
 mod packing;
 mod script;
 mod store_log;
+mod vendor_json;
 mod websocket;
 mod wire;
 
@@ -29,6 +30,7 @@ pub use language::{emoji_tables, ids, notices, text};
 pub use lives::device_lives;
 pub use log_blocks::log_blocks;
 pub use store_log::store_log;
+pub use vendor_json::vendor_json;
 pub use websocket::websocket;
 pub use wire::{frames, messages, serial};
 
@@ -56,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     ("cursors", cursors),
     ("addresses", addresses),
     ("websocket", websocket),
+    ("vendor_json", vendor_json),
 ];
 
 /// The program of a target.

@@ -26,7 +26,7 @@ pub use element::{Content, Element};
 pub use error::{Error, Fault};
 pub use message::{Message, ReadReceipt, Revoker};
 pub use payload::EncodedPayload;
-pub use profile::{GroupProfile, SelfInfo, UserProfile};
+pub use profile::{GroupMember, GroupProfile, SelfInfo, UserProfile};
 pub use push::{AndroidInfo, ApnsInfo, OfflinePushInfo, OfflinePushOptions, SendOptions};
 pub use tip::{CustomField, GroupTip, NewGroupProfile, SystemNotice, TipGroup, TipMember};
 

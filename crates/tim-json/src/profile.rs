@@ -67,8 +67,30 @@ object! {
         name_card: String = may "nameCard";
         /// When the reader joined, Unix time in seconds.
         join_time: u64 = may "joinTime";
-        /// When the reader's mute ends, Unix time in seconds.
-        mute_time: u64 = may "muteTime";
+        /// When the reader's mute ends, Unix time in seconds. tim's own.
+        mute_until: u64 = may "muteUntil";
+    }
+}
+
+object! {
+    /// A member of a group.
+    pub struct GroupMember(Sdk) {
+        /// The member.
+        user: String = may "userID";
+        /// The nick.
+        nick: String = may "nick";
+        /// The picture.
+        avatar: String = may "avatar";
+        /// Such as `Member`.
+        role: String = may "role";
+        /// When the member joined, Unix time in seconds.
+        join_time: u64 = may "joinTime";
+        /// The name in the group.
+        name_card: String = may "nameCard";
+        /// When the mute ends, Unix time in seconds.
+        mute_until: u64 = may "muteUntil";
+        /// The application's own fields.
+        custom_fields: Vec<CustomField> = may "memberCustomField";
     }
 }
 
@@ -103,12 +125,12 @@ impl GroupProfile {
             mute_all: Some(profile.mute_all),
             join_option: Some(profile.join_option.to_string()),
             invite_option: Some(profile.invite_option.to_string()),
-            self_info: profile.role.is_known().then(|| SelfInfo {
+            self_info: Some(SelfInfo {
                 user: Some(me.to_string()),
-                role: Some(profile.role.to_string()),
+                role: profile.role.is_known().then(|| profile.role.to_string()),
                 message_remind_type: Some(profile.receive_option.to_string()),
                 name_card: Some(profile.name_card.to_owned()),
-                mute_time: Some(profile.muted_until),
+                mute_until: Some(profile.muted_until),
                 ..SelfInfo::default()
             }),
             ..Self::default()

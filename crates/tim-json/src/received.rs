@@ -8,7 +8,11 @@ use crate::element::Content;
 /// The SDK's picture always has this many renditions.
 const RENDITIONS: usize = 3;
 /// The bound of the smaller side of the large rendition.
-const LARGE: u32 = 720;
+const LARGE_BOUND: u32 = 720;
+/// The `Type` of the large rendition.
+const LARGE: u32 = ImageSize::LARGE.0 as u32;
+/// The `Type` of the thumbnail.
+const THUMBNAIL: u32 = ImageSize::THUMBNAIL.0 as u32;
 
 impl Content {
     /// The content of an element from the wire as the SDK shows it to applications: a picture has three renditions, in the order
@@ -46,11 +50,13 @@ fn receive_image(image: &mut Image, mut instance: impl FnMut() -> u32) {
     let original = images
         .first()
         .map(|it| (it.width.unwrap_or(0), it.height.unwrap_or(0)));
-    if let Some((width @ 1.., height @ 1..)) = original {
-        images.swap(1, 2);
-        if let Some(large) = images.last_mut() {
-            let (width, height) = ImageSize::bounded(width, height, LARGE);
-            (large.width, large.height) = (Some(width), Some(height));
+    if let (Some((width @ 1.., height @ 1..)), [_, second, third]) = (original, images.as_mut_slice()) {
+        if third.size_type == Some(THUMBNAIL) && second.size_type != Some(THUMBNAIL) {
+            std::mem::swap(second, third);
+        }
+        if third.size_type == Some(LARGE) {
+            let (width, height) = ImageSize::bounded(width, height, LARGE_BOUND);
+            (third.width, third.height) = (Some(width), Some(height));
         }
     }
     for (position, it) in images.iter_mut().enumerate() {

@@ -3,8 +3,11 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tim_client::{Conversation, UserId};
+use tim_json::{Json as _, Spelling};
+use tim_proto::wire::List;
+use tim_proto::{Words, conversation as wire};
 
 use crate::connect::ConnectArgs;
 use crate::error::{EXIT_CODES, Failure};
@@ -117,14 +120,30 @@ impl std::fmt::Display for Table<'_> {
     }
 }
 
-fn as_json(conversation: &Conversation, me: &UserId) -> Value {
-    json!({
-        "conversationID": conversation.id.to_string(),
-        "type": conversation.conversation_type().as_str(),
-        "unreadCount": conversation.unread_count,
-        "readSequence": conversation.read_sequence,
-        "lastSequence": conversation.last_sequence,
-        "name": conversation.name,
-        "lastMessage": conversation.last_message.as_ref().map(|last| json::message(&last.view(), me)),
-    })
+/// A conversation as the SDK presents it to `me`, with the sequences and the name that tim has beside. `lastMessage` is the whole
+/// message too.
+fn as_json(it: &Conversation, me: &UserId) -> Value {
+    let last = it.last_message.as_ref().map(|last| last.view());
+    let encoded = last.map(|last| last.to_encoded());
+    let mut entry = wire::Conversation::new(it.id)
+        .with_unread(it.unread_count)
+        .with_name(&it.name)
+        .with_avatar(&it.avatar)
+        .with_group_type(it.group_type)
+        .with_receive_option(it.message_remind_type)
+        .with_at(List::from_slice(&it.group_at_info_list));
+    entry.last_message = encoded.as_ref().map(|last| last.as_bytes());
+    let mut shown = tim_json::Conversation::of(me, &entry, Words::ENGLISH).to_value(Spelling::Sdk);
+    shown["readSequence"] = it.read_sequence.into();
+    shown["lastSequence"] = it.last_sequence.into();
+    shown["name"] = it.name.as_str().into();
+    match (last, shown.get_mut("lastMessage").and_then(Value::as_object_mut)) {
+        (Some(last), Some(fields)) => {
+            if let Value::Object(whole) = json::message(&last, me) {
+                fields.extend(whole);
+            }
+        }
+        _ => shown["lastMessage"] = Value::Null,
+    }
+    shown
 }

@@ -6,11 +6,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tim_json::text::{NoticePayload, TipPayload};
 use tim_proto::Words;
-use tim_proto::message::TipOperation;
-use tim_proto::message::{NoticeOperation, SystemNotice};
 use tim_proto::render::text::{Span, Spans};
-use tim_proto::render::tip_text;
 
 use crate::emoji::{Table, TableChoice};
 use crate::error::{EXIT_CODES, Failure, reading};
@@ -160,18 +158,12 @@ impl Parser<'_> {
                 Ok(nodes(self.table.spans(text), self.base))
             }
             Kind::Notice => {
-                let payload = NoticePayload::read(value)?;
-                let text = payload.notice().text(self.words).map(|text| text.to_string());
-                Ok(json_text(&text))
+                let payload = NoticePayload::read(value).map_err(|error| error.to_string())?;
+                Ok(json_text(&payload.text(self.words)))
             }
             Kind::Tip => {
-                let TipPayload {
-                    operation,
-                    operator_id,
-                    users,
-                } = TipPayload::read(value)?;
-                let text = tip_text(operation, &operator_id, &users, self.words).to_string();
-                Ok(json_text(&text))
+                let payload = TipPayload::read(value).map_err(|error| error.to_string())?;
+                Ok(json_text(&payload.text(self.words)))
             }
         }
     }
@@ -198,102 +190,8 @@ fn json_text(value: &impl Serialize) -> String {
     json::Line(value).to_string()
 }
 
-/// The fields of a notice's payload that its text uses.
-struct NoticePayload {
-    operation: NoticeOperation,
-    operator_id: String,
-    group: String,
-}
-
-impl NoticePayload {
-    fn read(payload: &Value) -> Result<Self, String> {
-        let fields = payload.as_object().ok_or("a notice's payload is an object")?;
-        let profile = fields.get("groupProfile").and_then(Value::as_object);
-        let profile = profile.ok_or("the payload has no object \"groupProfile\"")?;
-        let named = ["name", "groupName"]
-            .into_iter()
-            .find(|key| profile.get(*key).is_some_and(is_truthy));
-        Ok(Self {
-            operation: NoticeOperation(operation(fields.get("operationType"))),
-            operator_id: printed("operatorID", fields.get("operatorID"))?,
-            // The original's `groupName || groupID`, after the `name` of newer payloads.
-            group: match named {
-                Some(key) => printed(key, profile.get(key))?,
-                None => printed("groupID", profile.get("groupID"))?,
-            },
-        })
-    }
-
-    fn notice(&self) -> SystemNotice<'_> {
-        SystemNotice::new(self.operation)
-            .with_operator_id(&self.operator_id)
-            .with_group_name(&self.group)
-    }
-}
-
-/// The fields of a tip's payload that its text uses.
-struct TipPayload {
-    operation: TipOperation,
-    operator_id: String,
-    users: Vec<String>,
-}
-
-impl TipPayload {
-    fn read(payload: &Value) -> Result<Self, String> {
-        let fields = payload.as_object().ok_or("a tip's payload is an object")?;
-        let operation = TipOperation(operation(fields.get("operationType")));
-        let shows_users = (TipOperation::JOIN..=TipOperation::CANCELED_ADMIN).contains(&operation);
-        let users = match fields.get("userIDList").and_then(Value::as_array) {
-            _ if !shows_users => Vec::new(),
-            Some(list) => list
-                .iter()
-                .map(|id| printed("userIDList", Some(id)))
-                .collect::<Result<_, _>>()?,
-            None => {
-                return Err("the payload has no list \"userIDList\", which this operation shows".to_owned());
-            }
-        };
-        let operator_id = printed("operatorID", fields.get("operatorID"))?;
-        Ok(Self {
-            operation,
-            operator_id,
-            users,
-        })
-    }
-}
-
-/// The number of an operation; 0 for any other value, such as a string.
-fn operation(value: Option<&Value>) -> u32 {
-    let Some(number) = value.and_then(Value::as_f64) else {
-        return 0;
-    };
-    let whole = number as u32; // saturates
-    if f64::from(whole) == number { whole } else { 0 }
-}
-
-/// Whether a value is truthy in JavaScript.
-fn is_truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(flag) => *flag,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(_) | Value::Object(_) => true,
-    }
-}
-
 /// A line without the byte order mark with which files from Windows may begin.
 fn without_mark(bytes: &[u8], begins: bool) -> &[u8] {
     let behind = bytes.strip_prefix("\u{feff}".as_bytes()).filter(|_| begins);
     behind.unwrap_or(bytes)
-}
-
-/// A field as it appears in a text; missing and null are empty.
-fn printed(name: &str, value: Option<&Value>) -> Result<String, String> {
-    match value {
-        None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Number(number)) => Ok(number.to_string()),
-        Some(other) => Err(format!("\"{name}\" is {other}, not a string")),
-    }
 }

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use serde_json::json;
 use tim_client::{UserId, UserProfile};
+use tim_proto::conversation as wire;
 
 use crate::connect::ConnectArgs;
 use crate::error::{EXIT_CODES, Failure};
@@ -60,8 +60,8 @@ fn print(args: &Args, profiles: &[UserProfile]) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     for UserProfile { id, nick, avatar, .. } in profiles {
         if args.json {
-            let value = json!({ "userID": id.as_str(), "nick": nick, "avatar": avatar });
-            writeln!(out, "{}", json::Line(&value))?;
+            let profile = wire::UserProfile::new(*id).with_nick(nick).with_avatar(avatar);
+            writeln!(out, "{}", json::Line(&tim_json::UserProfile::of(&profile)))?;
         } else {
             let (nick, avatar) = (Safe::line(nick), Safe::line(avatar));
             let line = format!("{STRONG}{id}{STRONG:#}  {nick}  {FAINT}{avatar}{FAINT:#}");

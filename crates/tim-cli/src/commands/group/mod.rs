@@ -205,7 +205,7 @@ impl Runner<'_> {
     async fn list(&self) -> Result<(), Failure> {
         let groups = self.client.get_group_list().await.map_err(failure)?.group_list;
         for group in &groups {
-            self.print(&as_json::group(group), show::GroupLine(group))?;
+            self.print(&as_json::group(&self.session.me, group), show::GroupLine(group))?;
         }
         if groups.is_empty() && !self.json {
             self.print(&Value::Null, "no groups yet")?;
@@ -215,7 +215,7 @@ impl Runner<'_> {
 
     async fn show(&self, group: GroupId) -> Result<(), Failure> {
         let group = self.client.get_group_profile(group).await.map_err(failure)?.group;
-        self.print(&as_json::group(&group), show::GroupCard(&group))
+        self.print(&as_json::group(&self.session.me, &group), show::GroupCard(&group))
     }
 
     async fn members(&self, args: &MembersArgs) -> Result<(), Failure> {

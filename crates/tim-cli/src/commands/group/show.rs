@@ -121,44 +121,41 @@ impl Display for MemberLine<'_> {
     }
 }
 
-/// The names that the documented SDK gives the fields.
+/// The objects of the documented SDK.
 pub(super) mod as_json {
-    use serde_json::{Value, json};
-    use tim_client::{GroupMember, GroupProfile};
+    use serde_json::Value;
+    use tim_client::{GroupMember, GroupProfile, UserId};
+    use tim_json::{Json as _, Spelling};
+    use tim_proto::conversation as wire;
 
-    pub(in super::super) fn group(group: &GroupProfile) -> Value {
-        json!({
-            "groupID": group.id.as_str(),
-            "type": group.group_type.to_string(),
-            "name": group.name,
-            "introduction": group.introduction,
-            "notification": group.notification,
-            "avatar": group.avatar,
-            "ownerID": group.owner.as_str(),
-            "createTime": group.created,
-            "memberCount": group.member_count,
-            "maxMemberCount": group.max_members,
-            "joinOption": group.join_option.to_string(),
-            "inviteOption": group.invite_option.to_string(),
-            "muteAllMembers": group.mute_all,
-            "selfInfo": {
-                "role": group.is_member().then(|| group.role.to_string()),
-                "nameCard": group.name_card,
-                "messageRemindType": group.message_remind_type.to_string(),
-                "muteUntil": group.muted_until,
-            },
-        })
+    pub(in super::super) fn group(me: &UserId, it: &GroupProfile) -> Value {
+        let profile = wire::GroupProfile::new(it.id, it.group_type, it.owner)
+            .with_name(&it.name)
+            .with_introduction(&it.introduction)
+            .with_notification(&it.notification)
+            .with_avatar(&it.avatar)
+            .with_member_count(it.member_count)
+            .with_created(it.created)
+            .with_role(it.role)
+            .with_join_option(it.join_option)
+            .with_invite_option(it.invite_option)
+            .with_mute_all(it.mute_all)
+            .with_max_members(it.max_members)
+            .with_receive_option(it.message_remind_type)
+            .with_muted_until(it.muted_until)
+            .with_name_card(&it.name_card);
+        tim_json::GroupProfile::of(me, &profile).to_value(Spelling::Sdk)
     }
 
-    pub(in super::super) fn member(member: &GroupMember) -> Value {
-        json!({
-            "userID": member.user.as_str(),
-            "role": member.role.to_string(),
-            "joinTime": member.joined,
-            "muteUntil": member.muted_until,
-            "nick": member.nick,
-            "avatar": member.avatar,
-            "nameCard": member.name_card,
-        })
+    pub(in super::super) fn member(it: &GroupMember) -> Value {
+        let mut member = tim_json::GroupMember::default();
+        member.user = Some(it.user.to_string());
+        member.role = Some(it.role.to_string());
+        member.join_time = Some(it.joined);
+        member.mute_until = Some(it.muted_until);
+        member.nick = Some(it.nick.clone());
+        member.avatar = Some(it.avatar.clone());
+        member.name_card = Some(it.name_card.clone());
+        member.to_value(Spelling::Sdk)
     }
 }
