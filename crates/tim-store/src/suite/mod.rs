@@ -24,6 +24,7 @@ pub mod groups;
 pub mod lists;
 #[doc(hidden)]
 pub mod model;
+mod model_files;
 mod model_state;
 #[doc(hidden)]
 pub mod pages;

@@ -5,9 +5,10 @@ use tim_groups::{GroupAction, GroupResponse};
 use tim_proto::{JoinStatus, MessageKind, ReceiveOption, UserId};
 
 use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
-use super::{World, groups, revoke};
+use super::{World, groups, model_files, revoke};
 use crate::{
-    ChangesRequest, Cursor, EntryFlags, Gap, LogKey, Merge, Purge, Refused, SystemEntry, Write, Written,
+    ChangesRequest, Cursor, EntryFlags, Gap, LogKey, Merge, Purge, Refused, RemoveFiles, SystemEntry, Write,
+    Written,
 };
 
 pub fn any_history_agrees_with_the_model(world: &mut World) {
@@ -33,8 +34,10 @@ pub fn any_history_agrees_with_the_model(world: &mut World) {
             for step in steps {
                 apply(world, &mut model, &step);
                 compare(world, &model);
+                model_files::compare(world, &model);
             }
             compare_history(world, &model);
+            model_files::compare_uses(world, &model);
             Ok(())
         })
         .unwrap();
@@ -51,6 +54,11 @@ fn forget_earlier_cases(world: &mut World) {
         ..Purge::NONE
     };
     world.write(Write::Purge(everything)).unwrap();
+    let files = RemoveFiles {
+        unsent_before_ms: world.now_ms,
+        most: u32::MAX,
+    };
+    world.write(Write::RemoveFiles(files)).unwrap();
 }
 
 fn apply(world: &mut World, model: &mut Model, step: &Step) {
@@ -64,6 +72,10 @@ fn apply(world: &mut World, model: &mut Model, step: &Step) {
         Step::Join { user } => join(world, model, user),
         Step::Leave { user } => leave(world, model, user),
         Step::Receive { user, notified } => receive(world, model, user, notified),
+        Step::Upload { user, content } => model_files::upload(world, model, user, content),
+        Step::Send { log, user, file } => model_files::send(world, model, (log, user), file),
+        Step::Claim { user, file } => model_files::claim(world, model, user, file),
+        Step::RemoveFiles { keep_s, most } => model_files::remove(world, model, keep_s, most),
         Step::Wait { seconds } => world.now_ms += seconds * 1000,
         Step::Purge { keep_s, budget } => purge(world, model, keep_s, budget),
         Step::CatchUp {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tim_proto::{GroupId, MessageKind, UserId};
+use tim_proto::{FileId, GroupId, MessageKind, UserId};
 
 use super::World;
+use super::model_files::{CONTENTS, ModelFile};
 use crate::{EntryFlags, LogKey, Merge, Quota, Stored};
 
 /// What may happen. Users and logs are numbers; a log is one of three pairs, a note to oneself, the group, or what the
@@ -47,6 +48,24 @@ pub(crate) enum Step {
         user: usize,
         notified: bool,
     },
+    Upload {
+        user: usize,
+        content: u8,
+    },
+    /// A message that names a user's file.
+    Send {
+        log: usize,
+        user: usize,
+        file: (usize, u8),
+    },
+    Claim {
+        user: usize,
+        file: (usize, u8),
+    },
+    RemoveFiles {
+        keep_s: u64,
+        most: u32,
+    },
     Wait {
         seconds: u64,
     },
@@ -64,6 +83,7 @@ pub(crate) enum Step {
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let (log, user) = (prop_oneof![6 => 0..5usize, 1 => 5..8usize], 0..3usize);
+    let file = (0..3usize, 0..CONTENTS);
     let some_flags = prop_oneof![4 => Just(EntryFlags::NONE), 1 => Just(EntryFlags::NO_UNREAD), 1 => Just(EntryFlags::NO_LAST)];
     prop_oneof![
         8 => (log.clone(), user.clone(), some_flags).prop_map(|(log, user, flags)| Step::Say { log, user, flags }),
@@ -71,10 +91,14 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => (log.clone(), user.clone(), proptest::option::of(0..20u64))
             .prop_map(|(log, user, upto)| Step::Read { log, user, upto }),
         3 => (log.clone(), user.clone(), 0..6u64).prop_map(|(log, user, back)| Step::Revoke { log, user, back }),
-        1 => (log, user.clone()).prop_map(|(log, user)| Step::Delete { log, user }),
+        1 => (log.clone(), user.clone()).prop_map(|(log, user)| Step::Delete { log, user }),
         1 => user.clone().prop_map(|user| Step::Join { user }),
         1 => user.clone().prop_map(|user| Step::Leave { user }),
         1 => (user.clone(), any::<bool>()).prop_map(|(user, notified)| Step::Receive { user, notified }),
+        3 => file.clone().prop_map(|(user, content)| Step::Upload { user, content }),
+        4 => (log, user.clone(), file.clone()).prop_map(|(log, user, file)| Step::Send { log, user, file }),
+        1 => (user.clone(), file).prop_map(|(user, file)| Step::Claim { user, file }),
+        2 => (0..200u64, 1..4u32).prop_map(|(keep_s, most)| Step::RemoveFiles { keep_s, most }),
         2 => (1..100u64).prop_map(|seconds| Step::Wait { seconds }),
         1 => (0..200u64, 1..8u32).prop_map(|(keep_s, budget)| Step::Purge { keep_s, budget }),
         2 => (user, 1..6usize, prop_oneof![1..4usize, Just(usize::MAX)])
@@ -89,6 +113,7 @@ pub(crate) struct ModelEntry {
     pub(crate) flags: EntryFlags,
     pub(crate) kind: MessageKind,
     pub(crate) revoked_by: Option<UserId>,
+    pub(crate) files: Vec<FileId>,
 }
 
 #[derive(Default)]
@@ -136,6 +161,7 @@ pub(crate) struct Model {
     pub(crate) logs: Vec<ModelLog>,
     pub(crate) rows: BTreeMap<(usize, usize), ModelRow>,
     pub(crate) devices: Vec<Device>,
+    pub(crate) files: Vec<ModelFile>,
     pub(crate) change: u64,
 }
 
@@ -193,6 +219,7 @@ impl Model {
             logs,
             rows,
             devices,
+            files: Vec::new(),
             change,
         }
     }
@@ -241,6 +268,7 @@ impl Model {
             flags,
             kind,
             revoked_by: None,
+            files: Vec::new(),
         });
         at
     }
