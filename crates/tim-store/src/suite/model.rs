@@ -75,6 +75,11 @@ fn apply(world: &mut World, model: &mut Model, step: &Step) {
         Step::Upload { user, content } => model_files::upload(world, model, user, content),
         Step::Send { log, user, file } => model_files::send(world, model, (log, user), file),
         Step::Claim { user, file } => model_files::claim(world, model, user, file),
+        Step::TakeBack { file } => {
+            if let Some((log, user, back)) = model_files::newest(model, file) {
+                revoke_one(world, model, log, user, back);
+            }
+        }
         Step::RemoveFiles { keep_s, most } => model_files::remove(world, model, keep_s, most),
         Step::Wait { seconds } => world.now_ms += seconds * 1000,
         Step::Purge { keep_s, budget } => purge(world, model, keep_s, budget),

@@ -10,7 +10,7 @@ use super::model_state::{Model, SYSTEM};
 use crate::{EntryFlags, File, FileQuota, FileUsage, Refused, RemoveFiles, Write, Written};
 
 /// How many contents each user has to upload.
-pub(crate) const CONTENTS: u8 = 3;
+pub(crate) const CONTENTS: u8 = 1;
 
 /// A file that was stored, whether or not it is still there.
 pub(crate) struct ModelFile {
@@ -94,6 +94,17 @@ pub(crate) fn send(
             .filter(|found| found.file.id == id && found.owner == user);
         own.for_each(|found| found.claimed_ms = 0);
     }
+}
+
+/// Where the newest message is that names a file: its log, its sender, and how far it is from the end of the log.
+pub(crate) fn newest(model: &Model, (owner, content): (usize, u8)) -> Option<(usize, usize, u64)> {
+    let id = picture(model.users[owner], content).id;
+    let logs = model.logs.iter().enumerate();
+    let entries = logs.flat_map(|(log, entries)| entries.kept().map(move |entry| (log, entry)));
+    let named = entries.filter(|(_, entry)| entry.revoked_by.is_none() && entry.files.contains(&id));
+    let (log, newest) = named.max_by_key(|(_, entry)| entry.at.change)?;
+    let sender = model.users.iter().position(|user| *user == newest.sender)?;
+    Some((log, sender, model.logs[log].head() - newest.at.sequence))
 }
 
 pub(crate) fn claim(world: &mut World, model: &mut Model, user: usize, (owner, content): (usize, u8)) {

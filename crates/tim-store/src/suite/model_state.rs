@@ -62,6 +62,10 @@ pub(crate) enum Step {
         user: usize,
         file: (usize, u8),
     },
+    /// The sender of the newest message that names a file revokes it.
+    TakeBack {
+        file: (usize, u8),
+    },
     RemoveFiles {
         keep_s: u64,
         most: u32,
@@ -91,16 +95,17 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => (log.clone(), user.clone(), proptest::option::of(0..20u64))
             .prop_map(|(log, user, upto)| Step::Read { log, user, upto }),
         3 => (log.clone(), user.clone(), 0..6u64).prop_map(|(log, user, back)| Step::Revoke { log, user, back }),
-        1 => (log.clone(), user.clone()).prop_map(|(log, user)| Step::Delete { log, user }),
+        1 => (log, user.clone()).prop_map(|(log, user)| Step::Delete { log, user }),
         1 => user.clone().prop_map(|user| Step::Join { user }),
         1 => user.clone().prop_map(|user| Step::Leave { user }),
         1 => (user.clone(), any::<bool>()).prop_map(|(user, notified)| Step::Receive { user, notified }),
         3 => file.clone().prop_map(|(user, content)| Step::Upload { user, content }),
-        4 => (log, user.clone(), file.clone()).prop_map(|(log, user, file)| Step::Send { log, user, file }),
-        1 => (user.clone(), file).prop_map(|(user, file)| Step::Claim { user, file }),
-        2 => (0..200u64, 1..4u32).prop_map(|(keep_s, most)| Step::RemoveFiles { keep_s, most }),
+        7 => (0..5usize, user.clone(), file.clone()).prop_map(|(log, user, file)| Step::Send { log, user, file }),
+        2 => (user.clone(), file.clone()).prop_map(|(user, file)| Step::Claim { user, file }),
+        3 => file.prop_map(|file| Step::TakeBack { file }),
+        2 => (prop_oneof![Just(0), 0..200u64], 1..4u32).prop_map(|(keep_s, most)| Step::RemoveFiles { keep_s, most }),
         2 => (1..100u64).prop_map(|seconds| Step::Wait { seconds }),
-        1 => (0..200u64, 1..8u32).prop_map(|(keep_s, budget)| Step::Purge { keep_s, budget }),
+        2 => (prop_oneof![0..20u64, 0..200u64], 1..8u32).prop_map(|(keep_s, budget)| Step::Purge { keep_s, budget }),
         2 => (user, 1..6usize, prop_oneof![1..4usize, Just(usize::MAX)])
             .prop_map(|(user, limit, readings)| Step::CatchUp { user, limit, readings }),
         1 => Just(Step::Reopen),
