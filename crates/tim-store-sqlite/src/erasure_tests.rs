@@ -1,14 +1,14 @@
 //! What is removed is nowhere in the files any more, whatever was stored, revoked and removed before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tim_groups::tips;
 use tim_groups::{GroupAction, GroupCommand, GroupPolicy, NewGroup, create};
 use tim_proto::message::Text;
-use tim_proto::{ConversationId, GroupId, GroupType, MessageId, MessageKind, UserId};
+use tim_proto::{ConversationId, FileId, GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, PageRequest, Purge, Quota, Revoke, StoreReader as _,
-    StoreWriter as _, Write, Written,
+    AddFile, Append, EntryFlags, File, FileQuota, Fingerprint, LogKey, PageRequest, Purge, Quota,
+    RemoveFiles, Revoke, StoreReader as _, StoreWriter as _, Write, Written,
 };
 
 use super::*;
@@ -54,6 +54,8 @@ struct Said {
     mark: u32,
     len: usize,
     is_revoked: bool,
+    /// The file that it names.
+    file: Option<FileId>,
 }
 
 /// A store with random messages. Each is full of its own mark.
@@ -65,6 +67,8 @@ struct Talk {
     accounts: [u64; 4],
     logs: Vec<LogKey>,
     said: Vec<Said>,
+    /// What was uploaded: each file's owner, and the mark that its media type is full of.
+    files: BTreeMap<FileId, (usize, u32)>,
     /// Marks of messages of dismissed groups: they are kept until they are old.
     ended: BTreeSet<u32>,
     marks: u32,
@@ -110,6 +114,7 @@ impl Talk {
             accounts: [0; 4],
             logs: Vec::new(),
             said: Vec::new(),
+            files: BTreeMap::new(),
             ended: BTreeSet::new(),
             marks: 0,
         };
@@ -136,7 +141,7 @@ impl Talk {
             ..NewGroup::new(id, GroupType::PUBLIC, user(0))
         };
         let policy = GroupPolicy::default();
-        let made = create(wish, &policy, 1, &std::collections::BTreeMap::new()).unwrap();
+        let made = create(wish, &policy, 1, &BTreeMap::new()).unwrap();
         self.commit(&[Write::CreateGroup(Box::new(made))]);
         self.logs.push(log);
     }
@@ -161,6 +166,7 @@ impl Talk {
                 }
                 _ => self.numbers.below(NAMES.len()),
             };
+            let file = self.file_to_send(sender);
             self.marks += 1;
             let (mark, len) = (self.marks, self.numbers.len());
             batch.push(Write::Append(Append {
@@ -180,7 +186,7 @@ impl Talk {
                 mentions: Vec::new(),
                 mention_all: false,
                 quota: Quota::NONE,
-                files: Vec::new(),
+                files: file.into_iter().collect(),
             }));
             new.push(Said {
                 log,
@@ -189,6 +195,7 @@ impl Talk {
                 mark,
                 len,
                 is_revoked: false,
+                file,
             });
         }
         let written = self.commit(&batch);
@@ -199,6 +206,54 @@ impl Talk {
             said.sequence = stored.sequence;
             self.said.push(said);
         }
+    }
+
+    /// Now and then, a file for a message: a new one, or one that the sender has.
+    fn file_to_send(&mut self, sender: usize) -> Option<FileId> {
+        match self.numbers.below(12) {
+            0 => {}
+            1 => {
+                let own = self.files.iter().filter(|(_, (owner, _))| *owner == sender);
+                let own: Vec<FileId> = own.map(|(id, _)| *id).collect();
+                return (!own.is_empty()).then(|| own[self.numbers.below(own.len())]);
+            }
+            _ => return None,
+        }
+        self.marks += 1;
+        let id = FileId::from_bytes(u128::from(self.numbers.next()).to_be_bytes());
+        let file = File {
+            id,
+            owner: user(sender),
+            kind: MessageKind::FILE,
+            size: 1,
+            sha256: [0; 32].map(|_: u8| u8::try_from(self.numbers.below(256)).unwrap()),
+            media_type: text(self.marks, self.numbers.below(200)),
+            format: 0,
+            images: Vec::new(),
+            created_ms: 0,
+        };
+        let quota = FileQuota::NONE;
+        self.commit(&[Write::AddFile(Box::new(AddFile { file, quota }))]);
+        self.files.insert(id, (sender, self.marks));
+        Some(id)
+    }
+
+    /// Removes the files that no message names.
+    fn remove_files(&mut self) {
+        let step = RemoveFiles {
+            unsent_before_ms: u64::MAX,
+            most: u32::MAX,
+        };
+        let removed = self.commit(&[Write::RemoveFiles(step)]);
+        let [Written::FilesRemoved { files, more: false }] = &removed[..] else {
+            panic!("{removed:?}")
+        };
+        for id in files {
+            self.files.remove(id);
+        }
+        let named = self.said.iter().filter(|said| !said.is_revoked);
+        let named: BTreeSet<FileId> = named.filter_map(|said| said.file).collect();
+        assert_eq!(self.files.keys().copied().collect::<BTreeSet<_>>(), named);
     }
 
     /// Revokes a message, most often one of the last.
@@ -317,9 +372,11 @@ impl Talk {
     /// What was not removed is intact, and of what was removed nothing is in the files.
     fn judge(&mut self) {
         self.purge();
+        self.remove_files();
         // Without a revocation since the last time, the write-ahead log stays.
         self.say();
         self.revoke(self.said.len() - 1);
+        self.remove_files();
         self.purge();
         let (_, reader) = self.store.as_ref().unwrap();
         for said in &self.said {
@@ -328,7 +385,8 @@ impl Talk {
             assert!(said.is_revoked || entry.content == content(said.mark, said.len));
         }
         let kept = self.said.iter().filter(|said| !said.is_revoked);
-        let kept: BTreeSet<u32> = kept.map(|said| said.mark).collect();
+        let of_files = self.files.values().map(|(_, mark)| *mark);
+        let kept: BTreeSet<u32> = kept.map(|said| said.mark).chain(of_files).collect();
         let found = self.marks_in_files();
         assert!(kept.is_subset(&found));
         let is_left = |mark: &&u32| **mark != 0 && !kept.contains(*mark) && !self.ended.contains(*mark);

@@ -10,6 +10,8 @@ mod details;
 mod epochs;
 #[cfg(test)]
 mod erasure_tests;
+#[cfg(test)]
+mod file_tests;
 mod files;
 #[cfg(test)]
 mod full_disk_tests;

@@ -310,7 +310,7 @@ fn said(number: u64, random: u32, text: &str) -> Write {
 }
 
 /// Changes rows behind the store's back, as a disk does.
-fn damage(dir: &Path, sql: &str) {
+pub(super) fn damage(dir: &Path, sql: &str) {
     let database = Connection::open(dir.join(DATABASE)).unwrap();
     database
         .set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)

@@ -136,7 +136,7 @@ macro_rules! suite {
             }
             threads {
                 one_of_many_equal_sends_is_stored, sixty_four_writers_leave_no_gap, one_of_two_revokers_wins,
-                read_marks_race_forward, a_dismissal_races_with_everything, published_entries_come_in_order_before_answers, a_full_queue_refuses,
+                read_marks_race_forward, a_removal_races_with_messages, a_dismissal_races_with_everything, published_entries_come_in_order_before_answers, a_full_queue_refuses,
                 a_fatal_store_answers_everybody_and_stops, a_failed_commit_is_told_to_its_batch_only,
                 futures_are_answered,
             }

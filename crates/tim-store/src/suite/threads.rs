@@ -11,10 +11,10 @@ use std::thread;
 use tim_groups::GroupAction;
 use tim_proto::UserId;
 
-use super::{START_MS, World, groups, revoke, texts};
+use super::{START_MS, World, files, groups, revoke, texts};
 use crate::{
-    Commit, Hooks, LogKey, NotStored, Published, Refused, StoreError, StoreWriter, Write, WriteError, Writer,
-    WriterConfig, Written,
+    Commit, File, Hooks, LogKey, NotStored, Published, Refused, RemoveFiles, StoreError, StoreWriter, Write,
+    WriteError, Writer, WriterConfig, Written,
 };
 
 fn start(world: &mut World) -> Arc<Writer> {
@@ -137,6 +137,48 @@ pub fn one_of_two_revokers_wins(world: &mut World) {
         21,
         "one revocation each, and the tip of the admin"
     );
+}
+
+/// Of a message that names a file, and the removal of what nothing uses, one comes first.
+pub fn a_removal_races_with_messages(world: &mut World) {
+    let alice = world.user("alice");
+    let log = LogKey::c2c(alice, alice);
+    let uploads: Vec<File> = (1..=20)
+        .map(|number| files::upload(world, alice, number))
+        .collect();
+    let sends: Vec<Write> = uploads
+        .iter()
+        .map(|file| Write::Append(files::naming(world, log, alice, &[file.id])))
+        .collect();
+    let writer = start(world);
+    let step = RemoveFiles {
+        unsent_before_ms: u64::MAX,
+        most: 3,
+    };
+    let mut kept = BTreeSet::new();
+    let mut removed = BTreeSet::new();
+    for (file, send) in uploads.iter().zip(sends) {
+        let answers = race(
+            &writer,
+            vec![Write::RemoveFiles(step), send, Write::RemoveFiles(step)],
+        );
+        for answer in answers {
+            match answer {
+                Ok(Written::Stored(at)) => {
+                    assert_eq!(world.reader().files_of(&log, at.sequence), Ok(vec![file.id]));
+                    kept.insert(file.id);
+                }
+                Ok(Written::FilesRemoved { files, .. }) => removed.extend(files),
+                Err(WriteError::Refused(Refused::FileNotYours)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(kept.is_disjoint(&removed), "{kept:?} {removed:?}");
+    for file in &uploads {
+        let found = world.reader().file(&file.id).unwrap();
+        assert_eq!(found.is_some(), !removed.contains(&file.id));
+    }
 }
 
 pub fn read_marks_race_forward(world: &mut World) {
