@@ -161,6 +161,8 @@ pub(crate) enum What {
     Priority,
     /// An AVChatRoom with very many members.
     Room,
+    /// A file of 100 MiB on its way to the hub and back, and messages beside it.
+    Files,
     /// Ten minutes of sends at a steady rate, while as much falls out of retention: how long each waits, and the commits.
     Stalls,
     /// What an innocent pair of users notices of hostile ones: lists of 100,000 conversations, marks, silent connections, slow writers,
@@ -246,6 +248,7 @@ impl Args {
             // What takes minutes is asked for by name.
             [] => all
                 .filter(|what| !matches!(what, What::Hostile | What::Stalls) || self.quick)
+                .filter(|what| *what != What::Files || self.prepares())
                 .filter(|what| self.prepares() || !what.needs_own())
                 .filter(|what| self.tim.is_none() || *what != What::Pages)
                 .collect(),

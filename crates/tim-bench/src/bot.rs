@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tim_bench::Latency;
-use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{Failure, Request, Send};
+use tim_proto::message::{Payload, SendOptions, Text};
+use tim_proto::request::{Failure, Request, Send, Upload};
 use tim_proto::wire::FrameKind;
 use tim_proto::{
     ClientSequence, ConversationId, ErrorCode, MAX_SUCCESSORS, MessageId, MessageRandom, Platform, Priority,
@@ -55,6 +55,10 @@ pub(crate) struct Bot {
     pub(crate) outcomes: Option<Vec<(RequestId, Result<(), ErrorCode>)>>,
     /// How long each message took until it was stored, from when it was due.
     pub(crate) latency: Latency,
+    /// Pieces of a file without a response.
+    pub(crate) pieces_under_way: usize,
+    /// Where the hub stored the last message.
+    last_sequence: u64,
 }
 
 /// A message without a response.
@@ -128,6 +132,8 @@ impl Bot {
             failed: None,
             outcomes: None,
             latency: Latency::new(),
+            pieces_under_way: 0,
+            last_sequence: 0,
         })
     }
 
@@ -152,6 +158,8 @@ impl Bot {
             failed,
             outcomes,
             latency,
+            pieces_under_way,
+            last_sequence,
             ..
         } = self;
         let device = driver.session().config().device;
@@ -177,6 +185,7 @@ impl Bot {
                         return ControlFlow::Break(());
                     };
                     *stored += 1;
+                    *last_sequence = sent.sequence;
                     *duplicates += u64::from(sent.duplicate);
                     let (sequence, asked) = (sent.sequence, pending.remove(&ticket));
                     latency.extend(asked.as_ref().map(|asked| asked.due.elapsed()));
@@ -185,6 +194,9 @@ impl Bot {
                     acknowledged
                         .extend(asked.map(|PendingMessage { id, to, .. }| (to, Place { sequence, id })));
                     outcomes.iter_mut().for_each(|all| all.push((ticket, Ok(()))));
+                }
+                Event::Response { response, .. } if response.kind() == FrameKind::UPLOAD => {
+                    *pieces_under_way -= 1;
                 }
                 Event::Failed { id: ticket, failure }
                     if failure.code == ErrorCode::MESSAGE_ID_REUSED
@@ -319,6 +331,40 @@ impl Bot {
         self.acknowledged = left;
         let taken: Vec<(ConversationId, Place)> = taken;
         taken.into_iter().map(|(_, place)| place).collect()
+    }
+
+    /// Sends a piece of a file without waiting.
+    pub(crate) fn start_piece(&mut self, upload: u64, offset: u64, bytes: &[u8]) -> Result<()> {
+        let now = self.driver.now();
+        self.driver
+            .session()
+            .request(now, &Upload::new(upload, offset, bytes))?;
+        self.pieces_under_way += 1;
+        Ok(())
+    }
+
+    /// Sends a message with this payload, and waits until it is stored. Returns its sequence.
+    pub(crate) async fn send_payload<'a>(
+        &mut self,
+        to: ConversationId,
+        payload: impl Into<Payload<'a>>,
+    ) -> Result<u64> {
+        let mut message = messages::message(self.user, to, payload.into());
+        message.id = MessageId {
+            sender: self.driver.session().account(),
+            client_time: unix_seconds(),
+            random: self.random.draw(),
+        };
+        let now = self.driver.now();
+        let stored = self.stored;
+        self.last_sequence = 0;
+        self.driver
+            .session()
+            .send(now, &message, SendOptions::default())?;
+        while self.stored == stored {
+            self.turn().await?;
+        }
+        Ok(self.last_sequence)
     }
 
     /// Makes a request and returns what `read` makes of its response.

@@ -10,6 +10,7 @@ mod check;
 mod commits;
 mod disk;
 mod fan_out;
+mod files;
 mod group;
 mod hostile;
 mod hub;
@@ -151,6 +152,7 @@ async fn measure(args: &Args, report: &mut Report) -> Result<()> {
             }
             What::Priority if args.quick => priority::measure(report, 1, Duration::from_secs(1)).await?,
             What::Priority => priority::measure(report, 3, Duration::from_secs(6)).await?,
+            What::Files => files::measure(report, &args.target()?, &files::Load::of(args.quick)).await?,
             What::Room => room::measure(report, args.room_members, if args.quick { 3 } else { 20 }).await?,
         }
     }

@@ -12,7 +12,7 @@ pub(crate) use uploads::{MAX_PIECES, Piece};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use crate::reads::Reads;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::threads::lock;
-use uploads::Lane;
+use uploads::Lanes;
 
 /// Jobs that read and write files.
 const DISK: PoolSize = PoolSize {
@@ -82,11 +82,9 @@ pub(crate) struct Files {
     writer: Arc<Writer>,
     settings: Arc<Settings>,
     clock: Clock,
-    lanes: Mutex<HashMap<u64, Lane>>,
-    /// The bytes of all pieces that wait.
-    waiting_bytes: AtomicUsize,
+    lanes: Mutex<Lanes>,
     finished: Mutex<Finished>,
-    is_swept: std::sync::atomic::AtomicBool,
+    is_swept: AtomicBool,
 }
 
 /// What uploads have become, for those who end them again.
@@ -113,9 +111,8 @@ impl Files {
             settings,
             clock,
             lanes: Mutex::default(),
-            waiting_bytes: AtomicUsize::new(0),
             finished: Mutex::default(),
-            is_swept: std::sync::atomic::AtomicBool::new(false),
+            is_swept: AtomicBool::new(false),
         }
     }
 

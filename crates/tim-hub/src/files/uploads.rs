@@ -3,9 +3,8 @@
 //! A *lane* has what waits for one upload, in the order in which it came. One job at a time works on it, so that the bytes are
 //! written in order and a hash is computed once; several pieces are written by one job. A lane that is empty is gone.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tim_files::{Announced, Completed, FileError, Format, Picture};
 use tim_groups::Refused;
@@ -22,8 +21,8 @@ use crate::threads::lock;
 
 /// How many pieces of an upload are under way at the most.
 pub(crate) const MAX_PIECES: usize = 16;
-/// How many bytes wait for one upload at the most: the pieces of those who keep to the window, and of a few who have come again.
-const MAX_LANE_BYTES: usize = 4 << 20;
+/// How many bytes wait for all uploads of a user at the most: some windows full of pieces.
+const MAX_BYTES_OF_USER: usize = 4 << 20;
 /// How many bytes wait for all uploads together at the most.
 const MAX_BYTES: usize = 64 << 20;
 /// How many bytes one job writes before others have their turn.
@@ -31,11 +30,74 @@ const TURN: usize = 1 << 20;
 /// With so many bytes that are not durable, an upload for which nothing waits is made so.
 const SYNC_AT_REST: u64 = 1 << 20;
 
+/// What waits for all uploads.
+#[derive(Default)]
+pub(super) struct Lanes {
+    lanes: HashMap<u64, Lane>,
+    /// The bytes of those who have some.
+    of_users: HashMap<UserId, usize>,
+    bytes: usize,
+}
+
 /// What waits for an upload.
-pub(super) struct Lane {
+struct Lane {
     user: UserId,
     tasks: VecDeque<Task>,
-    bytes: usize,
+}
+
+impl Lanes {
+    /// Adds a task; whether it is the first one of its lane.
+    fn add(&mut self, user: UserId, upload: u64, task: Task) -> Result<bool, Refusal> {
+        let len = task.len();
+        let overload = |text| Err(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, text));
+        if self.bytes + len > MAX_BYTES {
+            return overload("too many pieces of files wait");
+        }
+        if len > 0 && self.of_users.get(&user).map_or(0, |bytes| *bytes) + len > MAX_BYTES_OF_USER {
+            return overload("too many pieces of this account wait");
+        }
+        let is_new = !self.lanes.contains_key(&upload);
+        let lane = self.lanes.entry(upload).or_insert_with(|| Lane {
+            user,
+            tasks: VecDeque::new(),
+        });
+        // Numbers are not shared; nobody learns of another's lane.
+        if lane.user != user {
+            return Err(FileError::UnknownUpload.into());
+        }
+        if lane.tasks.len() >= 2 * MAX_PIECES {
+            return overload("more pieces are under way than the window allows");
+        }
+        lane.tasks.push_back(task);
+        self.bytes += len;
+        if len > 0 {
+            *self.of_users.entry(user).or_default() += len;
+        }
+        Ok(is_new)
+    }
+
+    fn next(&mut self, upload: u64) -> Option<Task> {
+        let lane = self.lanes.get_mut(&upload)?;
+        let task = lane.tasks.pop_front()?;
+        let len = task.len();
+        self.bytes -= len;
+        if let Some(bytes) = self.of_users.get_mut(&lane.user) {
+            *bytes -= len;
+            if *bytes == 0 {
+                self.of_users.remove(&lane.user);
+            }
+        }
+        Some(task)
+    }
+
+    /// Leaves a lane in which nothing waits; whether nothing does.
+    fn leave(&mut self, upload: u64) -> bool {
+        let is_empty = self.lanes.get(&upload).is_none_or(|lane| lane.tasks.is_empty());
+        if is_empty {
+            self.lanes.remove(&upload);
+        }
+        is_empty
+    }
 }
 
 enum Task {
@@ -59,20 +121,7 @@ impl Files {
         upload: u64,
         piece: Piece,
     ) -> Result<(), Refusal> {
-        let len = piece.bytes.len();
-        let waiting = self.waiting_bytes.fetch_add(len, Ordering::Relaxed);
-        let added = if waiting > MAX_BYTES {
-            Err(Refusal::new(
-                ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR,
-                "too many pieces of files wait",
-            ))
-        } else {
-            self.add(user, upload, Task::Piece(piece))
-        };
-        if added.is_err() {
-            self.waiting_bytes.fetch_sub(len, Ordering::Relaxed);
-        }
-        added
+        self.add(user, upload, Task::Piece(piece))
     }
 
     /// Ends an upload, behind its pieces.
@@ -96,27 +145,7 @@ impl Files {
     }
 
     fn add(self: &Arc<Self>, user: UserId, upload: u64, task: Task) -> Result<(), Refusal> {
-        let len = task.len();
-        let is_new = {
-            let mut lanes = lock(&self.lanes);
-            let is_new = !lanes.contains_key(&upload);
-            let lane = lanes.entry(upload).or_insert_with(|| Lane {
-                user,
-                tasks: VecDeque::new(),
-                bytes: 0,
-            });
-            // Numbers are not shared; nobody learns of another's lane.
-            if lane.user != user {
-                return Err(FileError::UnknownUpload.into());
-            }
-            if lane.tasks.len() >= 2 * MAX_PIECES || lane.bytes + len > MAX_LANE_BYTES {
-                let text = "more pieces are under way than the window allows";
-                return Err(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, text));
-            }
-            lane.bytes += len;
-            lane.tasks.push_back(task);
-            is_new
-        };
+        let is_new = lock(&self.lanes).add(user, upload, task)?;
         if is_new {
             self.work_on(user, upload);
         }
@@ -134,16 +163,16 @@ impl Files {
         let mut done = 0;
         let mut unconfirmed = 0;
         while done < TURN {
-            let Some(task) = self.next_task(upload) else {
+            let next = lock(&self.lanes).next(upload);
+            let Some(task) = next else {
                 self.rest(user, upload, unconfirmed);
                 unconfirmed = 0;
-                if self.leave(upload) {
+                if lock(&self.lanes).leave(upload) {
                     return;
                 }
                 continue;
             };
-            let len = task.len();
-            done += len;
+            done += task.len();
             match task {
                 Task::Piece(piece) => unconfirmed = self.write(user, upload, piece),
                 Task::Cancel(responder) => {
@@ -158,27 +187,8 @@ impl Files {
                 // Goes on when it is answered.
                 Task::End(responder) => return self.begin_end(user, upload, responder),
             }
-            self.waiting_bytes.fetch_sub(len, Ordering::Relaxed);
         }
         self.work_on(user, upload);
-    }
-
-    fn next_task(&self, upload: u64) -> Option<Task> {
-        let mut lanes = lock(&self.lanes);
-        let lane = lanes.get_mut(&upload)?;
-        let task = lane.tasks.pop_front()?;
-        lane.bytes -= task.len();
-        Some(task)
-    }
-
-    /// Leaves an upload for which nothing waits; whether nothing does.
-    fn leave(&self, upload: u64) -> bool {
-        let mut lanes = lock(&self.lanes);
-        let is_empty = lanes.get(&upload).is_none_or(|lane| lane.tasks.is_empty());
-        if is_empty {
-            lanes.remove(&upload);
-        }
-        is_empty
     }
 
     /// Writes a piece and answers it. Returns how many bytes of the upload are not durable.

@@ -1,6 +1,9 @@
 //! Requests of a device that are about files.
 
+use std::sync::{Arc, Condvar, Mutex};
+
 use sha2::{Digest, Sha256};
+use tim_files::{Faults, Operation};
 use tim_proto::message::{Audio, File, Image, ImageFormat, ImageInfo, ImageSize, Payload, Video};
 use tim_proto::request::{
     BeginUpload, BeginUploadResponse, CancelUpload, Download, EndUpload, FilePart, Upload,
@@ -81,7 +84,58 @@ pub(crate) fn file_message(
     device.send_message(&message)
 }
 
+/// Decides what becomes of the hub's files.
+#[derive(Clone, Default)]
+pub(crate) struct FileFaults(Arc<(Mutex<Fault>, Condvar)>);
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Fault {
+    #[default]
+    None,
+    Held,
+    Full,
+}
+
+impl FileFaults {
+    /// What is written or read waits.
+    pub(crate) fn hold(&self) {
+        self.set(Fault::Held);
+    }
+
+    /// Nothing can be written.
+    pub(crate) fn fill_up(&self) {
+        self.set(Fault::Full);
+    }
+
+    /// All is well again.
+    pub(crate) fn release(&self) {
+        self.set(Fault::None);
+    }
+
+    fn set(&self, fault: Fault) {
+        *self.0.0.lock().unwrap() = fault;
+        self.0.1.notify_all();
+    }
+
+    pub(super) fn faults(&self) -> Faults {
+        let fault = Arc::clone(&self.0);
+        Faults::new(move |operation| {
+            let waits = |now: &mut Fault| *now == Fault::Held;
+            let now = *fault.1.wait_while(fault.0.lock().unwrap(), waits).unwrap();
+            match now == Fault::Full && operation != Operation::Read {
+                true => Err(std::io::ErrorKind::StorageFull.into()),
+                false => Ok(()),
+            }
+        })
+    }
+}
+
 impl Device {
+    /// Waits until something is so at the hub, which this device does not see.
+    pub(crate) fn wait_until(&mut self, mut done: impl FnMut() -> bool) {
+        self.until(|_| done());
+    }
+
     pub(crate) fn begin_upload(
         &mut self,
         kind: MessageKind,

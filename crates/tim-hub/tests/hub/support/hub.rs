@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tim_hub::usersig::App;
-use tim_hub::{Clock, Hub, HubError, HubOptions};
+use tim_hub::{Clock, FileOptions, Hub, HubError, HubOptions};
 use tim_store::faults::{self, Faults};
 use tokio::sync::oneshot;
 
-use super::{APP, DEADLINE, KEY, START_MS};
+use super::{APP, DEADLINE, FileFaults, KEY, START_MS};
 
 /// A hub whose clock the test sets.
 pub(crate) struct TestHub {
@@ -44,6 +44,23 @@ impl TestHub {
         let (store, faults) = faults::wrap(store.into());
         let hub = Self::start_with_hub(data, |_| (), |options| Hub::with_store(options, store));
         (hub, faults)
+    }
+
+    /// A hub whose files are written and read slowly, or not, when the test says so.
+    pub(crate) fn start_with_slow_files() -> (Self, FileFaults) {
+        let faults = FileFaults::default();
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let mut files = FileOptions::new(data.path().join("files")).unwrap();
+        files.store.faults = faults.faults();
+        let hub = Self::start_on(data, |options| options.files = Some(files));
+        (hub, faults)
+    }
+
+    /// The operator changes settings.
+    pub(crate) fn reload(&self, change: impl FnOnce(&mut HubOptions)) {
+        let mut options = HubOptions::new(App::new(APP, KEY));
+        change(&mut options);
+        self.hub.as_ref().unwrap().reload(&options).unwrap();
     }
 
     fn start_with_hub(

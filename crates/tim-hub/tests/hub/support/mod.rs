@@ -14,7 +14,7 @@ use tim_hub::usersig::{App, UserSig};
 use tim_proto::ConversationId;
 
 pub(crate) use device::Device;
-pub(crate) use files::{bmp, file_message, files_left, sha256};
+pub(crate) use files::{FileFaults, bmp, file_message, files_left, sha256};
 pub(crate) use hub::TestHub;
 pub(crate) use observed::{Notice, Observed, Reply, Tip, Uploaded};
 pub(crate) use raw::Raw;
