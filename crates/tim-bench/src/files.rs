@@ -76,10 +76,14 @@ pub(crate) async fn measure(report: &mut Report, target: &Target, load: &Load) -
         if message.is_none() {
             message = Some(Instant::now());
             bot.start_send(peer)?;
-            if beside.count() % 16 == 0 {
+            if beside.count().is_multiple_of(16) {
                 most_memory = most_memory.max(target.memory());
             }
         }
+        bot.turn().await?;
+    }
+    // What waits is not taken by the calls.
+    while bot.under_way() > 0 {
         bot.turn().await?;
     }
     let uuid = bot
@@ -91,9 +95,6 @@ pub(crate) async fn measure(report: &mut Report, target: &Target, load: &Load) -
         .with_uuid(&uuid)
         .with_name("bench.bin")
         .with_size(load.size as u64);
-    while bot.under_way() > 0 {
-        bot.turn().await?;
-    }
     let sequence = bot.send_payload(peer, file).await?;
     let start = Instant::now();
     let mut at = 0;
