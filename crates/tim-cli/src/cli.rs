@@ -58,6 +58,7 @@ pub(crate) enum Command {
     Check(commands::check::Args),
     Chat(commands::chat::Args),
     Send(commands::send::Args),
+    Get(commands::get::Args),
     History(commands::history::Args),
     Conversations(commands::conversations::Args),
     Group(commands::group::Args),

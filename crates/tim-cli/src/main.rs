@@ -18,6 +18,7 @@ mod session;
 mod stdin;
 mod terminal;
 mod time;
+mod transfer;
 
 use std::process::ExitCode;
 

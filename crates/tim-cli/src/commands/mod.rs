@@ -6,6 +6,7 @@ pub(crate) mod conformance;
 pub(crate) mod conversations;
 pub(crate) mod demo;
 pub(crate) mod frame;
+pub(crate) mod get;
 pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod parse;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Chat(args) => chat::run(&args),
         Command::Send(args) => send::run(&args),
+        Command::Get(args) => get::run(&args),
         Command::History(args) => history::run(&args),
         Command::Conversations(args) => conversations::run(&args),
         Command::Group(args) => group::run(&args),

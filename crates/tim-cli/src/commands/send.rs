@@ -1,10 +1,13 @@
 //! `tim send`: sends one message, or one per line.
 
 use std::io::{self, Read as _, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
-use tim_client::{Custom, ErrorCode, ImError, Message, Priority, SendOptions};
+use tim_client::{
+    AudioMetadata, Client, Custom, ErrorCode, ImError, Message, Priority, SendOptions, Source, VideoMetadata,
+};
 use tim_proto::{ConversationId, GroupId};
 
 use crate::connect::ConnectArgs;
@@ -14,6 +17,7 @@ use crate::output::{BAD, FAINT};
 use crate::session::{Session, block_on, failure};
 use crate::stdin::{Line, Stdin};
 use crate::terminal::Safe;
+use crate::transfer::Transfer;
 
 /// How long a temporary refusal, such as an exceeded rate, is retried.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   $ tim send --as alice bob 'lunch?[微笑]'
   $ make 2>&1 | tail -1 | tim send --as ci --group builders
+  $ tim send --as alice bob --image cat.jpg 'look at her'
   $ tim send --as alice --group dice --custom dice --description 4 --priority high
   $ tail -f app.log | tim send --as app --lines --group logs";
 
@@ -41,10 +46,10 @@ pub(crate) struct Args {
     ///
     /// Sending pauses while the hub limits the rate. A line that cannot be sent is reported on stderr with its number, the
     /// others are sent, and the exit code is 2.
-    #[arg(long, conflicts_with_all = ["custom", "face"])]
+    #[arg(long, conflicts_with_all = ["custom", "face", "file"])]
     lines: bool,
     /// Send a custom message with this data instead of a text.
-    #[arg(long, value_name = "DATA", conflicts_with = "face")]
+    #[arg(long, value_name = "DATA", conflicts_with_all = ["face", "file"])]
     custom: Option<String>,
     /// The custom message's description.
     #[arg(long, value_name = "TEXT", requires = "custom", default_value = "")]
@@ -53,11 +58,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", requires = "custom", default_value = "")]
     extension: String,
     /// Send the sticker with this number instead of a text.
-    #[arg(long, value_name = "INDEX")]
+    #[arg(long, value_name = "INDEX", conflicts_with = "file")]
     face: Option<u32>,
     /// The sticker's data.
     #[arg(long, value_name = "DATA", requires = "face", default_value = "")]
     face_data: String,
+    #[command(flatten)]
+    attach: AttachArgs,
     /// Priority in a busy group: high, normal, low or lowest.
     #[arg(long, value_parser = priority, default_value = "normal")]
     priority: Priority,
@@ -67,6 +74,64 @@ pub(crate) struct Args {
     /// Print one JSON object per message.
     #[arg(long)]
     json: bool,
+}
+
+/// The file of a message.
+#[derive(Debug, clap::Args)]
+#[group(multiple = true)]
+struct AttachArgs {
+    /// Send a picture: jpg, png, gif, bmp or webp, at most 20 MiB. A text is sent after it.
+    #[arg(long, value_name = "PATH", group = "file")]
+    image: Option<PathBuf>,
+    /// Send a recording: at most ten minutes and 20 MiB.
+    #[arg(long, value_name = "PATH", group = "file")]
+    audio: Option<PathBuf>,
+    /// Send a video: mp4 or mov, at most 100 MiB.
+    #[arg(long, value_name = "PATH", group = "file")]
+    video: Option<PathBuf>,
+    /// Send a file of any type, at most 100 MiB.
+    #[arg(long = "file", value_name = "PATH", group = "file")]
+    any: Option<PathBuf>,
+    /// How long the recording or video is, in seconds.
+    #[arg(long, value_name = "SECONDS", requires = "file", default_value_t)]
+    duration: u32,
+    /// The picture that is shown before the video plays.
+    #[arg(long, value_name = "PATH", requires = "video")]
+    thumbnail: Option<PathBuf>,
+}
+
+impl AttachArgs {
+    /// The path of the file, if there is one.
+    fn path(&self) -> Option<&PathBuf> {
+        let paths = [&self.image, &self.audio, &self.video, &self.any];
+        paths.into_iter().find_map(Option::as_ref)
+    }
+
+    /// The message with the file.
+    async fn message(&self, client: &Client, to: ConversationId) -> Result<Option<Message>, ImError> {
+        let duration = Duration::from_secs(self.duration.into());
+        let message = if let Some(path) = &self.image {
+            client.create_image_message(to, path.as_path()).await
+        } else if let Some(path) = &self.audio {
+            let recorded = AudioMetadata {
+                duration,
+                ..AudioMetadata::default()
+            };
+            client.create_audio_message(to, path.as_path(), recorded).await
+        } else if let Some(path) = &self.video {
+            let metadata = VideoMetadata {
+                duration,
+                thumbnail: self.thumbnail.as_deref().map(Source::from),
+                ..VideoMetadata::default()
+            };
+            client.create_video_message(to, path.as_path(), metadata).await
+        } else if let Some(path) = &self.any {
+            client.create_file_message(to, path.as_path()).await
+        } else {
+            return Ok(None);
+        };
+        message.map(Some)
+    }
 }
 
 fn priority(text: &str) -> Result<Priority, String> {
@@ -81,7 +146,8 @@ fn priority(text: &str) -> Result<Priority, String> {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (to, text) = args.target()?;
     let login = args.connect.resolve()?;
-    let is_text = !args.lines && args.custom.is_none() && args.face.is_none();
+    let has_file = args.attach.path().is_some();
+    let is_text = !args.lines && !has_file && args.custom.is_none() && args.face.is_none();
     let text = match text {
         // Before connecting: the text may take long to arrive.
         None if is_text => Some(text_from_stdin()?),
@@ -99,9 +165,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let result = match args.lines {
             true => sender.lines().await,
             false => {
-                session
-                    .in_time(sender.single(text.as_deref().unwrap_or("")))
-                    .await
+                let all = async {
+                    sender.attached().await?;
+                    match &text {
+                        None if has_file => Ok(()),
+                        text => sender.single(text.as_deref().unwrap_or("")).await,
+                    }
+                };
+                session.in_time(all).await
             }
         };
         session.close().await;
@@ -143,6 +214,23 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
+    /// Sends the file, if there is one, and shows how that proceeds.
+    async fn attached(&self) -> Result<(), Failure> {
+        let Some(path) = self.args.attach.path() else {
+            return Ok(());
+        };
+        let message = self.args.attach.message(&self.session.client, self.to).await;
+        let Some(message) = message.map_err(failure)? else {
+            return Ok(());
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let transfer = Transfer::new(&name);
+        let message = message.with_progress(transfer.meter());
+        let sent = transfer.watch(self.session, self.one(Ok(message))).await;
+        self.session.extend_deadline();
+        sent?.map_err(failure)
+    }
+
     /// Sends the single message.
     async fn single(&self, text: &str) -> Result<(), Failure> {
         let client = &self.session.client;

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Color, Style};
 use tim_proto::message::{File, GroupChange, GroupTip, Image, Payload, Text};
 use tim_proto::render::placeholder;
 use tim_proto::render::{Revoker, revoked_text};
-use tim_proto::{Message, UserId, Words};
+use tim_proto::{FileId, Message, UserId, Words};
 
 use super::emoji::{EmojiStyle, Rendered};
 use super::locale::Lang;
@@ -115,9 +115,25 @@ impl Display for MessageLine<'_> {
         }
         match self.when {
             When::OneLine => self.content().on_one_line().fmt(f),
+            // By its id `tim get` finds the file.
+            When::Date if has_file(payload) => {
+                write!(f, "{} {FAINT}{}{FAINT:#}", self.content(), self.message.id)
+            }
             _ => self.content().fmt(f),
         }
     }
+}
+
+/// Whether there is a file at the hub.
+fn has_file(payload: &Payload<'_>) -> bool {
+    let uuid = match payload {
+        Payload::Image(image) => image.uuid,
+        Payload::Audio(audio) => audio.uuid,
+        Payload::Video(video) => video.uuid,
+        Payload::File(file) => file.uuid,
+        _ => return false,
+    };
+    uuid.parse::<FileId>().is_ok()
 }
 
 impl MessageLine<'_> {

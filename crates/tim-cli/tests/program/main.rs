@@ -4,6 +4,7 @@ mod chat;
 mod conformance;
 mod crash;
 mod demo;
+mod files;
 mod frame;
 mod group;
 mod parse;
@@ -123,6 +124,7 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["demo"],
         &["chat"],
         &["send"],
+        &["get"],
         &["history"],
         &["conversations"],
         &["profile"],

@@ -3,7 +3,6 @@
 mod calls;
 mod cancel;
 mod clock;
-mod files;
 mod hub;
 mod ids;
 mod support;

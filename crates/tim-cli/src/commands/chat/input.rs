@@ -24,6 +24,8 @@ Type a line to send it. Emojis are keys such as [呲牙] or [微笑]. A line tha
   /conversations      list my conversations
   /face N [DATA]      send a sticker
   /custom DATA        send a custom message
+  /file PATH          send a file; a picture as a picture
+  /get N [PATH]       save the file of message N
   /online TEXT        send to those online now only; nothing is kept
   /quit               leave (so does the end of input)
 In a group, @USER mentions a member and @all everybody. A line that starts with // is sent with a single /.
@@ -36,6 +38,8 @@ pub(super) const COMMANDS: &[&str] = &[
     "create",
     "custom",
     "face",
+    "file",
+    "get",
     "group",
     "help",
     "history",
@@ -62,6 +66,9 @@ pub(super) enum Input<'a> {
     Online(&'a str),
     Face(u32, &'a str),
     Custom(&'a str),
+    File(&'a str),
+    /// The number of a message, and where its file goes; may be empty.
+    Get(u64, &'a str),
     To(UserId),
     Group(GroupId),
     Create(GroupId, Vec<UserId>),
@@ -133,6 +140,13 @@ pub(super) fn parse(line: &str) -> Result<Input<'_>, String> {
             Input::Face(number(index)?, data.trim())
         }
         "custom" => Input::Custom(needs("data")?),
+        "file" => Input::File(needs("a path")?),
+        "get" => {
+            let (sequence, path) = needs("the number of a message")?
+                .split_once(char::is_whitespace)
+                .unwrap_or((rest, ""));
+            Input::Get(number(sequence.trim_start_matches('#'))?, path.trim())
+        }
         "online" => Input::Online(needs("a text")?),
         "help" | "?" => Input::Help,
         "quit" | "exit" | "q" => Input::Quit,
@@ -216,6 +230,9 @@ mod tests {
             ("/face 4", Input::Face(4, "")),
             ("/custom  {\"a\":1} ", Input::Custom("{\"a\":1}")),
             ("/online soon", Input::Online("soon")),
+            ("/file my cat.jpg", Input::File("my cat.jpg")),
+            ("/get #12 cat 2.jpg", Input::Get(12, "cat 2.jpg")),
+            ("/get 12", Input::Get(12, "")),
             ("/quit\r\n", Input::Quit),
         ] {
             assert_eq!(parse(line), Ok(expected), "{line:?}");
@@ -240,6 +257,8 @@ mod tests {
             ("/to", "needs a user"),
             ("/to 阿丽", "invalid id"),
             ("/revoke x", "invalid number"),
+            ("/file", "needs a path"),
+            ("/get", "needs the number"),
             ("/face x", "invalid number"),
             ("/create", "needs"),
             ("/join", "needs a group"),

@@ -1,10 +1,11 @@
 //! The chat loop: runs commands and sends lines.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
 use tim_client::{
-    ConversationId, CreateGroup, Custom, EventStream, GroupId, GroupType, ImError, Message, NextReqMessageId,
-    SendOptions, Status,
+    Client, ConversationId, CreateGroup, Custom, ErrorCode, EventStream, GroupId, GroupType, ImError,
+    Message, NextReqMessageId, SendOptions, Status,
 };
 
 use super::complete::SharedNames;
@@ -139,7 +140,7 @@ impl<'a> Chat<'a> {
         let to = |here: Option<ConversationId>| {
             here.ok_or_else(|| {
                 ImError::new(
-                    tim_client::ErrorCode::CONVERSATION_NOT_FOUND,
+                    ErrorCode::CONVERSATION_NOT_FOUND,
                     "no conversation; use /to USER or /group GROUP first",
                 )
             })
@@ -167,6 +168,14 @@ impl<'a> Chat<'a> {
                 let message = here.and_then(|to| client.create_custom_message(to, custom));
                 return self.send(message, SendOptions::default(), events).await;
             }
+            Input::File(path) => {
+                let message = match here {
+                    Ok(to) => file_message(client, to, Path::new(path)).await,
+                    Err(error) => Err(error),
+                };
+                return self.send(message, SendOptions::default(), events).await;
+            }
+            Input::Get(sequence, path) => self.get(sequence, path).await?,
             Input::Resend => return self.resend(events).await,
             Input::To(user) => self.enter(with(user)).await?,
             Input::Group(group) => self.enter(ConversationId::Group(group)).await?,
@@ -264,4 +273,21 @@ impl<'a> Chat<'a> {
         }
         Ok(Flow::Continue)
     }
+}
+
+/// A message with this file: a picture as a picture, and anything else as a file.
+async fn file_message(client: &Client, to: ConversationId, path: &Path) -> Result<Message, ImError> {
+    match client.create_image_message(to, path).await {
+        Err(error) if is_no_picture(error.code) => client.create_file_message(to, path).await,
+        other => other,
+    }
+}
+
+const fn is_no_picture(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::MESSAGE_IMAGE_TYPES_LIMIT
+            | ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT
+            | ErrorCode::UNSUPPORTED_PLATFORM
+    )
 }

@@ -1,13 +1,15 @@
 //! What a chat prints: pages, events, messages, notes.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use tim_client::{
-    ConversationId, Event, ImError, MemberListOptions, Message, NetState, NotReadyReason, UserId,
+    ConversationId, Event, FilePart, ImError, MemberListOptions, Message, NetState, NotReadyReason, UserId,
 };
 
 use super::run::{Chat, Flow};
 use crate::commands::conversations::Table;
+use crate::commands::get;
 use crate::error::Failure;
 use crate::output::{BAD, FAINT, HINT, STRONG};
 use crate::session::failure;
@@ -120,6 +122,26 @@ impl Chat<'_> {
         match self.session.client.revoke_message(&message).await {
             Ok(_) => self.print_message(message),
             Err(error) => self.failed(error),
+        }
+    }
+
+    /// Saves the file of a message that was printed here.
+    pub(super) async fn get(&mut self, sequence: u64, path: &str) -> Result<(), Failure> {
+        let here = self.here;
+        let is_meant =
+            |message: &&Message| message.sequence() == sequence && Some(message.conversation_id()) == here;
+        let Some(message) = self.held.iter().rev().find(is_meant).cloned() else {
+            return self.complain("no such message here; each message starts with its number");
+        };
+        let out = Some(Path::new(path)).filter(|_| !path.is_empty());
+        let path = get::destination(&message, out, FilePart::FILE);
+        let shown = path.display();
+        if path.exists() {
+            return self.complain(format_args!("{shown} exists; name another path"));
+        }
+        match get::save(self.session, &message, FilePart::FILE, &path).await {
+            Ok(size) => self.note(&format!("saved as {shown}, {size} bytes")),
+            Err(failure) => self.complain(failure),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `tim demo`: three users on four devices use every feature, on a hub of their own, and each outcome is checked.
 
+mod files;
 mod groups;
 mod history;
 mod life;
@@ -75,6 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .await?;
         talk::hello(&mut play).await?;
         talk::seven_kinds(&mut play).await?;
+        files::each_kind(&mut play).await?;
         talk::unread(&mut play).await?;
         groups::weekend(&mut play).await?;
         groups::online_only(&mut play).await?;
