@@ -15,6 +15,8 @@ use crate::store::Completed;
 
 /// How many bytes are written at the most before they are made durable, together with the last ones.
 const SYNC_EVERY: u64 = 4 << 20;
+/// For how long what is written may wait to be made durable while more comes, in milliseconds.
+const SYNC_AFTER_MS: u64 = 250;
 /// How much is read at a time to compute a hash again.
 const READ_LEN: usize = 256 << 10;
 
@@ -39,6 +41,8 @@ pub(crate) struct State {
     /// How many of them outlast a power cut.
     pub(crate) synced: u64,
     is_named: bool,
+    /// When that was, by the caller's clock.
+    synced_ms: u64,
     /// Of the received bytes, unless the hub was restarted since.
     hasher: Option<Sha256>,
     /// By the caller's clock.
@@ -88,6 +92,7 @@ impl Staged {
         fs::write(&self.meta, self.announced.encode(began_ms))?;
         state.file = Some(OpenOptions::new().write(true).create_new(true).open(&self.part)?);
         state.hasher = Some(Sha256::new());
+        state.synced_ms = state.touched_ms;
         Ok(())
     }
 
@@ -117,7 +122,8 @@ impl Staged {
             hasher.update(new);
         }
         state.received = end;
-        if end - state.synced >= SYNC_EVERY || end == self.announced.size {
+        let is_due = state.touched_ms.saturating_sub(state.synced_ms) >= SYNC_AFTER_MS;
+        if is_due || end - state.synced >= SYNC_EVERY || end == self.announced.size {
             self.sync(state)?;
         }
         Ok(())
@@ -172,6 +178,7 @@ impl Staged {
             state.is_named = true;
         }
         state.synced = state.received;
+        state.synced_ms = state.touched_ms;
         Ok(())
     }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tim_client::{Client, ConversationId, CreateGroup, ErrorCode, Event, EventStream, GroupId, GroupType};
+use tim_client::{
+    Client, ConversationId, CreateGroup, ErrorCode, Event, EventStream, FilePart, GroupId, GroupType, Source,
+};
 use tim_testkit::user;
 use tim_usersig::{App, UserSig};
 use tokio::sync::watch;
@@ -257,5 +259,60 @@ async fn a_hub_killed_under_load_keeps_what_it_acknowledged_and_nothing_twice() 
             assert_eq!(by_conversation.get(name), Some(&expected), "{name}");
         }
     }
+    drop(hub);
+}
+
+/// How often the hub is killed during an upload.
+const UPLOAD_KILLS: u64 = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_goes_on_after_each_kill_of_the_hub_and_the_file_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hub = start(dir.path(), "127.0.0.1:0");
+    let address = hub.address.clone();
+    let alice = ready(device(&address, "alice", 1, false)).await;
+    let content: Vec<u8> = (0..2_500_000u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    let source = Source::bytes("a.bin", content.clone());
+    let message = alice.create_file_message(user("bob"), source).await.unwrap();
+    let (report, mut progress) = watch::channel(0);
+    let message = message.with_progress(move |now| report.send_modify(|done| *done = now.done));
+    let sending = tokio::spawn({
+        let (client, message) = (alice.clone(), message.clone());
+        async move {
+            let mut sent = client.send_message(&message, Default::default()).await;
+            while let Err(error) = &sent {
+                assert!(
+                    error.code.is_transient() || error.code == ErrorCode::OUTCOME_UNKNOWN,
+                    "{error}"
+                );
+                sent = client.resend_message(&message).await;
+            }
+        }
+    });
+    for kill in 0..UPLOAD_KILLS {
+        let target = content.len() as u64 * (kill + 1) / (UPLOAD_KILLS + 2);
+        let reached = tokio::time::timeout(PATIENCE, progress.wait_for(|done| *done >= target));
+        reached.await.expect("the upload goes on").unwrap();
+        drop(hub); // SIGKILL
+        hub = start(dir.path(), &address);
+    }
+    tokio::time::timeout(PATIENCE, sending)
+        .await
+        .expect("it is sent in the end")
+        .unwrap();
+    let bob = ready(device(&address, "bob", 2, false)).await;
+    let page = bob.get_message_list(user("alice"), None, None).await.unwrap();
+    let [received] = &page.message_list[..] else {
+        panic!("{page:?}")
+    };
+    let read = bob
+        .download(received, FilePart::FILE)
+        .unwrap()
+        .to_bytes(content.len())
+        .await
+        .unwrap();
+    assert!(read == content, "the file is another one");
     drop(hub);
 }
