@@ -113,7 +113,7 @@ impl<'m> Client<'m> {
         Ok(message)
     }
 
-    fn make<'a, P>(&self, to: ConversationId, payload: P) -> Result<Message<'a, P>, Error> {
+    pub(crate) fn make<'a, P>(&self, to: ConversationId, payload: P) -> Result<Message<'a, P>, Error> {
         let shared = self.shared;
         if !matches!(to, ConversationId::C2c(_) | ConversationId::Group(_)) {
             return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE));

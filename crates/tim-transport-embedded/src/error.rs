@@ -22,8 +22,8 @@ pub enum Error {
         /// The longest request that the device's buffers and the hub permit.
         max: usize,
     },
-    /// This message or conversation is not valid for this call; the code says why.
-    #[error("{0}: invalid message or conversation for this call")]
+    /// This message, conversation or file is not valid for this call; the code says why.
+    #[error("{0}: invalid message, conversation or file for this call")]
     Invalid(ErrorCode),
     /// The hub refused the request or the login; the code says why.
     #[error("{0}: the hub refused the request")]
@@ -39,6 +39,10 @@ pub enum Error {
     /// The hub ended the session while the call was pending; the code says why. Log in again and repeat the call.
     #[error("{0}: the session has ended; log in again")]
     Ended(ErrorCode),
+    /// The application's [`FileSource`](crate::FileSource) or [`FileSink`](crate::FileSink) failed. Repeat the call: it goes on
+    /// where it stopped.
+    #[error("the file could not be read or written")]
+    File,
     /// The hub's response is malformed. This is an error in the hub; report it.
     #[error("the hub's response is malformed; report it")]
     Protocol,
@@ -54,6 +58,7 @@ impl Error {
             Self::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
             Self::TimedOut => ErrorCode::NETWORK_TIMEOUT,
             Self::LoggedOut => ErrorCode::LOGGED_OUT,
+            Self::File => ErrorCode::MESSAGE_FILE_UPLOAD_FAIL,
             Self::Protocol => ErrorCode::PROTOCOL_VIOLATION,
         }
     }

@@ -6,6 +6,8 @@ mod client;
 mod clock;
 mod device;
 mod error;
+mod file_io;
+mod files;
 mod runner;
 mod shared;
 mod transport;
@@ -18,6 +20,10 @@ pub use clock::EmbassyClock;
 pub use clock::{Clock, Counter, WideningClock};
 pub use device::{Device, Resources};
 pub use error::Error;
+#[cfg(feature = "sha2")]
+pub use file_io::sha256_of;
+pub use file_io::{FileFailed, FileSink, FileSource, read_through};
+pub use files::UploadedFile;
 pub use runner::Runner;
 pub use shared::MAX_CALLS;
 pub use tim_session::{

@@ -5,7 +5,8 @@
 
 use core::cell::{Cell, RefCell};
 
-use tim_session::proto::request::{RawResponse, Request};
+use tim_session::proto::request::{DownloadResponse, RawResponse, Request};
+use tim_session::proto::wire::LEAST_MAX_FRAME;
 use tim_session::proto::{ClientSequence, ErrorCode, MessageRandom, UserId};
 use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
 
@@ -15,8 +16,9 @@ use crate::wait::{Claim, Signal, Slot, Stage};
 /// How many calls can be pending at a time, including `login` and `wait_until_ready`. Further calls fail with
 /// [`Error::Busy`].
 pub const MAX_CALLS: usize = 4;
-/// The most that a frame with a piece of a payload adds to the piece.
+/// The most that a frame with a piece of a payload, or of a file, adds to the piece.
 const FETCH_OVERHEAD: u32 = 32;
+const _: () = assert!(DownloadResponse::OVERHEAD <= FETCH_OVERHEAD as usize);
 
 pub(crate) type Session<'m> = ClientSession<&'m str, FixedBuffer<'m>>;
 
@@ -61,7 +63,7 @@ pub(crate) struct Shared<'m> {
     /// The `clientSequence` of new messages; valid from the first login on.
     client_sequence: Cell<ClientSequence>,
     random: Cell<MessageRandom>,
-    /// The length of the pieces in which a payload is fetched, so that they fit into a frame.
+    /// The length of the pieces in which a payload or a file is fetched, so that they fit into a frame.
     pub(crate) fetch_piece: u32,
 }
 
@@ -212,6 +214,12 @@ impl<'m> Shared<'m> {
             }),
             _ => Err(Error::Protocol),
         }
+    }
+
+    /// The longest frame of a request; what every hub takes while the application holds an event.
+    pub(crate) fn max_request(&self) -> usize {
+        let session = self.session.try_borrow();
+        session.map_or(LEAST_MAX_FRAME as usize, |session| session.max_request())
     }
 
     /// The hub's time, Unix time in seconds.

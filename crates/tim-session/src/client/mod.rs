@@ -358,10 +358,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             return Err(RequestError::Full);
         }
         let len = wire::encoded_len(body) + wire::MAX_FRAME_HEADER_LEN;
-        let max = self
-            .hub_max_frame
-            .min(self.link.tx_limit())
-            .min(self.outbox.max_frame());
+        let max = self.max_request();
         if len > max {
             return Err(RequestError::TooLarge { len, max });
         }
@@ -371,6 +368,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             .ok_or(RequestError::Full)?;
         self.flush_outbox();
         Ok(RequestId(id))
+    }
+
+    /// The longest frame of a request that can be sent, header included, on this connection or the last one: by this end's buffers,
+    /// and by what the hub takes.
+    #[must_use]
+    pub fn max_request(&self) -> usize {
+        self.hub_max_frame
+            .min(self.link.tx_limit())
+            .min(self.outbox.max_frame())
     }
 
     /// The driver has opened a connection for [`Output::Connect`].

@@ -1,6 +1,7 @@
 //! A model of the hub: everything in memory, one step at a time, and short enough to be seen to be right.
 
 mod connection;
+mod files;
 mod requests;
 mod store;
 
@@ -48,6 +49,8 @@ pub struct Behavior {
     pub refuse_logins: Option<ErrorCode>,
     /// Requests are not answered.
     pub ignore_requests: bool,
+    /// The next requests of these kinds are refused with these codes, once each.
+    pub refuse: Vec<(FrameKind, ErrorCode)>,
     /// Nothing is read from a connection as long as something waits to be sent on it.
     pub write_before_reading: bool,
     /// Entries are not delivered to the device that sent them, as the real hub does.
@@ -170,6 +173,23 @@ impl ModelHub {
     pub fn message(&self, user_name: &str, conversation: &str, sequence: u64) -> Option<Message<'_>> {
         let mut messages = self.messages(user_name, conversation);
         messages.find(|message| message.envelope.sequence == sequence)
+    }
+
+    /// What of uploads is not durable is lost, as in a crash.
+    pub fn lose_unconfirmed(&mut self) {
+        self.store.files.crash();
+    }
+
+    /// The content of a complete file.
+    #[must_use]
+    pub fn file(&self, uuid: &str) -> Option<&[u8]> {
+        self.store.files.content(uuid)
+    }
+
+    /// How many bytes came in pieces of uploads.
+    #[must_use]
+    pub const fn uploaded(&self) -> u64 {
+        self.store.files.uploaded
     }
 
     /// Adds a user to a group, which is made if there is none.
@@ -301,6 +321,7 @@ impl ModelHub {
                             connection,
                             device,
                             now,
+                            refusals: &mut self.behavior.refuse,
                             request: &request,
                         };
                         context.handle();

@@ -27,21 +27,18 @@ pub(super) struct Context<'a> {
     /// User and device.
     pub(super) device: (UserId, u64),
     pub(super) now: Instant,
+    /// Requests to refuse, once each.
+    pub(super) refusals: &'a mut Vec<(FrameKind, ErrorCode)>,
     pub(super) request: &'a Incoming,
 }
 
 impl Context<'_> {
     pub(super) fn handle(mut self) {
-        let done = match self.request.kind {
-            FrameKind::SEND => self.send(),
-            FrameKind::REVOKE => self.revoke(),
-            FrameKind::HISTORY => self.history(),
-            FrameKind::FETCH => self.fetch(),
-            FrameKind::MARK_READ => self.mark_read(),
-            FrameKind::CONVERSATIONS => self.conversations(),
-            FrameKind::CONVERSATION_PROFILE => self.profile(),
-            FrameKind::DELETE_CONVERSATION => self.delete(),
-            _ => Err(ErrorCode::UNSUPPORTED_REQUEST),
+        let kind = self.request.kind;
+        let refused = self.refusals.iter().position(|refusal| refusal.0 == kind);
+        let done = match refused {
+            Some(at) => Err(self.refusals.remove(at).1),
+            None => self.dispatch(),
         };
         if let Err(code) = done {
             let failed = self
@@ -52,8 +49,27 @@ impl Context<'_> {
         }
     }
 
+    fn dispatch(&mut self) -> Result<(), ErrorCode> {
+        match self.request.kind {
+            FrameKind::SEND => self.send(),
+            FrameKind::REVOKE => self.revoke(),
+            FrameKind::HISTORY => self.history(),
+            FrameKind::FETCH => self.fetch(),
+            FrameKind::BEGIN_UPLOAD => self.begin_upload(),
+            FrameKind::UPLOAD => self.upload(),
+            FrameKind::END_UPLOAD => self.end_upload(),
+            FrameKind::CANCEL_UPLOAD => self.cancel_upload(),
+            FrameKind::DOWNLOAD => self.download(),
+            FrameKind::MARK_READ => self.mark_read(),
+            FrameKind::CONVERSATIONS => self.conversations(),
+            FrameKind::CONVERSATION_PROFILE => self.profile(),
+            FrameKind::DELETE_CONVERSATION => self.delete(),
+            _ => Err(ErrorCode::UNSUPPORTED_REQUEST),
+        }
+    }
+
     /// Sends a response; an error code if the client takes no frame of its size.
-    fn respond<R: Request>(&mut self, response: &R::Response<'_>) -> Result<(), ErrorCode> {
+    pub(super) fn respond<R: Request>(&mut self, response: &R::Response<'_>) -> Result<(), ErrorCode> {
         let sent = self.connection.session.respond::<R>(self.request.id, response);
         match sent {
             Err(SendError::TooLarge { .. }) => Err(ErrorCode::FRAME_TOO_LARGE),
@@ -65,7 +81,7 @@ impl Context<'_> {
     }
 
     /// The log of a conversation, if there is one.
-    fn log(&self, conversation: ConversationId) -> Option<Key> {
+    pub(super) fn log(&self, conversation: ConversationId) -> Option<Key> {
         let key = Key::new(self.device.0, conversation)?;
         let has_log = self.store.takes_part(self.device.0, &key) && !self.store.log(&key).is_empty();
         has_log.then_some(key)

@@ -7,6 +7,8 @@ use tim_session::proto::request::SendResponse;
 use tim_session::proto::wire::decode_body;
 use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};
 
+use super::files::Files;
+
 /// Which log: a pair of users in order, or a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
@@ -43,6 +45,7 @@ pub(super) struct Marks {
 /// What outlives connections.
 #[derive(Debug, Default)]
 pub(super) struct Store {
+    pub(super) files: Files,
     pub(super) groups: BTreeMap<GroupId, BTreeSet<UserId>>,
     /// Each conversation's entries, as encoded messages; the first one has sequence 1.
     logs: BTreeMap<Key, Vec<Vec<u8>>>,

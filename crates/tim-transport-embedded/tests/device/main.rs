@@ -3,6 +3,7 @@
 mod calls;
 mod cancel;
 mod clock;
+mod files;
 mod hub;
 mod ids;
 mod support;
