@@ -19,7 +19,7 @@ use crate::error::FileError;
 use crate::faults::{Faults, Operation};
 use crate::pictures::Part;
 
-/// How much is sent to a store of objects at a time: the least that S3 takes is 5 MiB.
+/// How much is sent to a store of objects at a time: some take no less than 5 MiB.
 const SEND_LEN: usize = 8 << 20;
 
 /// The content of all files.

@@ -27,6 +27,8 @@ pub struct FileStoreOptions {
     pub max_uploads: usize,
     /// How long an upload is kept to which nothing comes, in milliseconds. Default: a day.
     pub upload_life_ms: u64,
+    /// How many bytes of the disk uploads leave free for others, as for messages. Default: 64 MiB.
+    pub keep_free: u64,
     /// What the names of files are derived from: nobody may guess it.
     pub secret: [u8; 32],
     /// Where complete content is; `None` for a directory beside the uploads.
@@ -42,6 +44,7 @@ impl FileStoreOptions {
         Self {
             max_uploads: 16,
             upload_life_ms: 24 * 60 * 60 * 1000,
+            keep_free: 64 << 20,
             secret,
             content: None,
             faults: Faults::default(),
@@ -194,7 +197,9 @@ impl FileStore {
             }
             state.touched_ms = steady_ms;
             let prepared = match is_new {
-                true => staged.create(&mut state, now_ms),
+                true => self
+                    .check_space(announced.size)
+                    .and_then(|()| staged.create(&mut state, now_ms)),
                 false => staged.sync(&mut state),
             };
             let received = state.received;
@@ -253,6 +258,7 @@ impl FileStore {
         let staged = self.upload(owner, upload)?;
         let mut state = open(&staged)?;
         state.touched_ms = steady_ms;
+        self.check_space(bytes.len() as u64)?;
         match staged.append(&mut state, offset, bytes) {
             Ok(()) => Ok(received(&state)),
             Err(error @ FileError::OtherContent(_)) => {
@@ -443,6 +449,15 @@ impl FileStore {
         Ok(deleted)
     }
 
+    /// Whether the disk has space for so many bytes more, and what is to stay free.
+    fn check_space(&self, more: u64) -> Result<(), FileError> {
+        match free_space(&self.staging) {
+            Some(free) if free < more.saturating_add(self.options.keep_free) => Err(FileError::Full),
+            // It is unknown, or enough.
+            _ => Ok(()),
+        }
+    }
+
     fn upload(&self, owner: &str, upload: u64) -> Result<Arc<Staged>, FileError> {
         let table = self.table();
         let staged = table
@@ -490,6 +505,19 @@ const fn received(state: &State) -> Received {
         received: state.received,
         confirmed: state.synced,
     }
+}
+
+/// How many bytes are free on the disk of a directory.
+#[cfg(unix)]
+fn free_space(directory: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(directory).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// How many bytes are free on the disk of a directory: nobody knows.
+#[cfg(not(unix))]
+const fn free_space(_: &Path) -> Option<u64> {
+    None
 }
 
 /// A directory that nobody else reads.

@@ -316,6 +316,21 @@ fn a_full_disk_refuses_and_what_was_there_goes_on_when_there_is_space_again() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn uploads_leave_some_of_the_disk_to_others() {
+    let mut bench = Bench::new();
+    let kept = complete(&bench.open(), b"kept", false).unwrap();
+    bench.options.keep_free = u64::MAX;
+    let files = bench.open();
+    assert!(matches!(
+        files.begin(&announced(b"more"), 0, 0),
+        Err(FileError::Full)
+    ));
+    assert_eq!((bench.left(), files.pending_bytes(&announced(b""))), (1, 0));
+    assert_eq!(read(&files, &kept, 4), b"kept");
+}
+
 #[test]
 fn content_can_be_in_another_store_of_objects() {
     let mut bench = Bench::new();
