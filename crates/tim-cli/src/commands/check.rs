@@ -53,6 +53,16 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     for user in &report.miscounted {
         writeln!(out, "{user}: what this user has stored is miscounted")?;
     }
+    for file in &report.damaged_files {
+        writeln!(out, "file {file}: what is stored of it is damaged")?;
+    }
+    if report.misjudged_files > 0 {
+        writeln!(
+            out,
+            "files that are taken for used or unused wrongly: {}",
+            report.misjudged_files
+        )?;
+    }
     if !report.broken.is_empty() {
         return Err(Failure::failed(format_args!(
             "the store in {directory} is damaged and cannot be used"
@@ -64,6 +74,18 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             Failure::failed(format_args!("entries in {directory} are damaged"))
                 .hint("a hub serves all others; restore a backup to have these, too"),
         );
+    }
+    if !report.damaged_files.is_empty() {
+        return Err(
+            Failure::failed(format_args!("what is stored of files in {directory} is damaged"))
+                .hint("a hub serves all messages and all other files; restore a backup to have these, too"),
+        );
+    }
+    if report.misjudged_files > 0 {
+        return Err(Failure::failed(format_args!(
+            "files in {directory} are taken for used or unused wrongly"
+        ))
+        .hint("all messages and files are intact; a hub corrects it when it starts"));
     }
     if !report.miscounted.is_empty() {
         return Err(Failure::failed(format_args!(
