@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Send(commands::send::Args),
     Get(commands::get::Args),
     History(commands::history::Args),
+    Listen(commands::listen::Args),
+    Revoke(commands::revoke::Args),
     Conversations(commands::conversations::Args),
     Group(commands::group::Args),
     Profile(commands::profile::Args),
@@ -67,4 +69,6 @@ pub(crate) enum Command {
     Parse(commands::parse::Args),
     Frame(commands::frame::Args),
     Conformance(commands::conformance::Args),
+    Completions(commands::completions::Args),
+    Man(commands::man::Args),
 }

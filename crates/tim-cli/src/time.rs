@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -100,6 +101,37 @@ impl Serialize for Seconds {
     }
 }
 
+/// A point in time: a span before now (`2h`), a date, a date with a time, or `@` and a Unix time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Since(pub(crate) u64);
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let local = |text: &str| {
+            let civil: DateTime = text.parse().ok()?;
+            civil
+                .to_zoned(TimeZone::system())
+                .ok()
+                .map(|zoned| zoned.timestamp())
+        };
+        let unix = match (text.strip_prefix('@'), text.parse()) {
+            (Some(unix), _) => unix.parse().ok(),
+            (None, Ok(Seconds(ago))) => Some(now().saturating_sub(ago)),
+            (None, Err(_)) => {
+                let at = text.parse::<Timestamp>().ok().or_else(|| local(text));
+                at.and_then(|at| u64::try_from(at.as_second()).ok())
+            }
+        };
+        unix.map(Self).ok_or_else(|| {
+            "expected a span before now, such as 2h, a date, such as 2024-01-15 or 2024-01-15T08:30, or a Unix time, such as \
+             @1705307415"
+                .to_owned()
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +159,20 @@ mod tests {
             "18446744073709551615d",
         ] {
             assert!(text.parse::<Seconds>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn points_in_time_are_read() {
+        let at = |text: &str| text.parse::<Since>().map(|since| since.0);
+        assert_eq!(at("@1705307415"), Ok(1_705_307_415));
+        assert_eq!(at("2024-01-15T08:30:15Z"), Ok(1_705_307_415));
+        assert_eq!(at("2024-01-15T10:30:15+02"), Ok(1_705_307_415));
+        let midnight = at("2024-01-15").unwrap();
+        assert_eq!(at("2024-01-15T08:30").unwrap() - midnight, 8 * 3600 + 30 * 60);
+        assert!(now() - at("2h").unwrap() >= 2 * 3600);
+        for wrong in ["", "@", "@-1", "yesterday", "1960-01-01T00:00:00Z", "2024-13-01"] {
+            assert!(at(wrong).is_err(), "{wrong}");
         }
     }
 }

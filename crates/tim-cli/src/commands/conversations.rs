@@ -122,7 +122,7 @@ impl std::fmt::Display for Table<'_> {
 
 /// A conversation as the SDK presents it to `me`, with the sequences and the name that tim has beside. `lastMessage` is the whole
 /// message too.
-fn as_json(it: &Conversation, me: &UserId) -> Value {
+pub(super) fn as_json(it: &Conversation, me: &UserId) -> Value {
     let last = it.last_message.as_ref().map(|last| last.view());
     let encoded = last.map(|last| last.to_encoded());
     let mut entry = wire::Conversation::new(it.id)

@@ -2,6 +2,7 @@
 
 pub(crate) mod chat;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod conformance;
 pub(crate) mod conversations;
 pub(crate) mod demo;
@@ -9,8 +10,11 @@ pub(crate) mod frame;
 pub(crate) mod get;
 pub(crate) mod group;
 pub(crate) mod history;
+pub(crate) mod listen;
+pub(crate) mod man;
 pub(crate) mod parse;
 pub(crate) mod profile;
+pub(crate) mod revoke;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod sig;
@@ -28,6 +32,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Send(args) => send::run(&args),
         Command::Get(args) => get::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Listen(args) => listen::run(&args),
+        Command::Revoke(args) => revoke::run(&args),
         Command::Conversations(args) => conversations::run(&args),
         Command::Group(args) => group::run(&args),
         Command::Profile(args) => profile::run(&args),
@@ -35,5 +41,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Parse(args) => parse::run(&args),
         Command::Frame(args) => frame::run(&args),
         Command::Conformance(args) => conformance::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }

@@ -366,8 +366,8 @@ fn ended(error: &HubError, data: &DataDir) -> Failure {
     }
 }
 
-/// Ready at ctrl-C, or when a service manager ends the hub.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+/// Ready at ctrl-C, or when a service manager ends the process.
+pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     Ok(async move {

@@ -71,8 +71,13 @@ pub(crate) struct Chat {
 
 impl Chat {
     pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
+        Self::start_as("chat", data, args)
+    }
+
+    /// Another command that goes on until it is ended.
+    pub(crate) fn start_as(name: &str, data: &Path, args: &[&str]) -> Self {
         let mut command = tim();
-        command.args(["chat", "--data"]).arg(data).args(args);
+        command.args([name, "--data"]).arg(data).args(args);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -108,6 +113,25 @@ impl Chat {
                 Err(_) => panic!("{parts:?} never came, but {seen:#?}"),
             }
         }
+    }
+
+    /// Sends SIGTERM and returns the exit code.
+    #[cfg(unix)]
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.child.wait().unwrap().code()
+    }
+
+    /// Waits for the end and returns the exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Ends the input and returns the exit code.

@@ -9,6 +9,7 @@ mod frame;
 mod group;
 mod parse;
 mod pipes;
+mod scripts;
 #[cfg(unix)]
 mod serial;
 mod serve;
