@@ -244,17 +244,22 @@ fn only_features_that_exist_are_claimed() {
     assert_eq!(
         here.collect::<Vec<_>>(),
         [
+            "createVideoMessage",
+            "createImageMessage from a File",
+            "createFileMessage from a File",
             "createFaceMessage",
+            "files of 100 MB",
             "revokeMessage",
             "MESSAGE_REVOKED",
             "priority",
+            "createVideoMessage on the Web",
             "onlineUserOnly"
         ]
     );
     assert_eq!(
         compatible_version(),
-        None,
-        "createVideoMessage of 2.2.0 is missing"
+        Some(Version::new(2, 6, 0)),
+        "offlinePushInfo of 2.6.4 is missing"
     );
 }
 

@@ -1,10 +1,10 @@
 //! Audio.
 
 use tim_client::proto::message::Audio;
-use tim_client::{ErrorCode, MessageKind, Payload, Platform};
+use tim_client::{ErrorCode, MessageKind, Payload, Platform, Source};
 
-use super::payloads::{are_taken, arrives, creates_everywhere_but_on, creates_without_upload, is_refused};
-use super::wire_audio;
+use super::payloads::{are_taken, arrives, creates_everywhere_but_on, is_refused};
+use super::{uploads, wire_audio};
 use crate::check::{Stop, Verdict, ensure_eq};
 use crate::lab::Lab;
 use crate::row::{Row, table};
@@ -12,8 +12,8 @@ use crate::row::{Row, table};
 pub(super) const ROWS: &[Row] = table! {
     38, "`createAudioMessage`", { create };
     39, "only some platforms can record", { platforms };
-    40, "source: the recorder's result", { not built: "uploads" };
-    41, "audio has no progress", { not built: "uploads" };
+    40, "source: the recorder's result", { recorder };
+    41, "audio has no progress", { harmless_progress };
     42, "at most 600,000 ms", { longest };
     43, "sample rate", { sample_rate };
     44, "number of channels", { channels };
@@ -25,12 +25,32 @@ pub(super) const ROWS: &[Row] = table! {
 };
 
 async fn create(lab: &Lab) -> Verdict {
-    creates_without_upload(lab, MessageKind::AUDIO).await
+    uploads::creates(lab, MessageKind::AUDIO).await
 }
 
 async fn platforms(lab: &Lab) -> Verdict {
     creates_everywhere_but_on(lab, Platform::WEB, MessageKind::AUDIO).await?;
     Ok("audio can be created everywhere but on the Web, where it is refused".into())
+}
+
+async fn recorder(lab: &Lab) -> Verdict {
+    let content = uploads::content(MessageKind::AUDIO);
+    let source = Source::bytes("recording.aac", content.clone());
+    let got = uploads::arrives_from(lab, MessageKind::AUDIO, source, &content).await?;
+    match got.payload() {
+        Payload::Audio(audio) => ensure_eq!(
+            (audio.duration_ms, audio.size),
+            (60_000, 100_000),
+            "duration and size"
+        ),
+        other => return Err(Stop::fail(format_args!("a recording arrived as {other:?}"))),
+    }
+    Ok("the recording arrives with its bytes, size and duration".into())
+}
+
+async fn harmless_progress(lab: &Lab) -> Verdict {
+    uploads::tells_progress(lab, &[MessageKind::AUDIO]).await?;
+    Ok("nobody has to ask for it; whoever does is told".into())
 }
 
 async fn longest(lab: &Lab) -> Verdict {

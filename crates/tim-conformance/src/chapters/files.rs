@@ -1,31 +1,44 @@
 //! Files.
 
 use tim_client::proto::vendor::limits::MAX_FILE_BYTES;
-use tim_client::{ErrorCode, MessageKind, Platform};
+use tim_client::{ErrorCode, MessageKind, Payload, Platform, Source};
 
-use super::payloads::{
-    are_taken, creates_everywhere_but_on, creates_without_upload, is_not_claimed, is_refused,
-};
-use super::wire_file;
-use crate::check::{Verdict, ensure_eq};
+use super::payloads::{are_taken, creates_everywhere_but_on, is_refused};
+use super::{uploads, wire_file};
+use crate::check::{Stop, Verdict, ensure_eq};
 use crate::lab::Lab;
 use crate::row::{Row, table};
 
 pub(super) const ROWS: &[Row] = table! {
     50, "`createFileMessage`", { create };
-    51, "source: a DOM node", { not built: "uploads" };
+    51, "source: a DOM node", { handle };
     52, "source: a `File` (2.3.1)", { from_file };
-    53, "the SDK uploads the file", { not built: "uploads" };
+    53, "the SDK uploads the file", { uploads_it };
     54, "at most 100 MB", { largest };
     55, "not in the mini program", { not_in_mini_program };
 };
 
 async fn create(lab: &Lab) -> Verdict {
-    creates_without_upload(lab, MessageKind::FILE).await
+    uploads::creates(lab, MessageKind::FILE).await
 }
 
-async fn from_file(_: &Lab) -> Verdict {
-    is_not_claimed("createFileMessage from a File")
+async fn handle(lab: &Lab) -> Verdict {
+    uploads::handle(lab, MessageKind::FILE).await
+}
+
+async fn from_file(lab: &Lab) -> Verdict {
+    uploads::file_object(lab, MessageKind::FILE, "createFileMessage from a File").await
+}
+
+async fn uploads_it(lab: &Lab) -> Verdict {
+    let content = uploads::content(MessageKind::FILE);
+    let source = Source::reader("report.pdf", std::io::Cursor::new(content.clone()));
+    let got = uploads::arrives_from(lab, MessageKind::FILE, source, &content).await?;
+    match got.payload() {
+        Payload::File(file) => ensure_eq!((file.name, file.size), ("report.pdf", 100_000), "name and size"),
+        other => return Err(Stop::fail(format_args!("a file arrived as {other:?}"))),
+    }
+    Ok("the same bytes, name and size arrive".into())
 }
 
 async fn largest(lab: &Lab) -> Verdict {

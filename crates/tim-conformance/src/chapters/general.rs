@@ -28,8 +28,8 @@ pub(super) const ROWS: &[Row] = table! {
     19, "priority has no effect in C2C", { no_effect_in_c2c };
     20, "above a group's rate limit, urgent messages go first and LOWEST is dropped first", { urgent_first };
     21, "a payload is required", { payload_required };
-    22, "progress of an upload", { not built: "uploads" };
-    23, "the progress event carries a fraction", { not built: "uploads" };
+    22, "progress of an upload", { upload_progress };
+    23, "the progress event carries a fraction", { progress_fraction };
     24, "sending succeeds or fails, once", { once };
     25, "an error has a code and a text", { code_and_text };
 };
@@ -380,4 +380,12 @@ async fn code_and_text(lab: &Lab) -> Verdict {
     let code = refusal.as_ref().map(|refusal| refusal.code);
     ensure_eq!(code, Some(200_001), "the code for an unknown request");
     Ok("every named code prints with number and text; the hub's refusals carry codes".into())
+}
+
+async fn upload_progress(lab: &Lab) -> Verdict {
+    super::uploads::tells_progress(lab, &[MessageKind::IMAGE, MessageKind::VIDEO, MessageKind::FILE]).await
+}
+
+async fn progress_fraction(lab: &Lab) -> Verdict {
+    super::uploads::carries_a_fraction(lab).await
 }

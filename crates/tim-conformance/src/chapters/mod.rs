@@ -22,6 +22,7 @@ mod revoking;
 mod sending;
 mod text;
 mod tips;
+mod uploads;
 mod video;
 
 use tim_client::proto::vendor::capability::FEATURES;

@@ -2,8 +2,8 @@
 
 use tim_client::{ErrorCode, Message, MessageKind, Payload, Platform, SendOptions};
 
-use super::{claims, to, wire_payload};
-use crate::check::{Stop, Verdict, ensure, ensure_eq, ensure_refused};
+use super::{to, wire_payload};
+use crate::check::{Stop, ensure, ensure_eq, ensure_refused};
 use crate::lab::Lab;
 
 /// A payload of this kind, made by the SDK, arrives with the bytes of SPEC.md.
@@ -25,23 +25,6 @@ pub(super) async fn carries(lab: &Lab, kind: MessageKind) -> Result<(), Stop> {
         "the bytes on the wire are not those of SPEC.md"
     );
     Ok(())
-}
-
-/// The call that creates this kind: the payload is carried, and nothing uploads what it names.
-pub(super) async fn creates_without_upload(lab: &Lab, kind: MessageKind) -> Verdict {
-    carries(lab, kind).await?;
-    Err(Stop::NotBuilt("uploads; the payload is carried unchanged".into()))
-}
-
-/// The call that creates a message from a `File`, which the SDK does not claim.
-pub(super) fn is_not_claimed(feature: &str) -> Verdict {
-    ensure!(
-        !claims(feature),
-        "the SDK claims uploads, but has no call for them"
-    );
-    Err(Stop::NotBuilt(
-        "uploads; the SDK's table of features says so".into(),
-    ))
 }
 
 /// The message that arrives when this payload is sent.

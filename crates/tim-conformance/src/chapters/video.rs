@@ -1,10 +1,10 @@
 //! Video.
 
 use tim_client::proto::vendor::capability::{FEATURES, Version};
-use tim_client::{MessageKind, Payload, Platform};
+use tim_client::{MessageKind, Payload, Platform, Source};
 
-use super::payloads::{arrives, can_create, creates_without_upload};
-use super::{to, wire_payload, wire_video};
+use super::payloads::{arrives, can_create};
+use super::{to, uploads, wire_payload, wire_video};
 use crate::check::{Stop, Verdict, ensure, ensure_eq};
 use crate::lab::Lab;
 use crate::row::{Row, table};
@@ -17,16 +17,16 @@ pub(super) const ROWS: &[Row] = table! {
     65, "a default thumbnail when there is none", { default_thumbnail };
     66, "a default thumbnail can be told from a real one", { told_apart };
     67, "older readers survive a video message", { older_readers };
-    68, "source: a DOM node, `File` or object", { not built: "uploads" };
-    69, "the SDK uploads the video", { not built: "uploads" };
+    68, "source: a DOM node, `File` or object", { every_shape };
+    69, "the SDK uploads the video", { uploads_it };
     70, "`maxDuration` is an option of the host application", { not applicable: "an option of the host application, without an effect here" };
     71, "`sourceType` and `camera` are options of the host application", { not applicable: "options of the host application, without an effect here" };
-    72, "progress of an upload", { not built: "uploads" };
-    73, "a second shape of the source", { not built: "uploads" };
+    72, "progress of an upload", { progress };
+    73, "a second shape of the source", { second_shape };
 };
 
 async fn create(lab: &Lab) -> Verdict {
-    creates_without_upload(lab, MessageKind::VIDEO).await
+    uploads::creates(lab, MessageKind::VIDEO).await
 }
 
 /// The version in which the manual has a feature.
@@ -68,25 +68,16 @@ async fn thumbnail(lab: &Lab, bytes: &[u8]) -> Result<(bool, String), Stop> {
 }
 
 async fn default_thumbnail(lab: &Lab) -> Verdict {
-    let without = Output::default()
-        .str("video")
-        .str("https://example.invalid/video.mp4")
-        .varint(1000)
-        .varint(60)
-        .str("mp4")
-        .bool(true)
-        .str("")
-        .str("")
-        .varint(0)
-        .varint(0)
-        .varint(0)
-        .str("");
-    let (is_default, url) = thumbnail(lab, &without.0).await?;
-    ensure!(is_default, "the flag is lost");
-    if url.is_empty() {
-        return Err(Stop::NotBuilt("nothing fills in a default thumbnail".into()));
-    }
-    Ok("a default thumbnail is filled in".into())
+    let content = uploads::content(MessageKind::VIDEO);
+    let source = Source::bytes("video.mp4", content.clone());
+    let got = uploads::arrives_from(lab, MessageKind::VIDEO, source, &content).await?;
+    let Payload::Video(video) = got.payload() else {
+        return Err(Stop::fail("a video arrived as something else"));
+    };
+    let default = video.thumbnail;
+    let is_filled = default.width > 0 && default.height > 0 && default.size > 0;
+    ensure!(default.is_default && is_filled, "the thumbnail is {default:?}");
+    Ok("a default thumbnail is filled in, with its flag, width, height and size; it is read as a part of the file".into())
 }
 
 async fn told_apart(lab: &Lab) -> Verdict {
@@ -130,4 +121,22 @@ async fn older_readers(lab: &Lab) -> Verdict {
         "the new kind"
     );
     Ok("a video with an unknown field is read, and an unknown kind is carried as bytes".into())
+}
+
+async fn every_shape(lab: &Lab) -> Verdict {
+    uploads::handle(lab, MessageKind::VIDEO).await?;
+    uploads::own_source(lab, MessageKind::VIDEO).await?;
+    Ok("a selection of one file and a source of the application's own are taken".into())
+}
+
+async fn uploads_it(lab: &Lab) -> Verdict {
+    uploads::reader(lab, MessageKind::VIDEO).await
+}
+
+async fn progress(lab: &Lab) -> Verdict {
+    uploads::tells_progress(lab, &[MessageKind::VIDEO]).await
+}
+
+async fn second_shape(lab: &Lab) -> Verdict {
+    uploads::own_source(lab, MessageKind::VIDEO).await
 }

@@ -287,15 +287,15 @@ pub struct Feature {
 
 /// Every version requirement in the SDK's manual, oldest first, and whether this project implements the feature.
 pub static FEATURES: &[Feature] = &[
-    missing(2, 2, 0, "createVideoMessage", "S63"),
-    missing(2, 3, 1, "createImageMessage from a File", "S31"),
-    missing(2, 3, 1, "createFileMessage from a File", "S52"),
+    here(2, 2, 0, "createVideoMessage", "S63"),
+    here(2, 3, 1, "createImageMessage from a File", "S31"),
+    here(2, 3, 1, "createFileMessage from a File", "S52"),
     here(2, 3, 1, "createFaceMessage", "S75"),
-    missing(2, 4, 0, "files of 100 MB", "S54"),
+    here(2, 4, 0, "files of 100 MB", "S54"),
     here(2, 4, 0, "revokeMessage", "S108"),
     here(2, 4, 0, "MESSAGE_REVOKED", "S118"),
     here(2, 4, 2, "priority", "S19"),
-    missing(2, 6, 0, "createVideoMessage on the Web", "S64"),
+    here(2, 6, 0, "createVideoMessage on the Web", "S64"),
     here(2, 6, 4, "onlineUserOnly", "S86"),
     missing(2, 6, 4, "offlinePushInfo", "S92"),
 ];
