@@ -17,7 +17,7 @@ use tim_transport_std::address::TCP_PORT;
 use tim_usersig::App;
 use tracing::info;
 
-use crate::address::TextAddress;
+use crate::address::{HttpAddress, TextAddress};
 use crate::error::{Failure, reading};
 use crate::listeners::serial_ports;
 use crate::local::DEFAULT_APP_ID;
@@ -83,6 +83,13 @@ settings! {
     /// The header in which a --trusted-proxy names the client: x-forwarded-for or forwarded. It must be one that the proxy sets: the
     /// other one comes from the client unchanged [default: x-forwarded-for].
     proxy_header("TIM_PROXY_HEADER", "HEADER"): ProxyHeader = ProxyHeader::XForwardedFor;
+    /// Address at which files are served by HTTP, under URLs that are signed and expire: http://HOST:PORT or https://HOST:PORT
+    /// [default: none].
+    http("TIM_HTTP", "ADDRESS"): HttpAddress = HttpAddress::default();
+    /// How URLs of files begin, if that is not the address of --http, as behind a proxy: https://hub.example.org [default: none].
+    http_url("TIM_HTTP_URL", "URL"): String = String::new();
+    /// How long the URL of a file is good for [default: 1h].
+    file_url_life("TIM_FILE_URL_LIFE", "TIME"): Seconds = Seconds(3600);
     /// Permissions of Unix sockets: who may write to one can connect [default: 600].
     socket_mode("TIM_SOCKET_MODE", "MODE"): SocketMode = SocketMode(0o600);
     /// Serial port to serve: a tty, or DEVICE@BAUD. Can be repeated; a device that is missing or disappears is retried.

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tim_hub::tls::{HubTls, TlsError, TlsProtocol};
 use tim_hub::websocket::{AcceptOptions, ClientAddress, WebSocketAcceptor};
-use tim_hub::{Hub, HubError, Listener, TlsListener, WebSocketListener};
+use tim_hub::{HttpOptions, Hub, HubError, Listener, TlsListener, WebSocketListener};
 use tim_transport_std::Address;
 use tim_transport_std::address::{HostPort, SerialAddress, WebSocketAddress};
 use tokio::net::TcpListener;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::warn;
 
+use crate::address::HttpAddress;
 use crate::config::{ProxyHeader, Settings};
 use crate::error::Failure;
 
@@ -20,9 +22,23 @@ use crate::error::Failure;
 pub(crate) struct Listeners {
     open: Vec<Open>,
     tls: Option<HubTls>,
+    http: Option<Http>,
     /// The files of Unix sockets, which are removed when the hub has stopped.
     #[cfg(unix)]
     sockets: Vec<tim_transport_std::unix::SocketFile>,
+}
+
+/// Where files are served by HTTP.
+struct Http {
+    listener: HttpKind,
+    /// The address that it has got.
+    address: HttpAddress,
+    options: HttpOptions,
+}
+
+enum HttpKind {
+    Plain(TcpListener),
+    Tls(TlsListener<TcpListener>),
 }
 
 /// A listener, and the address that it has got.
@@ -46,6 +62,9 @@ pub(crate) struct Plan {
     tls: Option<HubTls>,
     accept: AcceptOptions,
     max_handshakes: usize,
+    http: HttpAddress,
+    http_url: String,
+    url_life: Duration,
     #[cfg(unix)]
     socket_mode: u32,
 }
@@ -58,7 +77,11 @@ impl Plan {
         for address in &addresses {
             check_address(address, tls.is_some())?;
         }
-        if tls.is_some() && !addresses.iter().any(needs_certificate) {
+        let needs_tls = matches!(settings.http.0, Some((true, _)));
+        if needs_tls && tls.is_none() {
+            return Err(no_certificate(&settings.http));
+        }
+        if tls.is_some() && !needs_tls && !addresses.iter().any(needs_certificate) {
             warn!("there is a certificate, but no address to use it at, such as --listen tims://0.0.0.0");
         }
         let is_web_socket = |address: &Address| matches!(address, Address::WebSocket(_));
@@ -71,6 +94,9 @@ impl Plan {
             tls,
             accept: accept_options(settings),
             max_handshakes: usize::try_from(settings.max_half_open).unwrap_or(usize::MAX),
+            http: settings.http.clone(),
+            http_url: settings.http_url.clone(),
+            url_life: Duration::from_secs(settings.file_url_life.0),
             #[cfg(unix)]
             socket_mode: settings.socket_mode.0,
         })
@@ -81,6 +107,7 @@ impl Plan {
         let mut listeners = Listeners {
             open: Vec::new(),
             tls: self.tls.clone(),
+            http: self.open_http().await?,
             #[cfg(unix)]
             sockets: Vec::new(),
         };
@@ -117,6 +144,31 @@ impl Plan {
         Ok(listeners)
     }
 
+    async fn open_http(&self) -> Result<Option<Http>, Failure> {
+        let Some((is_tls, place)) = &self.http.0 else {
+            return Ok(None);
+        };
+        // As an address of the hub at the same place.
+        let (listener, got) = bind(place, &Address::Tcp(place.clone())).await?;
+        let got = got.host_port().cloned().unwrap_or_else(|| place.clone());
+        let address = HttpAddress(Some((*is_tls, got)));
+        let base = match self.http_url.is_empty() {
+            true => address.to_string(),
+            false => self.http_url.clone(),
+        };
+        let mut options = HttpOptions::new(base);
+        options.url_life = self.url_life;
+        let listener = match is_tls {
+            true => HttpKind::Tls(self.with_tls(listener, TlsProtocol::Http)?),
+            false => HttpKind::Plain(listener),
+        };
+        Ok(Some(Http {
+            listener,
+            address,
+            options,
+        }))
+    }
+
     fn with_tls(
         &self,
         listener: TcpListener,
@@ -148,10 +200,7 @@ impl Plan {
 /// Whether it is an address to listen at, and what it needs is there.
 fn check_address(address: &Address, has_certificate: bool) -> Result<(), Failure> {
     if needs_certificate(address) && !has_certificate {
-        return Err(
-            Failure::usage(format_args!("listening at {address} needs a certificate"))
-                .hint("--tls-cert FILE and --tls-key FILE name it and its private key, both in PEM"),
-        );
+        return Err(no_certificate(address));
     }
     match address {
         Address::WebSocket(url) if url.path().contains('?') => Err(Failure::usage(format_args!(
@@ -166,6 +215,11 @@ fn check_address(address: &Address, has_certificate: bool) -> Result<(), Failure
                 .hint("it listens at tim://, tims://, ws://, wss:// and, on Unix, unix: addresses"),
         ),
     }
+}
+
+fn no_certificate(address: &impl std::fmt::Display) -> Failure {
+    Failure::usage(format_args!("listening at {address} needs a certificate"))
+        .hint("--tls-cert FILE and --tls-key FILE name it and its private key, both in PEM")
 }
 
 const fn needs_certificate(address: &Address) -> bool {
@@ -200,6 +254,11 @@ impl Listeners {
         Some(reachable(chosen.clone()))
     }
 
+    /// Where files are served by HTTP.
+    pub(crate) fn http(&self) -> Option<&HttpAddress> {
+        self.http.as_ref().map(|http| &http.address)
+    }
+
     /// The certificate, to replace it.
     pub(crate) const fn tls(&self) -> Option<&HubTls> {
         self.tls.as_ref()
@@ -219,6 +278,21 @@ impl Listeners {
                 Kind::WebSocketTls(listener) => tasks.spawn(serve_one(hub, listener, stop)),
                 #[cfg(unix)]
                 Kind::Unix(listener) => tasks.spawn(serve_one(hub, listener, stop)),
+            };
+        }
+        if let Some(Http {
+            listener, options, ..
+        }) = self.http
+        {
+            let (hub, mut stop) = (Arc::clone(hub), stopping.subscribe());
+            let stop = async move { drop(stop.wait_for(|stop| *stop).await) };
+            match listener {
+                HttpKind::Plain(listener) => {
+                    tasks.spawn(async move { hub.serve_http(listener, options, stop).await })
+                }
+                HttpKind::Tls(listener) => {
+                    tasks.spawn(async move { hub.serve_http(listener, options, stop).await })
+                }
             };
         }
         // Serial ports alone have no listener that would hear of it.
@@ -277,6 +351,9 @@ async fn check_plaintext(settings: &Settings, addresses: &[Address]) -> Result<(
         .collect();
     let serial = settings.serial_tcp_listen.iter();
     plain.extend(serial.map(|address| (address.to_string(), HostPort::from(*address))));
+    if let Some((false, place)) = &settings.http.0 {
+        plain.push((settings.http.to_string(), place.clone()));
+    }
     for (address, place) in plain {
         if is_loopback(&place).await? {
             continue;

@@ -7,8 +7,12 @@ mod connection;
 mod delivery;
 mod device;
 mod encoding;
+#[cfg(feature = "http")]
+mod file_urls;
 mod files;
 mod handlers;
+#[cfg(feature = "http")]
+mod http;
 mod hub;
 mod listener;
 mod merges;
@@ -43,6 +47,8 @@ pub use tim_usersig as usersig;
 pub use clock::Clock;
 pub use files::FileOptions;
 pub use handlers::Audience;
+#[cfg(feature = "http")]
+pub use http::HttpOptions;
 pub use hub::{Hub, HubError, HubStats};
 #[cfg(feature = "tls")]
 pub use listener::TlsListener;

@@ -58,6 +58,8 @@ pub(crate) struct Services {
     pub(crate) writer: Arc<Writer>,
     pub(crate) reads: Reads,
     pub(crate) files: Arc<Files>,
+    #[cfg(feature = "http")]
+    pub(crate) file_urls: crate::file_urls::FileUrls,
     /// Of all devices that catch up.
     pub(crate) merges: Arc<Merges>,
     pub(crate) withdrawals: Arc<Withdrawals>,
@@ -175,6 +177,8 @@ impl Services {
         let mut services = Self {
             settings,
             files: Arc::new(files),
+            #[cfg(feature = "http")]
+            file_urls: crate::file_urls::FileUrls::default(),
             rate_limiter: RateLimiter::default(),
             request_limiter: RateLimiter::default(),
             piece_limiter: RateLimiter::default(),

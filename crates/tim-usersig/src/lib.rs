@@ -40,6 +40,27 @@ impl App {
         mac
     }
 
+    /// A signature for something else than a UserSig, which `purpose` names: what is signed for one purpose is not for another.
+    #[must_use]
+    pub fn sign_bytes(&self, purpose: &str, bytes: &[u8]) -> [u8; 32] {
+        self.mac_of(purpose, bytes).finalize().into_bytes().into()
+    }
+
+    /// Whether [`sign_bytes`](Self::sign_bytes) of an application with this key has signed it. How long that takes tells nothing.
+    #[must_use]
+    pub fn verify_bytes(&self, purpose: &str, bytes: &[u8], signature: &[u8]) -> bool {
+        self.mac_of(purpose, bytes).verify_slice(signature).is_ok()
+    }
+
+    /// The content of a UserSig's signature has no byte 0.
+    fn mac_of(&self, purpose: &str, bytes: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.mac(purpose);
+        mac.update(&[0]);
+        mac.update(&(bytes.len() as u64).to_le_bytes());
+        mac.update(bytes);
+        mac
+    }
+
     /// The length of the key in bytes. A short key can be guessed.
     #[must_use]
     pub fn key_len(&self) -> usize {

@@ -36,6 +36,10 @@ At a ws:// or wss:// address it serves WebSocket, at the path of the address onl
 Connection, and must set the header of --proxy-header itself, as nginx does with
 `proxy_set_header X-Forwarded-For $remote_addr;`.
 
+With --http it serves the files of messages by HTTP, to whoever has a URL that it has given to a user who may read the message. A URL
+is signed with the app key and expires (--file-url-life). The right of the user is checked at each request: after a revocation, or
+when the user has left the group, the URL leads nowhere.
+
 Serial ports carry the same frames as TCP, each in a packet with a counter and a checksum (SPEC.md): noise, cuts and restarts
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
@@ -311,6 +315,9 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
             )?,
             _ => writeln!(out, "listening at {address}")?,
         }
+    }
+    if let Some(address) = listeners.http() {
+        writeln!(out, "files at {address}")?;
     }
     for address in ports.listening() {
         writeln!(out, "serial ports at {address}")?;

@@ -21,6 +21,8 @@ mod send;
 mod tests;
 mod visibility;
 
+#[cfg(feature = "http")]
+pub(crate) use files::Readable;
 pub use groups::Audience;
 pub(crate) use groups::{notify_group, reclaim_group};
 

@@ -1,5 +1,7 @@
 //! The hub as a whole: it accepts connections, stops, and tells how it is.
 
+#[cfg(feature = "http")]
+mod http;
 mod serial;
 
 use std::future::Future;

@@ -21,16 +21,27 @@ const MAX_DOWNLOADS: usize = 16;
 
 /// Which file is asked for.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
+pub(super) struct Wanted {
     conversation: ConversationId,
     sequence: u64,
     message: MessageId,
     part: FilePart,
 }
 
+impl From<&FileUrl> for Wanted {
+    fn from(request: &FileUrl) -> Self {
+        Self {
+            conversation: request.conversation,
+            sequence: request.sequence,
+            message: request.message,
+            part: request.part,
+        }
+    }
+}
+
 /// What is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     File {
         file: File,
         part: Part,
@@ -111,6 +122,16 @@ fn read(
 
 /// The file of a message that the user may read now.
 fn find(services: &Services, user: UserId, wanted: &Wanted) -> Result<Found, Refusal> {
+    find_with(services, user, wanted, |_| ()).map(|(found, ())| found)
+}
+
+/// The same, and something of the message.
+pub(super) fn find_with<T>(
+    services: &Services,
+    user: UserId,
+    wanted: &Wanted,
+    also: impl FnOnce(&Payload<'_>) -> T,
+) -> Result<(Found, T), Refusal> {
     let log = LogKey::of(user, wanted.conversation);
     let store = services.reads.store();
     let found = read_visible(services, user, &log, |after| {
@@ -137,12 +158,13 @@ fn find(services: &Services, user: UserId, wanted: &Wanted) -> Result<Found, Ref
     };
     let payload = Payload::decode(content.kind, content.payload);
     let Some(file) = file_of(&payload, wanted.part) else {
-        return default_of(&payload, wanted.part);
+        return Ok((default_of(&payload, wanted.part)?, also(&payload)));
     };
     if !files.contains(&file) {
         return Err(gone());
     }
-    part_of(store.file(&file)?.ok_or_else(gone)?, &payload, wanted.part)
+    let file = store.file(&file)?.ok_or_else(gone)?;
+    Ok((part_of(file, &payload, wanted.part)?, also(&payload)))
 }
 
 /// The file that a part of a message is in.
@@ -205,12 +227,21 @@ fn gone() -> Refusal {
     Refusal::new(ErrorCode::FILE_NOT_FOUND, "")
 }
 
-/// A URL for the file of a message. This hub serves files in its own protocol only.
+/// A URL for the file of a message, if the hub serves files by HTTP.
 pub(in crate::handlers) fn file_url(
-    _services: &Services,
-    _client: &mut ClientContext,
-    _request: &FileUrl,
+    services: &Services,
+    client: &mut ClientContext,
+    request: &FileUrl,
 ) -> Handled<FileUrl> {
+    services.files.content()?;
+    find(services, client.user(), &request.into())?;
+    #[cfg(feature = "http")]
+    {
+        let (app, now_s) = (services.settings.app(), services.now_ms() / 1000);
+        if let Some((url, expires)) = services.file_urls.url(&app, client.user(), request, now_s) {
+            return Reply::now(&tim_proto::request::FileUrlResponse::new(&url, expires));
+        }
+    }
     Err(Refusal::new(
         ErrorCode::FILE_NOT_FOUND,
         "this hub gives no URLs of files",

@@ -2,8 +2,12 @@
 
 mod download;
 mod named;
+#[cfg(feature = "http")]
+mod readable;
 mod upload;
 
 pub(super) use download::{download, file_url};
 pub(super) use named::{Named, check_named, named};
+#[cfg(feature = "http")]
+pub(crate) use readable::Readable;
 pub(super) use upload::{begin, cancel, end, piece};

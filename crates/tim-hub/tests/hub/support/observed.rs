@@ -4,9 +4,9 @@ use tim_proto::message::SystemNotice;
 use tim_proto::message::{GroupTip, Message, MessageFlags, Payload, Revocation, Text};
 use tim_proto::request::{
     BanMembers, BeginUpload, BeginUploadResponse, Conversations, CreateGroup, DeleteConversation, Download,
-    EndUpload, Failure, Fetch, GetConversationProfile, GetGroupProfile, GroupMembers, Groups, History,
-    InviteMembers, JoinGroup, MarkRead, RawResponse, RemoveMembers, Renew, Request, Revoke, Send, Upload,
-    UserProfiles,
+    EndUpload, Failure, Fetch, FileUrl, GetConversationProfile, GetGroupProfile, GroupMembers, Groups,
+    History, InviteMembers, JoinGroup, MarkRead, RawResponse, RemoveMembers, Renew, Request, Revoke, Send,
+    Upload, UserProfiles,
 };
 use tim_proto::{ErrorCode, JoinStatus, MemberResult, MessageKind, Role, UserId};
 use tim_session::Event;
@@ -169,6 +169,10 @@ pub(crate) enum Reply {
     /// So many bytes of an upload are durable.
     Confirmed(u64),
     Uploaded(Uploaded),
+    FileUrl {
+        url: String,
+        expires: u64,
+    },
     FilePiece {
         total: u64,
         bytes: Vec<u8>,
@@ -375,6 +379,13 @@ pub(super) fn reply(raw: &RawResponse<'_>) -> Result<Reply, Failure<'static>> {
             Reply::FilePiece {
                 total: piece.total,
                 bytes: piece.bytes.to_vec(),
+            }
+        }
+        FileUrl::KIND => {
+            let found = raw.decode::<FileUrl>()?;
+            Reply::FileUrl {
+                url: found.url.to_owned(),
+                expires: found.expires,
             }
         }
         UserProfiles::KIND => {

@@ -1,0 +1,124 @@
+//! The bodies of responses.
+
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tim_proto::UserId;
+use tim_proto::request::FileUrl;
+
+use crate::handlers::Readable;
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// How much of a file is read at a time.
+const PIECE: u64 = 128 * 1024;
+
+/// The body of a response.
+pub(super) enum ResponseBody {
+    Text(Bytes),
+    File(FileBody),
+}
+
+/// A file, or a range of it, on its way.
+pub(super) struct FileBody {
+    source: Source,
+    rest: Range<u64>,
+    reading: Option<Reading>,
+}
+
+type Reading = Pin<Box<dyn Future<Output = Result<Bytes, Refusal>> + Send>>;
+
+/// What is read, for whom.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) services: Arc<Services>,
+    pub(super) user: UserId,
+    pub(super) request: FileUrl,
+    pub(super) file: Readable,
+}
+
+impl Source {
+    /// Reads a piece, if the user may still read the message and its file is the same.
+    async fn piece(self, range: Range<u64>) -> Result<Bytes, Refusal> {
+        let Self {
+            services,
+            user,
+            request,
+            file,
+        } = self;
+        loop {
+            let (per_second, now_ms) = (services.settings.requests_per_second(), services.steady_ms());
+            match services.piece_limiter.take(user, per_second, now_ms, 1) {
+                Ok(()) => break,
+                Err(wait_ms) => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
+            }
+        }
+        if Readable::find(&services, user, &request).await? != file {
+            return Err(super::files::gone());
+        }
+        file.read(&services, user, range).await
+    }
+}
+
+impl FileBody {
+    pub(super) const fn new(source: Source, range: Range<u64>) -> Self {
+        Self {
+            source,
+            rest: range,
+            reading: None,
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let body = match self.get_mut() {
+            Self::Text(text) if text.is_empty() => return Poll::Ready(None),
+            Self::Text(text) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
+            Self::File(body) => body,
+        };
+        let FileBody {
+            source,
+            rest,
+            reading,
+        } = body;
+        if rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let end = rest.end.min(rest.start.saturating_add(PIECE));
+        let piece = reading.get_or_insert_with(|| Box::pin(source.clone().piece(rest.start..end)));
+        let piece = ready!(piece.as_mut().poll(context));
+        *reading = None;
+        let len = end - rest.start;
+        Poll::Ready(Some(match piece {
+            Ok(bytes) if bytes.len() as u64 == len => {
+                rest.start = end;
+                Ok(Frame::data(bytes))
+            }
+            // The client sees that it is not all of it.
+            Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(refusal) => Err(io::Error::other(refusal.code.to_string())),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.size_hint().exact() == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match self {
+            Self::Text(text) => text.len() as u64,
+            Self::File(body) => body.rest.end.saturating_sub(body.rest.start),
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! Files by signed URLs: what a request gets.
+
+use std::sync::Arc;
+
+use hyper::header::{
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
+};
+use hyper::{Method, Response, StatusCode};
+use tim_proto::ErrorCode;
+
+use super::body::{FileBody, ResponseBody, Source};
+use super::headers::{self, Wanted};
+use crate::file_urls::FileLink;
+use crate::handlers::Readable;
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// The text of whatever is not there, or not for whoever asks: nothing tells these apart.
+pub(super) const NOT_FOUND: &str = "Not found.\n";
+const EXPIRED: &str = "The URL has expired. The application can get a new one.\n";
+const BUSY: &str = "Try again later.\n";
+/// What a request costs, besides its pieces: as FILE_URL.
+const COST: u32 = 2;
+
+/// The response to a request for a file.
+pub(super) async fn respond(
+    services: &Arc<Services>,
+    token: &str,
+    method: &Method,
+    asked: &HeaderMap,
+) -> Response<ResponseBody> {
+    let Some(link) = FileLink::from_token(token, &services.settings.app()) else {
+        return headers::error(StatusCode::NOT_FOUND, NOT_FOUND);
+    };
+    if link.expires <= services.now_ms() / 1000 {
+        return headers::error(StatusCode::FORBIDDEN, EXPIRED);
+    }
+    match file(services, &link, method, asked).await {
+        Ok(response) => response,
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn file(
+    services: &Arc<Services>,
+    link: &FileLink,
+    method: &Method,
+    asked: &HeaderMap,
+) -> Result<Response<ResponseBody>, Refusal> {
+    let (user, per_second) = (link.user, services.settings.requests_per_second());
+    let taken = services
+        .request_limiter
+        .take(user, per_second, services.steady_ms(), COST);
+    taken.map_err(|wait_ms| Refusal::too_soon(ErrorCode::RATE_LIMITED, wait_ms, ""))?;
+    let request = link.request().ok_or_else(gone)?;
+    let file = Readable::find(services, user, &request).await?;
+    let tag = format!("\"{}\"", file.tag());
+    if headers::matches(asked.get_all(IF_NONE_MATCH), &tag) {
+        let mut response = headers::empty(StatusCode::NOT_MODIFIED);
+        headers::set(&mut response, ETAG, &tag);
+        return Ok(response);
+    }
+    let is_same = asked
+        .get(IF_RANGE)
+        .is_none_or(|of| of.as_bytes() == tag.as_bytes());
+    let size = file.size();
+    let wanted = match *method == Method::GET && is_same {
+        true => headers::range(asked.get_all(RANGE), size),
+        false => Wanted::Whole,
+    };
+    let (status, range) = match wanted {
+        Wanted::Whole => (StatusCode::OK, 0..size),
+        Wanted::Range(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Wanted::Nothing => {
+            let mut response = headers::error(StatusCode::RANGE_NOT_SATISFIABLE, "");
+            headers::set(&mut response, CONTENT_RANGE, &format!("bytes */{size}"));
+            return Ok(response);
+        }
+    };
+    let media_type = file.media_type(services, user).await?;
+    let (media_type, disposition) = headers::shown_as(&media_type, file.kind(), &file.name);
+    let mut response = headers::empty(status);
+    if status == StatusCode::PARTIAL_CONTENT {
+        let of = format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1));
+        headers::set(&mut response, CONTENT_RANGE, &of);
+    }
+    headers::set(&mut response, ETAG, &tag);
+    headers::set(&mut response, CONTENT_TYPE, media_type);
+    headers::set(&mut response, CONTENT_DISPOSITION, &disposition);
+    let lines = response.headers_mut();
+    lines.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    // The URL is all that is needed; no cookie comes with a request.
+    lines.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let source = Source {
+        services: Arc::clone(services),
+        user,
+        request,
+        file,
+    };
+    *response.body_mut() = ResponseBody::File(FileBody::new(source, range));
+    Ok(response)
+}
+
+/// What is not found or not allowed is the same for whoever asks.
+fn refused(refusal: &Refusal) -> Response<ResponseBody> {
+    let status = match refusal.code {
+        ErrorCode::RATE_LIMITED => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::STORAGE_FAILED
+        | ErrorCode::STORAGE_DAMAGED
+        | ErrorCode::FILE_STORE_FAILED
+        | ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR
+        | ErrorCode::SERVER_SHUTTING_DOWN => StatusCode::SERVICE_UNAVAILABLE,
+        _ => return headers::error(StatusCode::NOT_FOUND, NOT_FOUND),
+    };
+    let mut response = headers::error(status, BUSY);
+    let seconds = refusal.retry_after_ms.div_ceil(1000).max(1);
+    headers::set(&mut response, RETRY_AFTER, &seconds.to_string());
+    response
+}
+
+pub(super) fn gone() -> Refusal {
+    Refusal::new(ErrorCode::FILE_NOT_FOUND, "")
+}

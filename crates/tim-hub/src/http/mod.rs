@@ -1,0 +1,195 @@
+//! HTTP/1.1: files of messages, for those who have a signed URL.
+//!
+//! A connection may take a limited time for the head of a request, also for the first one, and for each write. There is a limited
+//! number of connections, and of one address. [`Server::respond`] chooses by the path: what else is served here belongs there.
+
+mod body;
+mod files;
+mod headers;
+mod patience;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tracing::debug;
+
+use crate::admission::Network;
+use crate::file_urls::FILES;
+use crate::service::Services;
+use crate::threads::lock;
+use body::ResponseBody;
+use patience::Patient;
+
+/// The longest head of a request that fits.
+const MAX_HEAD: usize = 16 * 1024;
+/// The most lines in it.
+const MAX_HEADERS: usize = 64;
+
+/// How [`Hub::serve_http`](crate::Hub::serve_http) works.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HttpOptions {
+    /// How URLs of files begin, such as `https://hub.example.org`: where the listener, or the proxy before it, is reached.
+    pub base: String,
+    /// How long a URL is good for. Default 1 h.
+    pub url_life: Duration,
+    /// The maximum number of connections. Default 1,000.
+    pub max_connections: usize,
+    /// The maximum number of them from one address; 0 is no limit. It does not apply to
+    /// [`trusted_addresses`](crate::HubOptions::trusted_addresses). Default 100.
+    pub max_connections_per_address: usize,
+    /// How long a client may take for the head of a request, from when it has connected or has got the last response. Default 15 s.
+    pub head_timeout: Duration,
+    /// How long a client may take to receive anything more of a response. Default 30 s.
+    pub write_timeout: Duration,
+}
+
+impl HttpOptions {
+    /// The defaults, for a listener that is reached at URLs that begin so.
+    #[must_use]
+    pub fn new(base: impl Into<String>) -> Self {
+        Self {
+            base: base.into(),
+            url_life: Duration::from_secs(3600),
+            max_connections: 1_000,
+            max_connections_per_address: 100,
+            head_timeout: Duration::from_secs(15),
+            write_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// What is wrong, if something is.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self { base, .. } = self;
+        let rest = base
+            .strip_prefix("https://")
+            .or_else(|| base.strip_prefix("http://"));
+        if rest.is_none_or(str::is_empty) || !base.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!(
+                "{base:?} is not how a URL begins, such as https://hub.example.org"
+            ));
+        }
+        if self.max_connections == 0 || self.url_life.is_zero() {
+            return Err("max_connections and url_life of HTTP are at least 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// What all HTTP connections share.
+pub(crate) struct Server {
+    services: Arc<Services>,
+    options: HttpOptions,
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    all: usize,
+    by_network: HashMap<Network, usize>,
+}
+
+/// The place of a connection, which is free again when this is dropped.
+pub(crate) struct Place {
+    server: Arc<Server>,
+    network: Option<Network>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut places = lock(&self.server.places);
+        places.all = places.all.saturating_sub(1);
+        if let Some(network) = self.network
+            && let Some(count) = places.by_network.get_mut(&network)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                places.by_network.remove(&network);
+            }
+        }
+    }
+}
+
+impl Server {
+    pub(crate) fn new(services: Arc<Services>, options: HttpOptions) -> Self {
+        Self {
+            services,
+            options,
+            places: Mutex::default(),
+        }
+    }
+
+    /// A place for one more connection, if there is one.
+    pub(crate) fn enter(self: &Arc<Self>, network: Option<Network>) -> Option<Place> {
+        let mut places = lock(&self.places);
+        let of_address = self.options.max_connections_per_address;
+        let is_full = network.is_some_and(|network| {
+            let count = places.by_network.get(&network).copied().unwrap_or_default();
+            of_address != 0 && count >= of_address
+        });
+        if is_full || places.all >= self.options.max_connections {
+            return None;
+        }
+        places.all += 1;
+        if let Some(network) = network {
+            *places.by_network.entry(network).or_default() += 1;
+        }
+        let server = Arc::clone(self);
+        Some(Place { server, network })
+    }
+
+    /// Serves a connection until it is over, or has answered what it was asked when `closing` is set.
+    pub(crate) async fn serve<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self: Arc<Self>,
+        link: L,
+        mut closing: watch::Receiver<bool>,
+    ) {
+        let link = Patient::new(link, self.options.write_timeout);
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.options.head_timeout)
+            .max_buf_size(MAX_HEAD)
+            .max_headers(MAX_HEADERS);
+        let service = service_fn(move |request| {
+            let server = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(server.respond(&request).await) }
+        });
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(link), service));
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended,
+            () = async { drop(closing.wait_for(|closing| *closing).await) } => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            debug!(%error, "an HTTP connection broke");
+        }
+    }
+
+    /// The response to a request: what is served is chosen by its path.
+    async fn respond(&self, request: &Request<Incoming>) -> Response<ResponseBody> {
+        let Some(token) = request.uri().path().strip_prefix(FILES) else {
+            return headers::error(StatusCode::NOT_FOUND, files::NOT_FOUND);
+        };
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            let mut response = headers::error(StatusCode::METHOD_NOT_ALLOWED, "Files are read with GET.\n");
+            let allowed = HeaderValue::from_static("GET, HEAD");
+            response.headers_mut().insert(ALLOW, allowed);
+            return response;
+        }
+        files::respond(&self.services, token, request.method(), request.headers()).await
+    }
+}

@@ -1,0 +1,70 @@
+//! A hub serves HTTP beside its own protocol.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use super::{GOODBYE_TIMEOUT, Hub, HubError};
+use crate::http::{HttpOptions, Server};
+use crate::listener::Listener;
+
+impl Hub {
+    /// Serves files by HTTP/1.1 until `stop` is ready or the hub stops, then lets downloads end for a moment and returns. From now on
+    /// FILE_URL gives URLs, which are signed with the key of the application and expire. Over TLS, the listener is a `TlsListener`
+    /// with `TlsProtocol::Http`.
+    ///
+    /// The right to read is that of the user to whom the URL was given. It is checked at each request, and again with each
+    /// piece that is sent.
+    ///
+    /// # Errors
+    /// [`HubError::Options`] for options that cannot work.
+    pub async fn serve_http(
+        &self,
+        mut listener: impl Listener,
+        options: HttpOptions,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), HubError> {
+        options.check().map_err(HubError::Options)?;
+        self.services.file_urls.set(&options.base, options.url_life);
+        let server = Arc::new(Server::new(Arc::clone(&self.services), options));
+        let mut stop = std::pin::pin!(stop);
+        let mut stopping = std::pin::pin!(Arc::clone(&self.status.stopping).listener().wait());
+        let closing = watch::Sender::new(false);
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                () = &mut stopping => break,
+                Some(_) = connections.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((link, peer)) => match server.enter(self.services.network_of(peer.address())) {
+                        Some(place) => {
+                            let (server, closing) = (Arc::clone(&server), closing.subscribe());
+                            connections.spawn(async move {
+                                server.serve(link, closing).await;
+                                drop(place);
+                            });
+                        }
+                        None => debug!(peer = peer.name(), "an HTTP connection is turned away: there are too many"),
+                    },
+                    Err(error) => {
+                        warn!(%error, "an HTTP connection cannot be accepted");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        let _ = closing.send(true);
+        let all = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, all).await;
+        // Those that go on are cut off.
+        connections.shutdown().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Files by HTTP, under signed URLs.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use tim_hub::HttpOptions;
+use tim_proto::request::{FilePart, FileUrl};
+use tim_proto::{ConversationId, ErrorCode, GroupType, MessageKind};
+use tokio::sync::oneshot;
+
+use crate::support::{Device, Reply, TestHub, bmp, c2c, group, user};
+
+const CONTENT: &[u8] = b"0123456789";
+
+/// HTTP beside a hub; it ends with the value.
+struct Served {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Served {
+    fn start(hub: &TestHub, change: impl FnOnce(&mut HttpOptions)) -> Self {
+        let hub = hub.shared();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut options = HttpOptions::new(format!("http://{address}"));
+        change(&mut options);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                let stop = async { drop(stopped.await) };
+                hub.serve_http(listener, options, stop).await.unwrap();
+            });
+        });
+        Self {
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// The response to a request for this target: its status, its head in lower case, and its body.
+    fn ask(&self, method: &str, target: &str, lines: &str) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(
+            stream,
+            "{method} {target} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n{lines}\r\n"
+        )
+        .unwrap();
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).unwrap();
+        let end = response.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&response[..end]).to_lowercase();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head, response[end + 4..].to_vec())
+    }
+
+    fn get(&self, target: &str, lines: &str) -> (u16, Vec<u8>) {
+        let (status, _, body) = self.ask("GET", target, lines);
+        (status, body)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// The path of the URL that a device gets.
+fn target(
+    device: &mut Device,
+    of: ConversationId,
+    sequence: u64,
+    part: FilePart,
+) -> Result<String, ErrorCode> {
+    match device.ask(&FileUrl::new(of, sequence).with_part(part))? {
+        Reply::FileUrl { url, expires } => {
+            assert!(expires > 0);
+            Ok(url[url.find("/files/").unwrap()..].to_owned())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_is_read_whole_in_ranges_and_only_if_it_has_changed() {
+    let hub = TestHub::start();
+    let [mut alice, mut bob] =
+        [("alice", 1), ("bob", 2)].map(|(name, number)| Device::login(&hub, name, number));
+    let sequence = alice.send_file(c2c("bob"), MessageKind::FILE, CONTENT);
+    let part = FilePart::FILE;
+    assert_eq!(
+        target(&mut bob, c2c("alice"), sequence, part),
+        Err(ErrorCode::FILE_NOT_FOUND),
+        "nothing is served yet"
+    );
+    let http = Served::start(&hub, |_| ());
+    let url = target(&mut bob, c2c("alice"), sequence, part).unwrap();
+    let (status, head, body) = http.ask("GET", &url, "");
+    assert_eq!((status, &*body), (200, CONTENT));
+    for line in [
+        "content-length: 10",
+        "content-type: application/octet-stream",
+        "content-disposition: attachment; filename=\"a.bin\"",
+        "x-content-type-options: nosniff",
+        "content-security-policy: sandbox",
+        "accept-ranges: bytes",
+        "cache-control: private, no-cache",
+    ] {
+        assert!(head.contains(line), "{line} in {head}");
+    }
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    for (lines, status, body) in [
+        ("Range: bytes=2-4\r\n".to_owned(), 206, &b"234"[..]),
+        ("Range: bytes=-3\r\n".to_owned(), 206, b"789"),
+        ("Range: bytes=7-\r\n".to_owned(), 206, b"789"),
+        ("Range: bytes=10-\r\n".to_owned(), 416, b""),
+        ("Range: bytes=0-1,4-5\r\n".to_owned(), 200, CONTENT),
+        (format!("Range: bytes=2-4\r\nIf-Range: {tag}\r\n"), 206, b"234"),
+        (
+            "Range: bytes=2-4\r\nIf-Range: \"other\"\r\n".to_owned(),
+            200,
+            CONTENT,
+        ),
+        (format!("If-None-Match: \"x\", W/{tag}\r\n"), 304, b""),
+        ("If-None-Match: \"x\"\r\n".to_owned(), 200, CONTENT),
+    ] {
+        assert_eq!(http.get(&url, &lines), (status, body.to_vec()), "{lines}");
+    }
+    let (_, head, _) = http.ask("GET", &url, "Range: bytes=2-4\r\n");
+    assert!(head.contains("content-range: bytes 2-4/10"), "{head}");
+    let (_, head, _) = http.ask("GET", &url, "Range: bytes=10-\r\n");
+    assert!(head.contains("content-range: bytes */10"), "{head}");
+    let (status, head, body) = http.ask("HEAD", &url, "");
+    assert!(
+        (status, body.len()) == (200, 0) && head.contains("content-length: 10"),
+        "{head}"
+    );
+    assert_eq!(http.ask("POST", &url, "Content-Length: 0\r\n").0, 405);
+    // A picture is shown; of its parts each is what it is.
+    let picture = bmp(210, 199);
+    let sequence = alice.send_file(c2c("bob"), MessageKind::IMAGE, &picture);
+    for (part, media_type) in [
+        (FilePart::ORIGINAL, "image/bmp"),
+        (FilePart::THUMBNAIL, "image/jpeg"),
+    ] {
+        let url = target(&mut bob, c2c("alice"), sequence, part).unwrap();
+        let (status, head, body) = http.ask("GET", &url, "");
+        assert!(
+            status == 200 && head.contains(&format!("content-type: {media_type}")),
+            "{head}"
+        );
+        assert!(head.contains("content-disposition: inline"), "{head}");
+        assert_eq!(body, bob.download(c2c("alice"), sequence, part).unwrap());
+    }
+}
+
+#[test]
+fn a_url_ends_with_its_time_the_message_and_the_membership_and_cannot_be_made_up() {
+    let hub = TestHub::start();
+    let [mut alice, mut bob] =
+        [("alice", 1), ("bob", 2)].map(|(name, number)| Device::login(&hub, name, number));
+    alice.create(GroupType::WORK, "g", &[user("bob")]).unwrap();
+    let sequence = alice.send_file(group("g"), MessageKind::FILE, CONTENT);
+    let http = Served::start(&hub, |options| options.url_life = Duration::from_secs(60));
+    let mut eve = Device::login(&hub, "eve", 3);
+    assert_eq!(
+        target(&mut eve, group("g"), sequence, FilePart::FILE),
+        Err(ErrorCode::GROUP_PERMISSION_DENY)
+    );
+    let url = target(&mut bob, group("g"), sequence, FilePart::FILE).unwrap();
+    let gone = http.get("/files/nothing", "");
+    assert_eq!(gone.0, 404);
+    // Nothing tells what is not there from what may not be read.
+    let mut other = url.clone();
+    let last = other.pop().unwrap();
+    other.push(if last == 'A' { 'Q' } else { 'A' });
+    for target in ["/", "/files/", "/files", &other, &url[..url.len() - 3]] {
+        assert_eq!(http.get(target, ""), gone, "{target}");
+    }
+    assert_eq!(http.get(&url, ""), (200, CONTENT.to_vec()));
+    hub.advance(Duration::from_secs(61));
+    assert_eq!(http.get(&url, "").0, 403);
+    let url = target(&mut bob, group("g"), sequence, FilePart::FILE).unwrap();
+    assert_eq!(http.get(&url, "").0, 200);
+    alice.remove("g", &["bob"]).unwrap();
+    assert_eq!(http.get(&url, ""), gone);
+    let sequence = alice.send_file(c2c("bob"), MessageKind::FILE, CONTENT);
+    let url = target(&mut bob, c2c("alice"), sequence, FilePart::FILE).unwrap();
+    assert_eq!(http.get(&url, "").0, 200);
+    alice.revoke(c2c("bob"), sequence).unwrap();
+    assert_eq!(http.get(&url, ""), gone);
+}
+
+#[test]
+fn a_client_that_says_nothing_is_in_nobodys_way() {
+    let hub = TestHub::start();
+    let http = Served::start(&hub, |options| {
+        options.head_timeout = Duration::from_millis(200);
+        options.max_connections = 2;
+    });
+    let mut silent = TcpStream::connect(http.address).unwrap();
+    let mut slow = TcpStream::connect(http.address).unwrap();
+    slow.write_all(b"GET / HT").unwrap();
+    // One too many, until the others have had their time.
+    let mut third = TcpStream::connect(http.address).unwrap();
+    assert_eq!(third.read(&mut [0]).unwrap_or(0), 0);
+    for stream in [&mut silent, &mut slow] {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+    }
+    assert_eq!(http.get("/", "").0, 404);
+}
