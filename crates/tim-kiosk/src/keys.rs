@@ -12,9 +12,10 @@ use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::{Client, Error, NextReqMessageId};
 
 use crate::lobby;
+use crate::picture;
 use crate::screen::{Line, Screen};
 
-const HELP: &str = "1-5 say something, f a face, c a custom message, r take the last one back, h history, and older, \
+const HELP: &str = "1-5 say something, f a face, c a custom message, p a picture, r take the last one back, h history, and older, \
 l the last entries again, u conversations, m all is read, b a hundred numbered messages";
 /// The messages that can be sent with one key.
 const CANNED: [&str; 5] = [
@@ -76,6 +77,10 @@ impl<'k> Keys<'k> {
             },
             b'f' => self.send(Face::new(1).with_data("lobby")).await,
             b'c' => self.send(DOORBELL).await,
+            b'p' => {
+                let uploaded = picture::upload(self.client, self.screen).await?;
+                self.send(uploaded.image()).await
+            }
             b'r' => self.revoke().await,
             b'h' => self.show_history().await,
             b'l' => {

@@ -10,6 +10,7 @@
 mod board;
 mod keys;
 mod long_text;
+mod picture;
 mod screen;
 mod settings;
 

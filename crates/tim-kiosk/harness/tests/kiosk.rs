@@ -171,4 +171,5 @@ scenarios! {
     noise within 3000 s;
     a_thousand_each_way within 300 s;
     a_long_text within 60 s;
+    a_picture within 120 s;
 }

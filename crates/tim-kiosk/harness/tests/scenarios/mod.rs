@@ -2,6 +2,7 @@
 
 use std::env;
 
+use tim_client::proto::request::FilePart;
 use tim_client::{Event, Message, Payload, UserId};
 use tim_kiosk_harness::{Board, KIOSK, next};
 
@@ -281,5 +282,35 @@ pub(super) async fn a_long_text(board: Board) -> Lobby {
         .filter(|line| line.starts_with("  | "))
         .count();
     assert!(pieces > 20, "{pieces} pieces");
+    it
+}
+
+/// A picture goes from flash to the hub in pieces of 400 bytes, over a cable that is pulled and a hub that is killed in the middle.
+pub(super) async fn a_picture(board: Board) -> Lobby {
+    let picture = include_bytes!("../../../src/lobby.png");
+    let mut it = Lobby::open(board).await;
+    let [before, _] = it.cable.passed();
+    it.kiosk.console.press('p').await;
+    it.cable.passed_from_kiosk(before + 3000).await;
+    it.cable.pull();
+    it.kiosk.console.shows("-- connection lost").await;
+    it.cable.plug();
+    it.cable.passed_from_kiosk(before + 7000).await;
+    it.hub.restart().await;
+    let message = it.ear.next().await;
+    assert!(
+        matches!(message.payload(), Payload::Image(image) if image.images.len() == 3),
+        "{message:?}"
+    );
+    let file = it
+        .alice
+        .download(&message, FilePart::FILE)
+        .expect("it has a file");
+    let bytes = file.to_bytes(picture.len()).await.expect("it can be read");
+    assert!(bytes == picture, "the picture arrives as it is");
+    it.kiosk
+        .console
+        .shows(&format!("{0} of {0} bytes uploaded", picture.len()))
+        .await;
     it
 }
