@@ -1,6 +1,5 @@
 //! A hub session with buffers of any size against a client that says anything.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use tim_proto::ErrorCode;
@@ -23,8 +22,8 @@ struct Watched {
     packing: Packing,
     max_requests: u16,
     max_frame: u32,
-    /// Requests handed out and not answered.
-    open: HashSet<u32>,
+    /// Requests handed out and not answered; an id twice if the client gave it twice.
+    open: Vec<u32>,
     /// The most that the window may be.
     window: u16,
     delivered: u32,
@@ -69,7 +68,7 @@ fn start(script: &mut Script<'_>) -> Watched {
         packing: Packing::new(config.framing),
         max_requests: config.max_requests,
         max_frame: config.max_frame,
-        open: HashSet::new(),
+        open: Vec::new(),
         window: config.max_window,
         delivered: 0,
     }
@@ -169,7 +168,7 @@ impl Watched {
     }
 
     fn answer(&mut self, script: &mut Script<'_>) {
-        let Some(&id) = self.open.iter().min() else { return };
+        let Some(&id) = self.open.first() else { return };
         let sent = match script.byte() % 2 {
             0 => self.session.respond::<Logout>(id, &Done),
             _ => self
@@ -177,7 +176,7 @@ impl Watched {
                 .fail(id, &Failure::new(ErrorCode(1), &"y".repeat(script.byte().into()))),
         };
         if sent.is_ok() {
-            self.open.remove(&id);
+            self.open.remove(0);
         }
     }
 
@@ -208,7 +207,7 @@ impl Watched {
                     match event {
                         HubEvent::Login(_) => accept = true,
                         HubEvent::Request { id, .. } => {
-                            self.open.insert(id); // a client that gives an id twice has itself to blame
+                            self.open.push(id);
                         }
                         _ => {}
                     }
@@ -241,11 +240,11 @@ fn another_session(mut watched: Watched) {
     for _ in 0..300 {
         let all = watched.session.outgoing().len();
         watched.session.transmitted(all);
-        let Some(&id) = watched.open.iter().min() else {
+        if watched.open.is_empty() {
             break;
-        };
+        }
+        let id = watched.open.remove(0);
         let _ = watched.session.fail(id, &Failure::new(ErrorCode(1), ""));
-        watched.open.remove(&id);
     }
     watched.settle();
     let all = watched.session.outgoing().len();
