@@ -13,7 +13,9 @@ use tim_proto::{MessageKind, Words};
 /// A document is refused with the path of the fault, or becomes a value that is written as a document with the same value. What
 /// tim can carry of it is the same after another journey through tim.
 pub fn vendor_json(data: &[u8]) {
-    let Ok(document) = tim_json::value(data) else { return };
+    let Ok(document) = tim_json::value(data) else {
+        return;
+    };
     for spelling in [Spelling::Rest, Spelling::Sdk] {
         check::<Message>(&document, spelling);
         check::<Conversation>(&document, spelling);
@@ -24,7 +26,11 @@ pub fn vendor_json(data: &[u8]) {
         for element in body.into_iter().chain(check::<Element>(&document, spelling)) {
             check_journey(&element.content);
             let received = element.content.as_received(|| 7);
-            assert_eq!(received.clone().as_received(|| 8), received, "nothing more to receive");
+            assert_eq!(
+                received.clone().as_received(|| 8),
+                received,
+                "nothing more to receive"
+            );
             check_journey(&received.as_forwarded());
         }
     }
@@ -73,6 +79,8 @@ fn check_journey(content: &Content) {
     let second = Content::of_payload(&first.payload()).encode();
     let second = second.expect("what tim carries can be sent");
     assert_eq!(second.kind(), first.kind());
-    let third = Content::of_payload(&second.payload()).encode().expect("once more");
+    let third = Content::of_payload(&second.payload())
+        .encode()
+        .expect("once more");
     assert_eq!(third, second);
 }
