@@ -23,7 +23,7 @@ const PIECE: u64 = 128 * 1024;
 /// The body of a response.
 pub(super) enum ResponseBody {
     Text(Bytes),
-    File(FileBody),
+    File(Box<FileBody>),
 }
 
 /// A file, or a range of it, on its way.
@@ -85,7 +85,7 @@ impl Body for ResponseBody {
         let body = match self.get_mut() {
             Self::Text(text) if text.is_empty() => return Poll::Ready(None),
             Self::Text(text) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
-            Self::File(body) => body,
+            Self::File(body) => &mut **body,
         };
         let FileBody {
             source,

@@ -98,7 +98,7 @@ async fn file(
         request,
         file,
     };
-    *response.body_mut() = ResponseBody::File(FileBody::new(source, range));
+    *response.body_mut() = ResponseBody::File(Box::new(FileBody::new(source, range)));
     Ok(response)
 }
 
