@@ -47,9 +47,12 @@ pub(crate) struct Args {
     /// Replace a file that exists.
     #[arg(long)]
     force: bool,
-    /// Print a JSON object: path and size.
+    /// Print a JSON object: path and size, or with --url, url and when it expires.
     #[arg(long)]
     json: bool,
+    /// Download nothing, but print a URL of the hub for it, which whoever has it can read until it expires. The hub needs --http.
+    #[arg(long, conflicts_with_all = ["out", "force"])]
+    url: bool,
 }
 
 fn part(text: &str) -> Result<FilePart, String> {
@@ -72,6 +75,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let login = args.connect.resolve()?;
     Session::run(login, async |session| {
         let message = find(session, conversation, wanted).await?;
+        if args.url {
+            return print_url(session, &message, args).await;
+        }
         let path = destination(&message, args.out.as_deref(), args.part);
         if path.exists() && !args.force {
             let path = path.display();
@@ -86,6 +92,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         Ok(out.flush()?)
     })
+}
+
+async fn print_url(session: &Session, message: &Message, args: &Args) -> Result<(), Failure> {
+    let found = session
+        .client
+        .file_url(message, args.part)
+        .await
+        .map_err(failure)?;
+    let mut out = anstream::stdout();
+    match args.json {
+        true => {
+            let line = json!({ "url": found.url, "expires": found.expires });
+            writeln!(out, "{}", json::Line(&line))?;
+        }
+        false => writeln!(out, "{}", Safe::line(&found.url))?,
+    }
+    Ok(out.flush()?)
 }
 
 impl Args {

@@ -1,7 +1,7 @@
 //! `tim serve` at several addresses of several kinds, and what it refuses to listen at.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 
@@ -136,6 +136,38 @@ fn a_trusted_proxy_names_the_client_and_nobody_else_does() {
     assert_eq!(first, "HTTP/1.1 400 Bad Request");
 }
 
+#[test]
+fn a_file_has_a_url_until_its_message_is_revoked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file) = (dir.path().join("data"), dir.path().join("page.html"));
+    fs::write(&file, "<script>").unwrap();
+    let data = data.to_str().unwrap();
+    let of = |user: &str, args: &[&str]| run([args, &["--as", user, "--data", data]].concat(), "");
+    let url = |of: &dyn Fn(&str, &[&str]) -> Ran| of("bob", &["get", "alice", "#1", "--url"]);
+    // A hub without HTTP gives none.
+    let mut hub = Served::start(data.as_ref(), &[]);
+    of("alice", &["send", "bob", "--file", file.to_str().unwrap()]).ok();
+    assert_eq!(url(&of).code, 1);
+    assert_eq!(hub.stop(), Some(0));
+
+    let http = ["--http", "127.0.0.1:0", "--http-url", "https://hub.example.org"];
+    let mut hub = Served::start(data.as_ref(), &http);
+    let place = hub.next_line();
+    let place = place.trim().strip_prefix("files at http://").unwrap();
+    let found = url(&of).ok();
+    let path = found.trim().strip_prefix("https://hub.example.org").unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n");
+    let (mut response, first) = ask(place, &request);
+    assert_eq!(first, "HTTP/1.1 200 OK");
+    let mut rest = String::new();
+    response.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("\r\n\r\n<script>"), "{rest}");
+    assert!(rest.contains("content-disposition: attachment;"), "{rest}");
+    of("alice", &["revoke", "bob"]).ok();
+    assert_eq!(ask(place, &request).1, "HTTP/1.1 404 Not Found");
+    assert_eq!(hub.stop(), Some(0));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_unix_socket_is_for_its_owner_and_survives_a_killed_hub() {
@@ -185,6 +217,7 @@ fn nothing_that_everybody_can_read_is_served_beyond_this_machine_unless_it_is_al
         &["--listen", "[::]:0"],
         &["--listen", "127.0.0.1:0,tim://0.0.0.0:0"],
         &["--listen", "ws://0.0.0.0:0/tim"],
+        &["--listen", "127.0.0.1:0", "--http", "0.0.0.0:0"],
         &["--listen", "127.0.0.1:0", "--serial-tcp-listen", "0.0.0.0:0"],
     ] {
         let ran = refused(dir.path(), listen);
