@@ -86,7 +86,7 @@ settings! {
     /// Address at which files are served by HTTP, under URLs that are signed and expire: http://HOST:PORT or https://HOST:PORT
     /// [default: none].
     http("TIM_HTTP", "ADDRESS"): HttpAddress = HttpAddress::default();
-    /// How URLs of files begin, if that is not the address of --http, as behind a proxy: https://hub.example.org [default: none].
+    /// How URLs of files begin, if that is not the address of --http, as behind a proxy: https://HOST/PATH [default: none].
     http_url("TIM_HTTP_URL", "URL"): String = String::new();
     /// How long the URL of a file is good for [default: 1h].
     file_url_life("TIM_FILE_URL_LIFE", "TIME"): Seconds = Seconds(3600);

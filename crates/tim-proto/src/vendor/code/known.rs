@@ -228,5 +228,5 @@ codes! {
     TOO_MANY_UPLOADS = 200_035, "Too many uploads of this account are under way; complete or cancel one, or try again later.";
     FILE_STORE_FAILED = 200_036, "The server cannot store files at the moment; messages without files arrive. Try again later.";
     FILE_NOT_FOUND = 200_037, "There is no such file: the message has none, or was revoked, or is no longer kept.";
-    UPLOAD_CANCELLED = 200_038, "The upload was cancelled; resend the message to begin it again.";
+    UPLOAD_CANCELLED = 200_038, "The application cancelled the upload; nothing was sent.";
 }
