@@ -237,7 +237,9 @@ fn another_session(mut watched: Watched) {
     if rx < least || tx < least || watched.max_requests == 0 || watched.max_frame < 256 {
         return;
     }
+    // An answer makes room for requests that wait behind it.
     for _ in 0..300 {
+        watched.settle();
         let all = watched.session.outgoing().len();
         watched.session.transmitted(all);
         if watched.open.is_empty() {
