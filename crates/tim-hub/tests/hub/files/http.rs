@@ -40,11 +40,14 @@ impl Served {
                 hub.serve_http(listener, options, stop).await.unwrap();
             });
         });
-        Self {
+        let served = Self {
             address,
             stop: Some(stop),
             thread: Some(thread),
-        }
+        };
+        // The system takes connections before the hub serves them, and URLs are given once it does.
+        assert_eq!(served.get("/", "").0, 404);
+        served
     }
 
     /// The response to a request for this target: its status, its head in lower case, and its body.
