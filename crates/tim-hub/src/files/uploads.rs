@@ -33,16 +33,11 @@ const SYNC_AT_REST: u64 = 1 << 20;
 /// What waits for all uploads.
 #[derive(Default)]
 pub(super) struct Lanes {
-    lanes: HashMap<u64, Lane>,
+    /// In the order in which it came, by user too: who names another's upload is in nobody's way.
+    lanes: HashMap<(UserId, u64), VecDeque<Task>>,
     /// The bytes of those who have some.
     of_users: HashMap<UserId, usize>,
     bytes: usize,
-}
-
-/// What waits for an upload.
-struct Lane {
-    user: UserId,
-    tasks: VecDeque<Task>,
 }
 
 impl Lanes {
@@ -56,19 +51,12 @@ impl Lanes {
         if len > 0 && self.of_users.get(&user).map_or(0, |bytes| *bytes) + len > MAX_BYTES_OF_USER {
             return overload("too many pieces of this account wait");
         }
-        let is_new = !self.lanes.contains_key(&upload);
-        let lane = self.lanes.entry(upload).or_insert_with(|| Lane {
-            user,
-            tasks: VecDeque::new(),
-        });
-        // Numbers are not shared; nobody learns of another's lane.
-        if lane.user != user {
-            return Err(FileError::UnknownUpload.into());
-        }
-        if lane.tasks.len() >= 2 * MAX_PIECES {
+        let is_new = !self.lanes.contains_key(&(user, upload));
+        let lane = self.lanes.entry((user, upload)).or_default();
+        if lane.len() >= 2 * MAX_PIECES {
             return overload("more pieces are under way than the window allows");
         }
-        lane.tasks.push_back(task);
+        lane.push_back(task);
         self.bytes += len;
         if len > 0 {
             *self.of_users.entry(user).or_default() += len;
@@ -76,25 +64,25 @@ impl Lanes {
         Ok(is_new)
     }
 
-    fn next(&mut self, upload: u64) -> Option<Task> {
-        let lane = self.lanes.get_mut(&upload)?;
-        let task = lane.tasks.pop_front()?;
+    fn next(&mut self, user: UserId, upload: u64) -> Option<Task> {
+        let task = self.lanes.get_mut(&(user, upload))?.pop_front()?;
         let len = task.len();
         self.bytes -= len;
-        if let Some(bytes) = self.of_users.get_mut(&lane.user) {
+        if let Some(bytes) = self.of_users.get_mut(&user) {
             *bytes -= len;
             if *bytes == 0 {
-                self.of_users.remove(&lane.user);
+                self.of_users.remove(&user);
             }
         }
         Some(task)
     }
 
     /// Leaves a lane in which nothing waits; whether nothing does.
-    fn leave(&mut self, upload: u64) -> bool {
-        let is_empty = self.lanes.get(&upload).is_none_or(|lane| lane.tasks.is_empty());
+    fn leave(&mut self, user: UserId, upload: u64) -> bool {
+        let lane = (user, upload);
+        let is_empty = self.lanes.get(&lane).is_none_or(VecDeque::is_empty);
         if is_empty {
-            self.lanes.remove(&upload);
+            self.lanes.remove(&lane);
         }
         is_empty
     }
@@ -163,11 +151,11 @@ impl Files {
         let mut done = 0;
         let mut unconfirmed = 0;
         while done < TURN {
-            let next = lock(&self.lanes).next(upload);
+            let next = lock(&self.lanes).next(user, upload);
             let Some(task) = next else {
                 self.rest(user, upload, unconfirmed);
                 unconfirmed = 0;
-                if lock(&self.lanes).leave(upload) {
+                if lock(&self.lanes).leave(user, upload) {
                     return;
                 }
                 continue;
