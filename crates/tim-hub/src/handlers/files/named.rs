@@ -79,8 +79,9 @@ pub(in crate::handlers) fn check_named(services: &Services, named: &Named) -> Re
     if named.has_url {
         return refusal("a message with a file of this hub carries no URL");
     }
+    // The store refuses a message whose file is gone, unless it is the repetition of one that was stored.
     let Some(file) = services.reads.store().file(&named.file)? else {
-        return refusal("the message names a file that is not there; upload it first");
+        return Ok(());
     };
     if file.kind != named.kind {
         return refusal("the message names a file that was uploaded for another kind of message");

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tim_proto::message::File;
 use tim_proto::request::{Download, FilePart};
 use tim_proto::{ErrorCode, GroupType, MessageId, MessageKind};
 
@@ -139,23 +140,41 @@ fn who_cannot_read_the_message_cannot_read_its_file() {
     assert_eq!(eve.download(group("g"), sequence, FilePart::FILE), denied);
 }
 
+/// Waits until the hub has so many files.
+fn until_left(hub: &TestHub, count: usize) {
+    let start = Instant::now();
+    while files_left(hub) != count {
+        let left = files_left(hub);
+        assert!(start.elapsed() < Duration::from_secs(20), "{left} files are left");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_message_that_is_sent_again_when_its_file_is_gone_is_the_first_one() {
+    let hub = TestHub::start_with(|options| options.purge_interval = Duration::from_millis(2));
+    let mut alice = Device::login(&hub, "alice", 1);
+    let file = alice.upload(MessageKind::FILE, CONTENT).unwrap();
+    let payload = File::new().with_uuid(&file.uuid).with_size(file.size);
+    let message = alice.message(c2c("bob"), payload);
+    let sent = |sequence, duplicate| Ok(Reply::Sent { sequence, duplicate });
+    assert_eq!(alice.send_message(&message), sent(1, false));
+    // Another device takes it back, and the first one, which was cut off, sends it again.
+    Device::login(&hub, "alice", 2).revoke(c2c("bob"), 1).unwrap();
+    until_left(&hub, 0);
+    assert_eq!(alice.send_message(&message), sent(1, true));
+    // Another message with this file is refused.
+    let another = alice.message(c2c("bob"), payload);
+    assert_eq!(alice.send_message(&another), Err(ErrorCode::FILE_NOT_YOURS));
+}
+
 #[test]
 fn what_is_revoked_or_expired_is_gone_with_its_content() {
     let hub = TestHub::start_with(|options| options.purge_interval = Duration::from_millis(2));
     let [mut alice, mut bob] =
         [("alice", 1), ("bob", 2)].map(|(name, number)| Device::login(&hub, name, number));
     let gone = Err(ErrorCode::FILE_NOT_FOUND);
-    let until_left = |count: usize| {
-        let start = Instant::now();
-        while files_left(&hub) != count {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "{} files are left",
-                files_left(&hub)
-            );
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    };
+    let until_left = |count| until_left(&hub, count);
     // Two messages with the same file: it goes with the second one.
     let file = alice.upload(MessageKind::IMAGE, &bmp(210, 199)).unwrap();
     let sequences = ["bob", "carol"].map(|peer| {
