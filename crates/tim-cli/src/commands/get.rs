@@ -26,7 +26,7 @@ Examples:
 ///
 /// `tim history` shows the number and the id of each message that has one. The file is written beside its destination first, under a
 /// name that ends in .part, and replaces nothing until it is complete. A download that was interrupted continues when the command
-/// is repeated.
+/// is repeated. Only a regular file is replaced, not a device or a symbolic link.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {

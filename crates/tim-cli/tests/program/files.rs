@@ -87,6 +87,14 @@ fn what_is_no_file_or_no_message_is_told() {
     assert_eq!(code(&["get", "bob", "#9", "--out", "x"], "no such message"), 1);
     assert_eq!(code(&["get", "bob", "nonsense"], "invalid message"), 2);
     assert_eq!(code(&["get", "bob", "#1", "--out", path], "exists"), 2);
+    let none = format!("{}/none/", dir.path().display());
+    let args = ["get", "bob", "#1", "--force", "--out"];
+    for (out, told) in [
+        (&*none, "not the path of a file"),
+        ("/dev/null", "not a regular file"),
+    ] {
+        assert_eq!(code(&[&args[..], &[out]].concat(), told), 1);
+    }
     // Nobody else reads it.
     let ran = world.tim("mallory", &["get", "alice", "#1", "--out", "x"], "");
     assert_eq!(ran.code, 1, "{}", ran.err);

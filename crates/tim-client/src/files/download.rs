@@ -13,6 +13,7 @@ use tim_proto::request::{self, FilePart, FileUrl};
 use tim_proto::wire::crc32;
 use tim_proto::{ConversationId, ErrorCode, MessageId};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -171,9 +172,13 @@ impl Download {
     /// file beside it whose name ends in `.part`; after an error, the same download to the same path goes on from there. Returns the
     /// size.
     ///
+    /// A regular file at the path is replaced. Nothing is downloaded if something else is there, such as a directory, a device or a
+    /// symbolic link, or if the directory does not exist.
+    ///
     /// # Errors
-    /// [`ErrorCode::FILE_NOT_FOUND`] if the user may not read the message any more, or it was revoked or is no longer kept; not being
-    /// ready, or another refusal of the hub; [`ErrorCode::INVALID_OPERATION`] if the file cannot be written, and why.
+    /// [`ErrorCode::FILE_NOT_FOUND`] if the user may not read the message any more, or it was revoked or is no longer kept; what was
+    /// downloaded of it is removed then. Not being ready, or another refusal of the hub. [`ErrorCode::INVALID_OPERATION`] if the file
+    /// cannot be written, and why.
     pub async fn to_path(self, path: impl AsRef<Path>) -> Result<u64, ImError> {
         let path = path.as_ref().to_owned();
         let runtime = self.client.runtime.clone();
@@ -186,12 +191,18 @@ impl Download {
         let mut part = opened.await.map_err(failed)?;
         let mut pieces = self.pieces(part.len());
         loop {
-            let Some(bytes) = pieces.next().await? else {
+            let next = match pieces.next().await {
+                Err(error) if error.code == ErrorCode::FILE_NOT_FOUND => {
+                    return Err(take_back(&runtime, part, error).await);
+                }
+                next => next?,
+            };
+            let Some(bytes) = next else {
                 if pieces.total == Some(part.len()) {
                     break;
                 }
                 // What is left of an earlier attempt is longer than the file.
-                part = blocking(&runtime, move || part.clear().map(|()| part))
+                part = blocking(&runtime, move || part.remove().map(|()| part))
                     .await
                     .map_err(failed)?;
                 pieces.start_at(0);
@@ -270,6 +281,21 @@ impl fmt::Debug for Download {
             .field("place", &self.place)
             .field("offset", &self.offset)
             .finish_non_exhaustive()
+    }
+}
+
+/// The file is gone at the hub, as `error` says: what was downloaded of it goes too.
+async fn take_back(runtime: &Handle, mut part: PartFile, error: ImError) -> ImError {
+    let path = part.path().to_owned();
+    match blocking(runtime, move || part.remove()).await {
+        Ok(()) => error,
+        Err(left) => {
+            let text = format!(
+                "what was downloaded of it cannot be removed: {}: {left}",
+                path.display()
+            );
+            ImError::new(error.code, text)
+        }
     }
 }
 

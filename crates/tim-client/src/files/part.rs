@@ -1,14 +1,14 @@
 //! The temporary file beside its destination in which a download is collected.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A file that is not complete yet.
+/// A file that is not complete yet. It is there as soon as it has bytes.
 #[derive(Debug)]
 pub(super) struct PartFile {
-    file: File,
+    file: Option<File>,
     path: PathBuf,
     destination: PathBuf,
     /// How much of it there is.
@@ -18,53 +18,124 @@ pub(super) struct PartFile {
 impl PartFile {
     /// Opens what an earlier attempt has left, or begins anew. `fingerprint` tells the files of different messages apart.
     pub(super) fn open(destination: &Path, fingerprint: u32) -> io::Result<Self> {
-        let Some(name) = destination.file_name() else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not the path of a file",
-            ));
-        };
-        if destination.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        let mut part = OsString::from(name);
+        let name = check_destination(destination)?;
+        let mut part = name;
         part.push(format!(".{fingerprint:08x}.part"));
-        let path = destination.with_file_name(part);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)?;
-        let len = file.metadata()?.len();
-        Ok(Self {
-            file,
-            path,
+        let mut part = Self {
+            file: None,
+            path: destination.with_file_name(part),
             destination: destination.to_owned(),
-            len,
-        })
+            len: 0,
+        };
+        if let Some(metadata) = regular(&part.path)? {
+            match metadata.len() {
+                0 => part.remove()?,
+                len => {
+                    let file = OpenOptions::new().write(true).open(&part.path)?;
+                    (part.file, part.len) = (Some(file), len);
+                }
+            }
+        }
+        Ok(part)
     }
 
     pub(super) const fn len(&self) -> u64 {
         self.len
     }
 
-    /// Forgets what there is.
-    pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.len = 0;
-        self.file.set_len(0)
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes what there is.
+    pub(super) fn remove(&mut self) -> io::Result<()> {
+        (self.file, self.len) = (None, 0);
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.len))?;
-        self.file.write_all(bytes)?;
-        self.len += bytes.len() as u64;
-        Ok(())
+        let at = self.len;
+        let mut file = self.file()?;
+        let written = file.seek(SeekFrom::Start(at)).and_then(|_| file.write_all(bytes));
+        match written {
+            Ok(()) => self.len += bytes.len() as u64,
+            Err(_) if at == 0 => self.remove()?,
+            Err(_) => {}
+        }
+        written
     }
 
     /// It is complete: moves it to its destination, where it replaces what was there.
-    pub(super) fn complete(self) -> io::Result<u64> {
-        self.file.sync_all()?;
-        std::fs::rename(&self.path, &self.destination)?;
-        Ok(self.len)
+    pub(super) fn complete(mut self) -> io::Result<u64> {
+        self.file()?.sync_all()?;
+        check_destination(&self.destination)?;
+        match std::fs::rename(&self.path, &self.destination) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::Error::other(
+                "another download has moved the same file there, or it was removed",
+            )),
+            Err(error) => Err(error),
+            Ok(()) => Ok(self.len),
+        }
     }
+
+    /// The file, which is created if it is not there.
+    fn file(&mut self) -> io::Result<&File> {
+        if self.file.is_none() {
+            // It never follows a symbolic link.
+            let created = OpenOptions::new().write(true).create_new(true).open(&self.path);
+            self.file = Some(created.map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    io::Error::other("another download of the same file is writing it")
+                }
+                _ => error,
+            })?);
+        }
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Checks that a file can be put there. Returns its name.
+fn check_destination(path: &Path) -> io::Result<OsString> {
+    let invalid = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    let whole = path.as_os_str().as_encoded_bytes();
+    let is_last = |name: &&std::ffi::OsStr| whole.ends_with(name.as_encoded_bytes());
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    // A name with a separator behind it is one of a directory.
+    let Some(name) = path.file_name().filter(is_last) else {
+        return invalid("not the path of a file");
+    };
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match std::fs::metadata(directory.unwrap_or_else(|| Path::new("."))) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(io::Error::new(error.kind(), "its directory does not exist"));
+        }
+        Err(error) => return Err(error),
+    }
+    regular(path)?;
+    Ok(name.to_owned())
+}
+
+/// The regular file at a path, if there is one. Anything else there is an error; symbolic links are not followed.
+fn regular(path: &Path) -> io::Result<Option<Metadata>> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    if metadata.is_file() {
+        return Ok(Some(metadata));
+    }
+    let what = match metadata.is_symlink() {
+        true => "a symbolic link",
+        false => "not a regular file",
+    };
+    let text = format!("{} is {what}", path.display());
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }

@@ -15,7 +15,7 @@ use super::support::files::Files;
 use super::support::*;
 
 /// What begins like a PNG, and is the same for the same number.
-fn picture(len: usize, seed: u8) -> Vec<u8> {
+pub(super) fn picture(len: usize, seed: u8) -> Vec<u8> {
     let noise = (0_u32..).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8 ^ seed);
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     bytes.extend(noise.take(len - bytes.len()));
@@ -52,7 +52,7 @@ async fn send(
 }
 
 /// What comes of `wanted` while the hub serves.
-async fn served<T>(files: &mut Files, hub: &mut HubEnd, wanted: impl Future<Output = T>) -> T {
+pub(super) async fn served<T>(files: &mut Files, hub: &mut HubEnd, wanted: impl Future<Output = T>) -> T {
     tokio::select! {
         biased;
         done = wanted => done,
@@ -521,7 +521,7 @@ async fn a_message_survives_a_restart_in_the_middle_of_its_upload() {
 }
 
 /// A file message that is stored, with this content.
-async fn stored(client: &Client, content: &[u8], files: &mut Files, hub: &mut HubEnd) -> Message {
+pub(super) async fn stored(client: &Client, content: &[u8], files: &mut Files, hub: &mut HubEnd) -> Message {
     let source = Source::bytes("a.bin", content);
     let message = client.create_file_message(user("bob"), source).await.unwrap();
     send(client, &message, files, hub).await.unwrap();

@@ -1,5 +1,6 @@
 //! Every call, once as it should go and once refused, against a scripted hub.
 
+mod downloads;
 mod files;
 mod lists;
 mod login;
