@@ -70,6 +70,25 @@ impl Content {
         Ok(block_on(self.store.get_range(&key(id, part), range))?)
     }
 
+    /// The size of a part, if it is there.
+    pub(crate) fn size(&self, id: FileId, part: Part) -> Result<Option<u64>, FileError> {
+        self.faults.before(Operation::Read)?;
+        match block_on(self.store.head(&key(id, part))) {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a part another name, whatever has that name now. What is not there was renamed before.
+    pub(crate) fn rename(&self, from: FileId, to: FileId, part: Part) -> Result<(), FileError> {
+        self.faults.before(Operation::Put)?;
+        match block_on(self.store.rename(&key(from, part), &key(to, part))) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Deletes a file with all its parts. What is gone already is no failure.
     pub(crate) fn delete(&self, id: FileId) -> Result<(), FileError> {
         self.faults.before(Operation::Delete)?;

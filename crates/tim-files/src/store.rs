@@ -349,6 +349,45 @@ impl FileStore {
         self.end(owner, upload, false);
     }
 
+    /// The file of a completed upload is one that was there before, with these parts and their sizes. If some of that one's content
+    /// was lost, the content of the upload takes its place; the upload is forgotten. Returns whether some was lost.
+    ///
+    /// # Errors
+    /// [`FileError::UnknownUpload`]; [`FileError::Full`] and [`FileError::Failed`]: it can be ended again.
+    pub fn settle_as(
+        &self,
+        owner: &str,
+        upload: u64,
+        file: FileId,
+        parts: &[(Part, u64)],
+    ) -> Result<bool, FileError> {
+        let is_whole = self.is_whole(file, parts)?;
+        if !is_whole {
+            let staged = self.upload(owner, upload)?;
+            let state = open(&staged)?;
+            let completed = state.completed.as_ref().ok_or(FileError::UnknownUpload)?;
+            // The original last: without it the file is not whole.
+            for part in [Part::Large, Part::Thumbnail, Part::Original] {
+                self.content.rename(completed.file, file, part)?;
+            }
+        }
+        self.discard(owner, upload);
+        Ok(!is_whole)
+    }
+
+    /// Whether all these parts of a file are there, with these sizes.
+    ///
+    /// # Errors
+    /// From the store.
+    pub fn is_whole(&self, file: FileId, parts: &[(Part, u64)]) -> Result<bool, FileError> {
+        for (part, size) in parts {
+            if self.content.size(file, *part)? != Some(*size) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The file of a completed upload gets no row: nothing of it stays.
     pub fn discard(&self, owner: &str, upload: u64) {
         self.end(owner, upload, true);

@@ -286,6 +286,60 @@ fn content_without_a_row_is_swept_but_not_what_is_being_completed() {
 }
 
 #[test]
+fn an_upload_takes_the_place_of_content_that_was_lost_even_if_that_fails_once() {
+    let mut bench = Bench::new();
+    let left = Arc::new(Mutex::new(usize::MAX));
+    let puts = Arc::clone(&left);
+    bench.options.faults = Faults::new(move |operation| {
+        let mut left = puts.lock().unwrap();
+        match (operation, *left) {
+            (Operation::Put, 0) => Err(io::Error::other("this one fails")),
+            (Operation::Put, _) => {
+                *left -= 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    });
+    let files = bench.open();
+    let content = picture(RgbImage::from_pixel(300, 200, Rgb([9, 8, 7])), ImageFormat::Png);
+    let first = complete(&files, &content, true).unwrap();
+    let thumbnail = first.picture.as_ref().unwrap().thumbnail.size;
+    let parts = [
+        (Part::Original, content.len() as u64),
+        (Part::Thumbnail, thumbnail),
+    ];
+    let is_known = |file| Ok::<_, FileError>(file == first.file);
+    for lost in [true, false] {
+        if lost {
+            files.delete(first.file).unwrap();
+        }
+        assert_eq!(files.is_whole(first.file, &parts).unwrap(), !lost);
+        let upload = files.begin(&announced(&content), 0, 0).unwrap().upload;
+        files.append("alice", upload, 0, &content, 0).unwrap();
+        files.complete("alice", upload, true).unwrap();
+        // It fails behind each of the parts, and whoever keeps house comes in between.
+        for puts in [0, 1, 2].into_iter().filter(|_| lost) {
+            *left.lock().unwrap() = puts;
+            let failed = files.settle_as("alice", upload, first.file, &parts);
+            assert!(matches!(failed, Err(FileError::Failed(_))), "{failed:?}");
+            assert_eq!(files.sweep(is_known).unwrap(), 0);
+            assert!(!files.is_whole(first.file, &parts).unwrap());
+            files.complete("alice", upload, true).unwrap();
+        }
+        *left.lock().unwrap() = usize::MAX;
+        assert_eq!(
+            files.settle_as("alice", upload, first.file, &parts).unwrap(),
+            lost
+        );
+        assert_eq!(read(&files, &first, content.len()), content);
+        assert!(files.is_whole(first.file, &parts).unwrap());
+        assert!(files.announced("alice", upload).is_none(), "the upload is over");
+        assert_eq!(bench.left(), 2, "the picture and its thumbnail");
+    }
+}
+
+#[test]
 fn a_full_disk_refuses_and_what_was_there_goes_on_when_there_is_space_again() {
     for failing in [
         Operation::Begin,

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use tim_files::{FileError, FileStore, FileStoreOptions, Part};
 use tim_proto::{ErrorCode, FileId, UserId};
 use tim_store::{File, Writer};
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::pool::{Pool, PoolSize};
@@ -170,10 +171,17 @@ impl Files {
     ) {
         let files = Arc::clone(self);
         self.disk.run_detached(Some(user), move || {
-            let read = files
-                .content()
-                .and_then(|content| content.read(file, part, range).map_err(Refusal::from));
-            done(read);
+            done(files.read_here(file, part, range));
         });
+    }
+
+    fn read_here(&self, file: FileId, part: Part, range: Range<u64>) -> Result<Bytes, Refusal> {
+        self.content()?.read(file, part, range).map_err(|error| {
+            // Unless the file was removed a moment ago.
+            if matches!(error, FileError::NotFound) && matches!(self.reads.store().file(&file), Ok(Some(_))) {
+                warn!(%file, ?part, "the content of a file is missing; it comes back when its owner uploads it again");
+            }
+            error.into()
+        })
     }
 }

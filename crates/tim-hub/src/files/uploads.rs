@@ -6,13 +6,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tim_files::{Announced, Completed, FileError, Format, Picture};
+use tim_files::{Announced, Completed, FileError, Format, Part, Picture};
 use tim_groups::Refused;
 use tim_proto::message::{ImageFormat, ImageInfo, ImageSize};
 use tim_proto::request::{CancelUpload, Done, EndUpload, EndUploadResponse, Upload, UploadResponse};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, FileId, MessageKind, UserId};
 use tim_store::{AddFile, File, FileImage, Write, WriteError, WriteResult, Written};
+use tracing::info;
 
 use super::Files;
 use crate::device::Responder;
@@ -277,12 +278,18 @@ impl Files {
         responder: Responder<EndUpload>,
     ) {
         let is_kept = match answer {
+            Ok(Written::File { file, .. }) if file.id != completed => {
+                let files = Arc::clone(self);
+                return self.disk.run_detached(Some(user), move || {
+                    files.settle_as(user, upload, file.into(), responder);
+                    files.work(user, upload);
+                });
+            }
             Ok(Written::File { file, .. }) => {
-                let is_kept = file.id == completed;
                 let file = Arc::from(file);
                 respond(responder, &file);
                 self.finished(upload, file);
-                Some(is_kept)
+                Some(true)
             }
             Ok(_) => {
                 responder.refuse(Refusal::wrong_answer());
@@ -318,6 +325,44 @@ impl Files {
             files.work(user, upload);
         });
     }
+
+    /// The upload is a file that the account has already. It stays for a while now, so its content does, too; what of that was lost
+    /// is there again before the answer.
+    fn settle_as(&self, user: UserId, upload: u64, file: Arc<File>, responder: Responder<EndUpload>) {
+        let settled = self
+            .content()
+            .and_then(|content| Ok(content.settle_as(user.as_str(), upload, file.id, &parts(&file))?));
+        match settled {
+            Ok(was_lost) => {
+                if was_lost {
+                    info!(file = %file.id, "content that was lost has been uploaded again");
+                }
+                respond(responder, &file);
+                self.finished(upload, file);
+            }
+            Err(refusal) => responder.refuse(refusal),
+        }
+    }
+
+    /// Whether the content of a file is there. May wait for the disk.
+    pub(crate) fn is_whole(&self, file: &File) -> Result<bool, Refusal> {
+        Ok(self.content()?.is_whole(file.id, &parts(file))?)
+    }
+}
+
+/// The parts of a file that have content, and their sizes.
+fn parts(file: &File) -> Vec<(Part, u64)> {
+    let renditions = file.images.iter().filter_map(|image| {
+        let part = match ImageSize(image.part) {
+            ImageSize::LARGE => Part::Large,
+            ImageSize::THUMBNAIL => Part::Thumbnail,
+            _ => return None,
+        };
+        (!image.is_original).then_some((part, image.size))
+    });
+    std::iter::once((Part::Original, file.size))
+        .chain(renditions)
+        .collect()
 }
 
 impl Task {

@@ -32,8 +32,10 @@ pub(in crate::handlers) fn begin<'a>(
         size: request.size,
         sha256,
     })?;
-    if let Some(file) = known {
-        return claim(services, client, &file);
+    if let Some(file) = &known
+        && services.files.is_whole(file)?
+    {
+        return claim(services, client, file);
     }
     let announced = Announced {
         owner: user.as_str().to_owned(),
@@ -44,7 +46,10 @@ pub(in crate::handlers) fn begin<'a>(
         sha256,
         duration_ms: request.duration_ms,
     };
-    check_quota(services, user, &announced)?;
+    // What was lost of a file that the account has counts already.
+    if known.is_none() {
+        check_quota(services, user, &announced)?;
+    }
     let begun = content.begin(&announced, services.now_ms(), services.steady_ms())?;
     Reply::now(&response(services, begun.upload, begun.received))
 }

@@ -2,5 +2,6 @@
 
 mod crossings;
 mod http;
+mod lost;
 mod refused;
 mod transfer;
