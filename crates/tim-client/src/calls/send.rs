@@ -35,6 +35,8 @@ impl Client {
     /// - at once, if the client is not ready ([`ErrorCode::SDK_IS_NOT_READY`] and similar codes);
     /// - [`ErrorCode::NETWORK_TIMEOUT`] if no response arrived in time, and [`ErrorCode::OUTCOME_UNKNOWN`] if it was sent more than
     ///   once and refused for the moment in the end, although the hub may have accepted the message;
+    /// - [`ErrorCode::MESSAGE_FILE_SELECT_FILE_FIRST`], or [`ErrorCode::MESSAGE_IMAGE_SELECT_FILE_FIRST`] for a picture, if the file that
+    ///   it carries cannot be read any more or has become shorter;
     /// - [`ErrorCode::MESSAGE_FILE_URL_IS_EMPTY`] for a custom message whose fields are all empty, and for an empty file;
     /// - the hub's refusal.
     ///

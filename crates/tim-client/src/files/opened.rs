@@ -108,6 +108,12 @@ impl Opened {
         }
     }
 
+    /// What it is called in an error: its path, or else its name.
+    pub(super) fn what(&self) -> String {
+        self.path()
+            .map_or_else(|| self.name.clone(), |path| path.display().to_string())
+    }
+
     /// `len` bytes from `offset`; an error if there are fewer.
     pub(super) async fn read(&self, runtime: &Handle, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         match &self.stored {

@@ -86,6 +86,13 @@ struct Task<'a> {
     before: u64,
 }
 
+impl Task<'_> {
+    /// The source has changed, or cannot be read any more.
+    fn unreadable(&self, error: std::io::Error) -> ImError {
+        unreadable(self.kind, OpenError::Unreadable(self.content.what(), error))
+    }
+}
+
 /// An upload that the hub has begun or goes on with.
 #[derive(Debug, Clone, Copy)]
 struct Begun {
@@ -208,7 +215,7 @@ impl Client {
     /// Uploads one file, from where the hub has stopped.
     async fn upload_file(&self, task: Task<'_>) -> Result<Stored, ImError> {
         let sha256 = task.content.sha256(&self.runtime).await;
-        let sha256 = sha256.map_err(|error| failed(task.kind, &error))?;
+        let sha256 = sha256.map_err(|error| task.unreadable(error))?;
         // Another message with the same content waits, and then finds it at the hub.
         let turn = self.shared.uploads.turn((task.kind, sha256));
         let _turn = turn.lock().await;
@@ -282,7 +289,7 @@ impl Client {
             let len = len.min(size.saturating_sub(next)) as usize;
             if len > 0 && pieces.len() < window {
                 let bytes = task.content.read(&self.runtime, next, len).await;
-                let bytes = bytes.map_err(|error| failed(task.kind, &error))?;
+                let bytes = bytes.map_err(|error| task.unreadable(error))?;
                 let request = encoded(&Upload::new(begun.upload, next, &bytes));
                 let response = self.submit(request, |_, response| Ok(response?.offset)).await?;
                 next += len as u64;
@@ -333,16 +340,6 @@ fn begins_again(error: &ImError) -> Option<Duration> {
         code if code.is_transient() => error.retry_after().filter(|wait| *wait <= MAX_WAIT),
         _ => None,
     }
-}
-
-/// The source could not be read.
-fn failed(kind: MessageKind, error: &std::io::Error) -> ImError {
-    let code = match kind {
-        MessageKind::AUDIO => ErrorCode::MESSAGE_AUDIO_UPLOAD_FAIL,
-        MessageKind::VIDEO => ErrorCode::MESSAGE_VIDEO_UPLOAD_FAIL,
-        _ => ErrorCode::MESSAGE_FILE_UPLOAD_FAIL,
-    };
-    ImError::new(code, format!("the source cannot be read: {error}"))
 }
 
 fn cancelled_by_application() -> ImError {

@@ -8,6 +8,7 @@ mod resending;
 mod sending;
 #[path = "../support/mod.rs"]
 mod support;
+mod uploads;
 
 use support::*;
 use tim_client::proto::request::{ConversationsResponse, SendResponse};
