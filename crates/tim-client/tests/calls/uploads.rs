@@ -18,8 +18,8 @@ async fn a_file_that_changes_while_it_is_uploaded_is_named_at_once() {
         file.and_then(|file| file.set_len(60_000)).unwrap();
     };
     let remove = |path: &Path| std::fs::remove_file(path).unwrap();
-    let changes: [(&dyn Fn(&Path), &str); 2] = [(&truncate, "shorter"), (&remove, "os error 2")];
-    for (seed, (change, told)) in (30..).zip(changes) {
+    let changes: [fn(&Path); 2] = [truncate, remove];
+    for (seed, (change, told)) in (30..).zip(changes.into_iter().zip(["shorter", "os error 2"])) {
         let (client, _events, mut hub, _listener) = alice_online().await;
         std::fs::write(&path, picture(300_000, seed)).unwrap();
         let message = client.create_file_message(user("bob"), &*path).await.unwrap();
