@@ -104,6 +104,9 @@ impl Content {
     /// Of which files there is anything.
     pub(crate) fn list(&self) -> Result<BTreeSet<FileId>, FileError> {
         if let Some(directory) = &self.local {
+            if !directory.is_dir() {
+                return Ok(BTreeSet::new());
+            }
             remove_halves(directory)?;
         }
         let found: Vec<_> = block_on(self.store.list(None).try_collect())?;

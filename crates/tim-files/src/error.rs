@@ -49,7 +49,6 @@ impl From<io::Error> for FileError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::Full
             }
-            io::ErrorKind::NotFound => Self::NotFound,
             _ => Self::Failed(error.to_string()),
         }
     }

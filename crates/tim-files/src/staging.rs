@@ -86,6 +86,11 @@ impl Staged {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether somebody else has removed bytes that are needed.
+    pub(crate) fn is_lost(&self, state: &State) -> bool {
+        state.completed.is_none() && matches!(self.part.try_exists(), Ok(false))
+    }
+
     /// Makes the files. Nothing is durable before the first [`sync`](Self::sync).
     pub(crate) fn create(&self, state: &mut State, began_ms: u64) -> Result<(), FileError> {
         self.faults.before(Operation::Begin)?;

@@ -140,7 +140,7 @@ impl FileStore {
     ) -> Result<Self, FileError> {
         let staging = directory.join("staging");
         private_directory(directory)?;
-        fs::create_dir_all(&staging)?;
+        make_directories(&staging)?;
         let content = match &options.content {
             Some(store) => Content::remote(Arc::clone(store), options.faults.clone()),
             None => Content::local(directory.join("content"), options.faults.clone())?,
@@ -189,16 +189,17 @@ impl FileStore {
         loop {
             let (upload, staged, is_new) = self.find_or_reserve(announced)?;
             let mut state = staged.lock();
-            if state.is_over {
-                // It has ended meanwhile, and is about to leave the table.
+            if state.is_over || (!is_new && staged.is_lost(&state)) {
+                // It has ended meanwhile, and is about to leave the table; or somebody has removed its bytes.
+                let _ = staged.remove(&mut state);
                 drop(state);
                 self.table().remove(upload);
                 continue;
             }
             state.touched_ms = steady_ms;
             let prepared = match is_new {
-                true => self
-                    .check_space(announced.size)
+                true => make_directories(&self.staging)
+                    .and_then(|()| self.check_space(announced.size))
                     .and_then(|()| staged.create(&mut state, now_ms)),
                 false => staged.sync(&mut state),
             };
@@ -369,6 +370,11 @@ impl FileStore {
             // The original last: without it the file is not whole.
             for part in [Part::Large, Part::Thumbnail, Part::Original] {
                 self.content.rename(completed.file, file, part)?;
+            }
+            if self.content.size(file, Part::Original)?.is_none() {
+                return Err(FileError::Failed(
+                    "the content of an upload is missing".to_owned(),
+                ));
             }
         }
         self.discard(owner, upload);
@@ -568,6 +574,15 @@ fn private_directory(directory: &Path) -> Result<(), FileError> {
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
     }
     Ok(())
+}
+
+/// The directory of uploads, and the one that it is in, also if somebody has removed them meanwhile.
+fn make_directories(staging: &Path) -> Result<(), FileError> {
+    if staging.is_dir() {
+        return Ok(());
+    }
+    staging.parent().map_or(Ok(()), private_directory)?;
+    Ok(fs::create_dir_all(staging)?)
 }
 
 /// The uploads that an earlier process has left. Files that are none, and what is too old, are removed.

@@ -108,3 +108,40 @@ fn one_part_that_was_lost_or_cut_off_comes_back_while_the_hub_runs() {
     let begun = alice.begin_upload(MessageKind::IMAGE, &picture).unwrap();
     assert_eq!(begun.offset, picture.len() as u64, "it is known again");
 }
+
+#[test]
+fn uploads_go_on_when_the_directory_of_files_was_removed() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let directory = hub.data_dir().join("files");
+    let hello = b"hello".as_slice();
+    for (has, ends) in [(0, false), (3, false), (5, true)] {
+        let upload = alice.begin_upload(MessageKind::FILE, hello).unwrap().upload;
+        if has > 0 {
+            alice.piece(upload, 0, &hello[..has]).unwrap();
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
+        let failed = match ends {
+            true => alice.end_upload(upload).map(|_| 0),
+            false => alice.piece(upload, has as u64, &hello[has..]),
+        };
+        assert_eq!(failed, Err(ErrorCode::FILE_STORE_FAILED), "{has} bytes");
+        assert!(alice.retry_after.is_some(), "the client begins again");
+        let sequence = alice.send_file(c2c("bob"), MessageKind::FILE, hello);
+        assert_eq!(
+            alice.download(c2c("bob"), sequence, FilePart::FILE).unwrap(),
+            hello
+        );
+        let picture = bmp(200, 200);
+        let sequence = alice.send_file(c2c("bob"), MessageKind::IMAGE, &picture);
+        assert!(parts(&mut alice, sequence).iter().all(Result::is_ok));
+        // For the next round.
+        std::fs::remove_dir_all(directory.join("content")).unwrap();
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "nobody else reads them");
+    }
+}
