@@ -67,7 +67,16 @@ impl Content {
 
     pub(crate) fn read(&self, id: FileId, part: Part, range: Range<u64>) -> Result<Bytes, FileError> {
         self.faults.before(Operation::Read)?;
-        Ok(block_on(self.store.get_range(&key(id, part), range))?)
+        let (end, len) = (range.end, range.end.saturating_sub(range.start));
+        match block_on(self.store.get_range(&key(id, part), range)) {
+            // It is shorter: some stores give what there is, others refuse.
+            Ok(bytes) if (bytes.len() as u64) < len => Err(FileError::Damaged),
+            Ok(bytes) => Ok(bytes),
+            Err(error) => match self.size(id, part) {
+                Ok(Some(size)) if size < end => Err(FileError::Damaged),
+                _ => Err(error.into()),
+            },
+        }
     }
 
     /// The size of a part, if it is there.

@@ -35,6 +35,9 @@ pub enum FileError {
     /// There is no such content.
     #[error("there is no such content")]
     NotFound,
+    /// There is less content than there should be: somebody has changed it.
+    #[error("the content is damaged")]
+    Damaged,
     /// There is no space left.
     #[error("there is no space left for files")]
     Full,

@@ -461,7 +461,7 @@ impl FileStore {
     /// Reads a range of a file, which must lie within it.
     ///
     /// # Errors
-    /// [`FileError::NotFound`]; [`FileError::Failed`] from the store.
+    /// [`FileError::NotFound`]; [`FileError::Damaged`] if the content is shorter; [`FileError::Failed`] from the store.
     pub fn read(&self, file: FileId, part: Part, range: Range<u64>) -> Result<Bytes, FileError> {
         self.content.read(file, part, range)
     }

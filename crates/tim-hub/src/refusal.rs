@@ -125,6 +125,7 @@ impl From<FileError> for Refusal {
             FileError::TooManyPixels { .. } => ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT,
             FileError::TooManyUploads(_) => ErrorCode::TOO_MANY_UPLOADS,
             FileError::NotFound => ErrorCode::FILE_NOT_FOUND,
+            FileError::Damaged => ErrorCode::STORAGE_DAMAGED,
             _ => {
                 warn!(%error, "a file cannot be stored or read");
                 // The text may name files of the hub.

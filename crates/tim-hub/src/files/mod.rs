@@ -176,12 +176,34 @@ impl Files {
     }
 
     fn read_here(&self, file: FileId, part: Part, range: Range<u64>) -> Result<Bytes, Refusal> {
-        self.content()?.read(file, part, range).map_err(|error| {
+        self.content()?
+            .read(file, part, range)
+            .map_err(|error| self.unreadable(file, part, error))
+    }
+
+    /// Why content cannot be read. What is not as its row says is for the operator to know.
+    fn unreadable(&self, file: FileId, part: Part, error: FileError) -> Refusal {
+        let refusal = |code, text| Refusal::new(code, text);
+        match error {
             // Unless the file was removed a moment ago.
-            if matches!(error, FileError::NotFound) && matches!(self.reads.store().file(&file), Ok(Some(_))) {
-                warn!(%file, ?part, "the content of a file is missing; it comes back when its owner uploads it again");
+            FileError::NotFound => {
+                if matches!(self.reads.store().file(&file), Ok(Some(_))) {
+                    warn!(%file, ?part, "content is missing; it is there again when its owner sends it again");
+                }
+                error.into()
             }
-            error.into()
-        })
+            FileError::Damaged => {
+                warn!(%file, ?part, "content is shorter than it was; it is whole again when its owner sends it again");
+                let text =
+                    "the content of this file is damaged; it is whole again when its owner sends it again";
+                refusal(ErrorCode::STORAGE_DAMAGED, text)
+            }
+            FileError::Failed(_) => {
+                warn!(%file, ?part, %error, "content cannot be read");
+                let text = "the file cannot be read at the moment; try again later";
+                refusal(ErrorCode::FILE_STORE_FAILED, text)
+            }
+            error => error.into(),
+        }
     }
 }

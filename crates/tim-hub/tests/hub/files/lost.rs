@@ -145,3 +145,26 @@ fn uploads_go_on_when_the_directory_of_files_was_removed() {
         assert_eq!(mode & 0o777, 0o700, "nobody else reads them");
     }
 }
+
+#[test]
+fn what_cannot_be_read_now_is_tried_again_and_what_is_damaged_is_not() {
+    let (hub, faults) = TestHub::start_with_slow_files();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let sequence = alice.send_file(c2c("bob"), MessageKind::FILE, b"0123456789");
+    let mut bob = Device::login(&hub, "bob", 2);
+    faults.refuse_reads();
+    let read = bob.download(c2c("alice"), sequence, FilePart::FILE);
+    assert_eq!(read, Err(ErrorCode::FILE_STORE_FAILED));
+    assert!(bob.retry_after.is_some());
+    assert!(bob.refusal.contains("cannot be read"), "{}", bob.refusal);
+    faults.release();
+    std::fs::write(&content(&hub, "")[0], b"01234").unwrap();
+    for range in [(0, 10), (5, 5), (7, 1)] {
+        let read = bob.download_piece(c2c("alice"), sequence, FilePart::FILE, range);
+        assert_eq!(read, Err(ErrorCode::STORAGE_DAMAGED), "{range:?}");
+        assert_eq!(bob.retry_after, None);
+        assert!(bob.refusal.contains("damaged"), "{}", bob.refusal);
+    }
+    let read = bob.download_piece(c2c("alice"), sequence, FilePart::FILE, (1, 4));
+    assert_eq!(read, Ok((10, b"1234".to_vec())), "what is there");
+}

@@ -34,6 +34,8 @@ pub(crate) struct Device {
     answers: Vec<(RequestId, Result<Reply, ErrorCode>)>,
     /// When to try again, as the last refusal said.
     pub retry_after: Option<Duration>,
+    /// What it said.
+    pub refusal: String,
 }
 
 impl Device {
@@ -70,6 +72,7 @@ impl Device {
             at: Vec::new(),
             answers: Vec::new(),
             retry_after: None,
+            refusal: String::new(),
         }
     }
 
@@ -186,6 +189,7 @@ impl Device {
                 }
                 Output::Event(Event::Failed { id: ticket, failure }) => {
                     self.retry_after = failure.retry_after();
+                    failure.text.clone_into(&mut self.refusal);
                     self.answers.push((ticket, Err(failure.code)))
                 }
                 Output::Event(event) => {

@@ -94,6 +94,7 @@ enum Fault {
     None,
     Held,
     Full,
+    Unreadable,
 }
 
 impl FileFaults {
@@ -105,6 +106,11 @@ impl FileFaults {
     /// Nothing can be written.
     pub(crate) fn fill_up(&self) {
         self.set(Fault::Full);
+    }
+
+    /// Nothing can be read.
+    pub(crate) fn refuse_reads(&self) {
+        self.set(Fault::Unreadable);
     }
 
     /// All is well again.
@@ -122,9 +128,10 @@ impl FileFaults {
         Faults::new(move |operation| {
             let waits = |now: &mut Fault| *now == Fault::Held;
             let now = *fault.1.wait_while(fault.0.lock().unwrap(), waits).unwrap();
-            match now == Fault::Full && operation != Operation::Read {
-                true => Err(std::io::ErrorKind::StorageFull.into()),
-                false => Ok(()),
+            match (now, operation == Operation::Read) {
+                (Fault::Full, false) => Err(std::io::ErrorKind::StorageFull.into()),
+                (Fault::Unreadable, true) => Err(std::io::ErrorKind::PermissionDenied.into()),
+                _ => Ok(()),
             }
         })
     }

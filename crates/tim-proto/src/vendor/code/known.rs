@@ -226,7 +226,7 @@ codes! {
     FILE_NOT_YOURS = 200_033, "The message names a file that its sender may not send; upload it first.";
     FILE_QUOTA_REACHED = 200_034, "This account has stored as many files as it may; revoke messages with files, or ask whoever runs the server.";
     TOO_MANY_UPLOADS = 200_035, "Too many uploads of this account are under way; complete or cancel one, or try again later.";
-    FILE_STORE_FAILED = 200_036, "The server cannot store files at the moment; messages without files arrive. Try again later.";
+    FILE_STORE_FAILED = 200_036, "The server cannot store or read files at the moment; messages without files arrive. Try again later.";
     FILE_NOT_FOUND = 200_037, "There is no such file: the message has none, or was revoked, or is no longer kept.";
     UPLOAD_CANCELLED = 200_038, "The application cancelled the upload; nothing was sent.";
 }
