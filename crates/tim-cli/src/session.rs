@@ -1,13 +1,13 @@
 //! Logging in, and the time limit of a command.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tim_client::transport::tls::TlsError;
 use tim_client::transport::{Address, AnyConnector, Connector};
-use tim_client::{Client, ErrorCode, EventStream, ImError, Limits, UserId};
+use tim_client::{Client, ErrorCode, EventStream, ImError, Limits, Message, UserId};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -27,6 +27,8 @@ pub(crate) struct Session {
     /// The deadline of the command's requests.
     until: Cell<Instant>,
     gave_up: Cell<bool>,
+    /// The message that is being sent.
+    sending: RefCell<Option<Message>>,
     trouble: Arc<Trouble>,
 }
 
@@ -91,6 +93,7 @@ impl Session {
             timeout,
             until: Cell::new(until),
             gave_up: Cell::new(false),
+            sending: RefCell::new(None),
             trouble,
         };
         Ok((session, events))
@@ -126,15 +129,22 @@ impl Session {
             }
         }
         self.gave_up.set(true);
-        Err(match self.trouble.take() {
-            Some(error) => unreachable(&self.hub, &error),
-            None => Failure::unreachable(format_args!(
+        let refusal = self.sending.borrow().as_ref().and_then(Message::refusal);
+        Err(match (self.trouble.take(), refusal) {
+            (Some(error), _) => unreachable(&self.hub, &error),
+            (None, Some(refusal)) => failure(refusal).hint(WAITED),
+            (None, None) => Failure::unreachable(format_args!(
                 "no answer from the hub at {} within {} s",
                 self.hub,
                 self.timeout.as_secs()
             ))
             .hint(LONGER),
         })
+    }
+
+    /// Notes the message that is being sent: at the deadline, what it waits for is the failure.
+    pub(crate) fn note_sending(&self, message: &Message) {
+        *self.sending.borrow_mut() = Some(message.clone());
     }
 
     /// Restarts the time limit, for the next of several requests.
@@ -151,6 +161,8 @@ impl Session {
     }
 }
 
+/// The hint if the hub refused until the time limit.
+const WAITED: &str = "the hub has refused it until now; --timeout SECONDS waits longer";
 /// The hint for an exceeded time limit.
 const LONGER: &str = "the request may have been carried out all the same; --timeout SECONDS waits longer";
 

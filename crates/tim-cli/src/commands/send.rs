@@ -288,7 +288,10 @@ impl Sender<'_> {
             ..SendOptions::default().retry_for(PATIENCE)
         };
         let sent = match message.and_then(|message| message.with_priority(self.args.priority)) {
-            Ok(message) => self.session.client.send_message(&message, options).await,
+            Ok(message) => {
+                self.session.note_sending(&message);
+                self.session.client.send_message(&message, options).await
+            }
             Err(error) => return Ok(Err(error)),
         };
         let message = match sent {

@@ -88,6 +88,22 @@ fn a_hub_that_lets_in_and_then_answers_nothing_is_given_up_by_every_command_that
 }
 
 #[test]
+fn a_refusal_that_lasts_until_the_time_limit_is_told_and_not_that_there_is_no_answer() {
+    let world = World::new();
+    // The file store cannot write.
+    let staging = world.data.join("files/staging");
+    std::fs::remove_dir_all(&staging).unwrap();
+    std::fs::write(&staging, "in the way").unwrap();
+    let path = world.data.join("a.txt");
+    std::fs::write(&path, "hello").unwrap();
+    let args = ["send", "bob", "--file", path.to_str().unwrap(), "--timeout", "2"];
+    let ran = world.tim("alice", &args, "");
+    assert_eq!((ran.code, &*ran.out), (1, ""), "{}", ran.err);
+    assert!(ran.err.contains("200036"), "{}", ran.err);
+    assert!(!ran.err.contains("no answer"), "{}", ran.err);
+}
+
+#[test]
 fn a_chat_that_is_connected_goes_on_for_longer_than_the_time_out() {
     let world = World::new();
     let mut chat = Chat::start(&world.data, &["--as", "alice", "bob", "--timeout", "1"]);

@@ -28,7 +28,8 @@ impl Client {
     /// connection is lost meanwhile, and it is durable when this returns. The instance shows the result: status, time,
     /// sequence.
     ///
-    /// Transient refusals, such as too many messages in a second, are retried for [`SendOptions::retry_for`].
+    /// Transient refusals, such as too many messages in a second, are retried for [`SendOptions::retry_for`]; meanwhile
+    /// [`Message::refusal`] is the last one.
     ///
     /// # Errors
     /// The status becomes `Fail`, and [`Client::resend_message`] can send the message again:
@@ -90,6 +91,7 @@ impl Client {
             let Some(in_flight) = message.begin_retrying() else {
                 break;
             };
+            message.set_refusal(Some(error.clone()));
             tokio::time::sleep(wait).await;
             result = self.try_to_send(message, || Ok(in_flight)).await;
         }

@@ -78,6 +78,7 @@ impl StoredImage {
 
 /// One file on its way: as what it is uploaded, and the bytes that were uploaded before it.
 struct Task<'a> {
+    message: &'a Message,
     kind: MessageKind,
     duration_ms: u32,
     file: AttachedFile,
@@ -168,6 +169,7 @@ impl Client {
             let (file, content) = self.open(MessageKind::IMAGE, thumbnail).await?;
             before = file.size;
             let task = Task {
+                message,
                 kind: MessageKind::IMAGE,
                 duration_ms: 0,
                 file,
@@ -178,6 +180,7 @@ impl Client {
             preview = Some(self.upload_file(task).await?);
         }
         let task = Task {
+            message,
             kind,
             duration_ms: payload::duration_ms(&message.payload()),
             file: main,
@@ -230,6 +233,9 @@ impl Client {
             match begins_again(&error) {
                 Some(wait) if setbacks < MAX_SETBACKS => {
                     setbacks += 1;
+                    if !wait.is_zero() {
+                        task.message.set_refusal(Some(error));
+                    }
                     tokio::time::sleep(wait).await;
                 }
                 _ => return Err(error),
@@ -306,6 +312,7 @@ impl Client {
             };
             let confirmed = piece.response.await.unwrap_or_else(|_| Err(ImError::ended()))?;
             pace.took(piece.len, piece.sent.elapsed());
+            task.message.set_refusal(None);
             // Another device may be ahead with the same file.
             next = next.max(confirmed.min(size));
             task.attachment

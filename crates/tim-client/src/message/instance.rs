@@ -7,8 +7,8 @@ use tim_proto::wire::Extensions;
 use tim_proto::{ConversationId, MessageId, Priority, UserId};
 
 use super::{Flow, Message, Status};
-use crate::SendOptions;
 use crate::files::Attachment;
+use crate::{ImError, SendOptions};
 
 /// Encoded messages that never change, and the few fields that do. A message is encoded once: when it is created, or by
 /// its sender; a received one keeps the bytes of its payload as they came.
@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) priority: Priority,
     pub(super) status: Status,
     pub(super) sending: bool,
+    /// Why sending it has failed for the moment.
+    pub(super) refusal: Option<Box<ImError>>,
     pub(super) resend: bool,
     /// It was restored from bytes, so the outcome of sending it may be unknown.
     pub(super) restored: bool,
@@ -136,6 +138,7 @@ impl Message {
                 Status::Success
             },
             sending: false,
+            refusal: None,
             resend: false,
             restored: false,
             revoked_before: false,

@@ -229,6 +229,14 @@ impl Message {
         self.content().revoked_by().map_or("", |by| by.reason)
     }
 
+    /// Why sending the message, or a piece of its file, was last refused for the moment, if the client waits to try again or the call
+    /// was given up meanwhile: an application that limits the time of [`Client::send_message`](crate::Client::send_message) itself
+    /// learns here what it waited for. `None` once the upload has come further, the message is sent, or it is sent anew.
+    #[must_use]
+    pub fn refusal(&self) -> Option<ImError> {
+        self.state().refusal.as_deref().cloned()
+    }
+
     /// Whether the message was resent.
     #[must_use]
     pub fn is_resend(&self) -> bool {

@@ -22,6 +22,7 @@ impl Message {
         }
         not_revoked(&state)?;
         state.options = options;
+        state.refusal = None;
         state.sending = true;
         state.status = Status::UnSend;
         Ok(InFlight(self.clone()))
@@ -55,6 +56,11 @@ impl Message {
         state.sending = true;
         state.status = Status::UnSend;
         Some(InFlight(self.clone()))
+    }
+
+    /// Sending it has failed for the moment, or `None`: it has come further since.
+    pub(crate) fn set_refusal(&self, refusal: Option<ImError>) {
+        self.state().refusal = refusal.map(Box::new);
     }
 
     pub(crate) fn options(&self) -> SendOptions {
@@ -142,6 +148,7 @@ impl InFlight {
             state.flags |= MessageFlags::ONLINE_ONLY;
         }
         state.status = Status::Success;
+        state.refusal = None;
         state.sending = false;
         drop(state);
         if let Some(attachment) = self.0.attachment() {

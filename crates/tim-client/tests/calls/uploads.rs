@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tim_client::{ErrorCode, SendOptions, Status};
+use tim_client::proto::request::Failure;
+use tim_client::proto::wire::FrameKind;
+use tim_client::{ErrorCode, SendOptions, Source, Status};
 
-use super::files::picture;
+use super::files::{picture, served};
 use super::support::files::Files;
 use super::support::*;
 
@@ -42,5 +44,44 @@ async fn a_file_that_changes_while_it_is_uploaded_is_named_at_once() {
         assert!(error.text.contains(path.to_str().unwrap()), "{error}");
         assert!(error.text.contains(told), "{error}");
         assert_eq!((start.elapsed().as_secs(), message.status()), (0, Status::Fail));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stops_waiting_learns_which_refusal_was_waited_out() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let mut files = Files::default();
+    let source = Source::bytes("a.bin", picture(50_000, 40));
+    let file = client.create_file_message(user("bob"), source).await.unwrap();
+    let text = client.create_text_message(user("bob"), "x").unwrap();
+    for (message, refused) in [(&file, FrameKind::BEGIN_UPLOAD), (&text, FrameKind::SEND)] {
+        assert_eq!(message.refusal(), None);
+        let patient = SendOptions::default().retry_for(Duration::from_secs(60));
+        let sending = client.send_message(message, patient);
+        let full = async {
+            loop {
+                let asked = hub.next_request().await;
+                let failure = Failure::new(ErrorCode::FILE_STORE_FAILED, "full").with_retry_after_ms(5_000);
+                match asked.kind == refused {
+                    true => hub.fail_with(&asked, &failure).await,
+                    false => files.answer(&mut hub, &asked).await,
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            sent = tokio::time::timeout(Duration::from_secs(12), sending) => assert!(sent.is_err()),
+            () = full => unreachable!("it refuses for ever"),
+        }
+        let refusal = message.refusal().unwrap();
+        assert_eq!(
+            (refusal.code, &*refusal.text),
+            (ErrorCode::FILE_STORE_FAILED, "full")
+        );
+        assert_eq!(message.status(), Status::Fail);
+        served(&mut files, &mut hub, client.resend_message(message))
+            .await
+            .unwrap();
+        assert_eq!(message.refusal(), None);
     }
 }
