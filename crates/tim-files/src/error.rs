@@ -1,6 +1,7 @@
 //! What can go wrong with files, and whose fault it is.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 /// Why something was not done with a file.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +42,34 @@ pub enum FileError {
     /// There is no space left.
     #[error("there is no space left for files")]
     Full,
+    /// A directory cannot be used. For the operator.
+    #[error(
+        "the directory {} cannot be used: {reason}; it has to be a directory that belongs to the user of the hub, who can write to it",
+        path.display()
+    )]
+    Directory {
+        /// Where it is.
+        path: PathBuf,
+        /// What the operating system says.
+        reason: String,
+    },
     /// The disk or the store of objects failed. For the operator: the text may name files.
     #[error("the file store failed: {0}")]
     Failed(String),
+}
+
+impl FileError {
+    /// The directory cannot be used.
+    pub(crate) fn directory(path: &Path, reason: Self) -> Self {
+        let reason = match reason {
+            Self::Failed(text) => text,
+            other => other.to_string(),
+        };
+        Self::Directory {
+            path: path.to_owned(),
+            reason,
+        }
+    }
 }
 
 impl From<io::Error> for FileError {

@@ -131,21 +131,25 @@ impl FileStore {
     /// clock that all other calls are given.
     ///
     /// # Errors
-    /// [`FileError::Failed`] if the directory cannot be used.
+    /// [`FileError::Directory`] if the directory cannot be used.
     pub fn open(
         directory: &Path,
         options: FileStoreOptions,
         now_ms: u64,
         steady_ms: u64,
     ) -> Result<Self, FileError> {
-        let staging = directory.join("staging");
-        private_directory(directory)?;
-        make_directories(&staging)?;
+        let unusable = |path: &Path| {
+            let path = path.to_owned();
+            move |error| FileError::directory(&path, error)
+        };
+        let (staging, local) = (directory.join("staging"), directory.join("content"));
+        private_directory(directory).map_err(unusable(directory))?;
+        make_directories(&staging).map_err(unusable(&staging))?;
         let content = match &options.content {
             Some(store) => Content::remote(Arc::clone(store), options.faults.clone()),
-            None => Content::local(directory.join("content"), options.faults.clone())?,
+            None => Content::local(local.clone(), options.faults.clone()).map_err(unusable(&local))?,
         };
-        let table = load(&staging, &options, now_ms, steady_ms)?;
+        let table = load(&staging, &options, now_ms, steady_ms).map_err(unusable(&staging))?;
         Ok(Self {
             staging,
             content,

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use tim_hub::{Hub, HubOptions};
 use tim_proto::request::FilePart;
 use tim_proto::{ErrorCode, MessageKind};
 
-use crate::support::{Device, TestHub, bmp, c2c};
+use crate::support::{Device, TestHub, app, bmp, c2c};
 
 const PARTS: [FilePart; 3] = [FilePart::ORIGINAL, FilePart::LARGE, FilePart::THUMBNAIL];
 
@@ -167,4 +168,19 @@ fn what_cannot_be_read_now_is_tried_again_and_what_is_damaged_is_not() {
     }
     let read = bob.download_piece(c2c("alice"), sequence, FilePart::FILE, (1, 4));
     assert_eq!(read, Ok((10, b"1234".to_vec())), "what is there");
+}
+
+#[test]
+fn a_hub_that_cannot_use_the_directory_of_files_says_which_and_what_to_do() {
+    for at in ["files", "files/staging", "files/content"] {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join(at);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, b"a file").unwrap();
+        let error = Hub::open(data.path(), HubOptions::new(app())).unwrap_err();
+        let text = error.to_string();
+        for part in [path.to_str().unwrap(), "has to be a directory", "write to it"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
 }
