@@ -1,6 +1,7 @@
 //! The files that the payload of a message names.
 
-use tim_proto::{ErrorCode, FileId, MessageKind, Payload};
+use tim_proto::request::UploadRefused;
+use tim_proto::{ErrorCode, FileId, FileNameError, MessageKind, Payload, check_file_name};
 
 use crate::refusal::Refusal;
 use crate::service::Services;
@@ -15,6 +16,8 @@ pub(in crate::handlers) struct Named {
     size: Option<u64>,
     /// The payload has a URL for it, too.
     has_url: bool,
+    /// Why the payload must not call it what it does.
+    bad_name: Option<FileNameError>,
 }
 
 /// The file of a message, and the thumbnail of a video, if they are the hub's. Payloads can also name what others keep.
@@ -25,6 +28,7 @@ pub(in crate::handlers) fn named(payload: &Payload<'_>) -> [Option<Named>; 2] {
             kind,
             size,
             has_url,
+            bad_name: None,
         })
     };
     let file = match payload {
@@ -55,7 +59,12 @@ pub(in crate::handlers) fn named(payload: &Payload<'_>) -> [Option<Named>; 2] {
             MessageKind::FILE,
             Some(file.size),
             !file.url.is_empty(),
-        ),
+        )
+        .map(|named| Named {
+            // It may have none.
+            bad_name: check_file_name(file.name).err().filter(|_| !file.name.is_empty()),
+            ..named
+        }),
         _ => None,
     };
     let thumbnail = match payload {
@@ -76,6 +85,10 @@ pub(in crate::handlers) fn named(payload: &Payload<'_>) -> [Option<Named>; 2] {
 /// Refuses a message that says of its file what is not so. Whether the sender may send the file, the store decides.
 pub(in crate::handlers) fn check_named(services: &Services, named: &Named) -> Result<(), Refusal> {
     let refusal = |text: &str| Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text));
+    if let Some(bad_name) = named.bad_name {
+        let bad_name = UploadRefused::Name(bad_name);
+        return Err(Refusal::new(bad_name.code(), bad_name.to_string()));
+    }
     if named.has_url {
         return refusal("a message with a file of this hub carries no URL");
     }

@@ -183,6 +183,34 @@ fn a_message_names_only_what_its_sender_may_send() {
 }
 
 #[test]
+fn a_message_calls_a_file_of_the_hub_by_no_path() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let file = alice.upload(MessageKind::FILE, HELLO).unwrap();
+    let payload = File::new().with_uuid(&file.uuid).with_size(file.size);
+    let long = "x".repeat(3000);
+    for name in ["../../x", "a\\b", "..", "a\u{1b}[2J", "a\nb", "a\u{202e}b", &long] {
+        let message = alice.message(c2c("bob"), payload.with_name(name));
+        let invalid = Err(ErrorCode::GROUP_INVALID_PARAMETERS);
+        assert_eq!(alice.send_message(&message), invalid, "{name:?}");
+    }
+    // A name that is one, none, and whatever a file of another service is called.
+    let foreign = File::new()
+        .with_uuid("elsewhere")
+        .with_url("https://example.org/")
+        .with_size(1);
+    for payload in [
+        payload.with_name("Plan (2).pdf"),
+        payload,
+        foreign.with_name("../../x"),
+    ] {
+        let message = alice.message(c2c("bob"), payload);
+        let sent = alice.send_message(&message);
+        assert!(matches!(sent, Ok(Reply::Sent { .. })), "{sent:?}");
+    }
+}
+
+#[test]
 fn an_account_has_a_bounded_number_of_uploads_and_of_pieces_under_way() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
