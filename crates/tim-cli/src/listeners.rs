@@ -63,8 +63,8 @@ pub(crate) struct Plan {
     accept: AcceptOptions,
     max_handshakes: usize,
     http: HttpAddress,
-    http_url: String,
-    url_life: Duration,
+    /// With the base that was set, if one was.
+    http_options: HttpOptions,
     #[cfg(unix)]
     socket_mode: u32,
 }
@@ -88,6 +88,7 @@ impl Plan {
         if !settings.trusted_proxy.is_empty() && !addresses.iter().any(is_web_socket) {
             warn!("--trusted-proxy applies to ws:// and wss:// addresses, and there is none");
         }
+        let http_options = http_options(settings)?;
         check_plaintext(settings, &addresses).await?;
         Ok(Self {
             addresses,
@@ -95,8 +96,7 @@ impl Plan {
             accept: accept_options(settings),
             max_handshakes: usize::try_from(settings.max_half_open).unwrap_or(usize::MAX),
             http: settings.http.clone(),
-            http_url: settings.http_url.clone(),
-            url_life: Duration::from_secs(settings.file_url_life.0),
+            http_options,
             #[cfg(unix)]
             socket_mode: settings.socket_mode.0,
         })
@@ -152,12 +152,10 @@ impl Plan {
         let (listener, got) = bind(place, &Address::Tcp(place.clone())).await?;
         let got = got.host_port().cloned().unwrap_or_else(|| place.clone());
         let address = HttpAddress(Some((*is_tls, got)));
-        let base = match self.http_url.is_empty() {
-            true => address.to_string(),
-            false => self.http_url.clone(),
-        };
-        let mut options = HttpOptions::new(base);
-        options.url_life = self.url_life;
+        let mut options = self.http_options.clone();
+        if options.base.is_empty() {
+            options.base = address.to_string();
+        }
         let listener = match is_tls {
             true => HttpKind::Tls(self.with_tls(listener, TlsProtocol::Http)?),
             false => HttpKind::Plain(listener),
@@ -195,6 +193,22 @@ impl Plan {
             }
         })
     }
+}
+
+/// How files are served; the base is empty if it is to be the address that is listened at.
+fn http_options(settings: &Settings) -> Result<HttpOptions, Failure> {
+    let wrong =
+        |option: &str, error: &dyn std::fmt::Display| Failure::usage(format_args!("{option}: {error}"));
+    let mut options = HttpOptions::new("http://localhost");
+    options.url_life = Duration::from_secs(settings.file_url_life.0);
+    options
+        .check()
+        .map_err(|error| wrong("--file-url-life", &error))?;
+    options.base.clone_from(&settings.http_url);
+    if !options.base.is_empty() {
+        options.check().map_err(|error| wrong("--http-url", &error))?;
+    }
+    Ok(options)
 }
 
 /// Whether it is an address to listen at, and what it needs is there.

@@ -235,6 +235,26 @@ fn nothing_that_everybody_can_read_is_served_beyond_this_machine_unless_it_is_al
 }
 
 #[test]
+fn a_hub_whose_urls_of_files_could_not_work_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for (option, value) in [
+        ("--http-url", "javascript:alert(1)"),
+        ("--http-url", "https://hub.example.org/a?b"),
+        ("--http-url", "https://hub.example.org/#c"),
+        ("--http-url", "https://"),
+        ("--file-url-life", "0s"),
+    ] {
+        let ran = refused(
+            dir.path(),
+            &["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", option, value],
+        );
+        assert_eq!(ran.code, 2, "{value}: {}", ran.err);
+        assert!(ran.err.contains(option), "{value}: {}", ran.err);
+        assert!(!dir.path().join("tim.sqlite3").exists(), "nothing has begun");
+    }
+}
+
+#[test]
 fn addresses_that_cannot_be_are_named_with_what_could() {
     let dir = tempfile::tempdir().unwrap();
     for (listen, parts) in [

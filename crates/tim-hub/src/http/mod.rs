@@ -68,19 +68,25 @@ impl HttpOptions {
         }
     }
 
-    /// What is wrong, if something is.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Checks the options, as [`Hub::serve_http`](crate::Hub::serve_http) does.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(&self) -> Result<(), String> {
         let Self { base, .. } = self;
         let rest = base
             .strip_prefix("https://")
             .or_else(|| base.strip_prefix("http://"));
-        if rest.is_none_or(str::is_empty) || !base.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
+        if rest.is_none_or(str::is_empty) || !base.bytes().all(is_plain) {
             return Err(format!(
-                "{base:?} is not how a URL begins, such as https://hub.example.org"
+                "{base:?} is not how a URL of a file begins: write http:// or https://, a host and a path, such as https://hub.example.org"
             ));
         }
-        if self.max_connections == 0 || self.url_life.is_zero() {
-            return Err("max_connections and url_life of HTTP are at least 1".to_owned());
+        if self.max_connections == 0 || self.url_life.as_secs() == 0 {
+            return Err(
+                "URLs of files are good for a second at least, and HTTP has a connection at least".to_owned(),
+            );
         }
         Ok(())
     }
