@@ -31,6 +31,11 @@ pub(crate) const MAX_COMMANDS: usize = 64;
 /// How many events besides messages a stream may hold before the hub counts as flooding.
 const SPARE_EVENTS: usize = 64;
 
+/// How many times the capacity of a stream may wait for missing parts when a connection begins.
+const MAX_CARRIED: usize = 8;
+/// How much may wait behind missing parts before this client waits itself.
+const MAX_BACKLOG: usize = 4096;
+
 /// What a handle asks the task for.
 pub(crate) enum Command {
     Login(Reply<LoginResponse>),
@@ -56,6 +61,8 @@ pub(crate) struct Actor<C: Connector> {
     logging_out: bool,
     /// The last handle is gone.
     closing: bool,
+    /// Which connection it is, and how many deliveries waited when it began.
+    carried: (u32, usize),
 }
 
 /// A request that waits for its response.
@@ -104,6 +111,7 @@ impl<C: Connector> Actor<C> {
             login_deadline: None,
             logging_out: false,
             closing: false,
+            carried: (0, 0),
         }
     }
 
@@ -129,7 +137,8 @@ impl<C: Connector> Actor<C> {
     /// Waits until the driver has moved something, a command has arrived, a stream has free space again, or a deadline is
     /// reached. Returns the command, if there is one; `Ready(None)` once the last handle is gone.
     async fn wait(&mut self) -> Poll<Option<Command>> {
-        let takes_commands = !self.closing && self.parked.is_none() && self.has_capacity();
+        let is_behind = self.state.status().ready && self.state.backlog() >= MAX_BACKLOG;
+        let takes_commands = !self.closing && !is_behind && self.parked.is_none() && self.has_capacity();
         let deadline = self.state.deadline(self.driver.now());
         let deadline = deadline.into_iter().chain(self.login_deadline).min();
         let clock = self.driver.clock();
@@ -260,7 +269,13 @@ impl<C: Connector> Actor<C> {
         let is_unread = bus.is_full(0);
         let full = bus.is_full(waiting);
         let window = usize::from(self.driver.session().config().window);
-        let flooded = bus.longest() + waiting >= bus.capacity() + 2 * window + SPARE_EVENTS;
+        let backlog = bus.longest() + waiting;
+        // Each connection brings a window more, and only a connection brings what is missing.
+        let connection = self.driver.session().stats().reconnects;
+        if self.carried.0 != connection {
+            self.carried = (connection, backlog.min(MAX_CARRIED * bus.capacity()));
+        }
+        let flooded = backlog >= bus.capacity().max(self.carried.1) + 2 * window + SPARE_EVENTS;
         self.outlet.shared.set_status(|status| status.stalled = full);
         self.driver.session().hold_acknowledgements(full);
         self.driver.allow_connecting(!is_unread);

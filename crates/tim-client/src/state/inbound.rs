@@ -21,6 +21,8 @@ const LOOKUP_PAGES: u8 = 4;
 #[derive(Debug, Default)]
 pub(super) struct InboundQueue {
     entries: VecDeque<Inbound>,
+    /// How many of them the hub has sent: deliveries and gaps.
+    from_hub: usize,
     /// How many deliveries and gaps there have been.
     deliveries: u64,
     /// The cursor behind all that was appended.
@@ -36,6 +38,7 @@ pub(super) struct Inbound {
     pub(super) revokes: Option<Revokes>,
     /// Whether what is missing was requested and has not arrived.
     in_flight: bool,
+    is_from_hub: bool,
 }
 
 #[derive(Debug)]
@@ -77,6 +80,7 @@ impl InboundQueue {
     /// Appends what a delivery with this cursor has brought.
     pub(super) fn deliver(&mut self, cursor: &[u8], item: Item, revokes: Option<Revokes>) {
         self.deliveries += 1;
+        self.from_hub += 1;
         if !cursor.is_empty() {
             self.cursor = cursor.to_vec();
         }
@@ -90,6 +94,7 @@ impl InboundQueue {
             item,
             revokes,
             in_flight: false,
+            is_from_hub: true,
         });
     }
 
@@ -108,6 +113,7 @@ impl InboundQueue {
             item: Item::Silent,
             revokes: None,
             in_flight: false,
+            is_from_hub: false,
         });
     }
 
@@ -115,6 +121,7 @@ impl InboundQueue {
     /// of them is not told of it again.
     pub(super) fn gap(&mut self, gap: Gap) {
         self.deliveries += 1;
+        self.from_hub += 1;
         let mark = Mark {
             through: self.deliveries,
             cursor: None,
@@ -124,6 +131,7 @@ impl InboundQueue {
             item: Item::Gap(gap),
             revokes: None,
             in_flight: false,
+            is_from_hub: true,
         });
     }
 
@@ -134,6 +142,7 @@ impl InboundQueue {
             item,
             revokes: None,
             in_flight: false,
+            is_from_hub: false,
         });
     }
 
@@ -146,14 +155,20 @@ impl InboundQueue {
         self.entries.len()
     }
 
+    /// How many entries the hub has sent. The others come of what this client does.
+    pub(super) const fn from_hub(&self) -> usize {
+        self.from_hub
+    }
+
     /// Takes the first entry if it is complete. `is_connected`: responses can arrive.
     pub(super) fn pop_complete(&mut self, is_connected: bool) -> Option<Inbound> {
         let is_complete = self.entries.front()?.item.is_complete(is_connected);
-        if is_complete {
-            self.entries.pop_front()
-        } else {
-            None
+        if !is_complete {
+            return None;
         }
+        let first = self.entries.pop_front()?;
+        self.from_hub -= usize::from(first.is_from_hub);
+        Some(first)
     }
 
     /// What to ask the hub for, so that the first entry becomes complete.

@@ -187,7 +187,12 @@ impl State {
     }
 
     /// How many deliveries wait for missing parts.
-    pub(crate) fn waiting(&self) -> usize {
+    pub(crate) const fn waiting(&self) -> usize {
+        self.inbound.from_hub()
+    }
+
+    /// How much waits behind missing parts, with what this client has done itself.
+    pub(crate) fn backlog(&self) -> usize {
         self.inbound.len()
     }
 

@@ -304,6 +304,80 @@ async fn a_hub_that_floods_is_disconnected_until_there_is_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_client_sends_itself_behind_an_incomplete_delivery_is_no_flood() {
+    let (client, mut events, mut hub, _listener) =
+        alice_online_with(|builder| builder.event_capacity(4).session(|session| session.window = 8)).await;
+    hub.deliver(&[1], &stub(text("bob", c2c("alice"), 1, "long")))
+        .await;
+    let piece = hub.next_request().await;
+    // Each answer also brings a cursor.
+    for sequence in 2..200_u64 {
+        let message = client.create_text_message(user("bob"), "more").unwrap();
+        let script = async {
+            let mut asked = hub.next_request().await;
+            while asked.kind != FrameKind::SEND {
+                asked = hub.next_request().await;
+            }
+            let cursor = sequence.to_le_bytes();
+            hub.session
+                .push(FrameKind::SYNCED, &Synced::new().with_cursor(&cursor))
+                .unwrap();
+            hub.answer(&asked, &SendResponse::new(sequence, 9)).await;
+        };
+        let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+        assert_eq!(sent.map(|sent| sent.message.sequence()), Ok(sequence));
+    }
+    hub.fail(&piece, ErrorCode::STORAGE_FAILED, "not now").await;
+    assert_eq!(received(&mut events).await[0].sequence(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_more_on_each_of_many_connections_is_no_flood() {
+    let (_client, mut events, mut hub, mut listener) = alice_online_with(|builder| {
+        builder.event_capacity(4).session(|session| {
+            session.window = 8;
+            session.backoff_max = session.backoff_min;
+        })
+    })
+    .await;
+    let mut sequence = 0_u64;
+    for connection in 0..13 {
+        while hub.session.window_capacity() > 0 {
+            sequence += 1;
+            let message = text("bob", c2c("alice"), sequence, "x");
+            let message = if sequence == 1 { stub(message) } else { message };
+            let _ = hub
+                .session
+                .deliver(&sequence.to_le_bytes(), 0, message.to_encoded().as_bytes());
+        }
+        // Whatever it asks for is not answered.
+        let asked = tokio::time::timeout(Duration::from_millis(10), async {
+            loop {
+                hub.next_request().await;
+            }
+        });
+        let _: Result<(), _> = asked.await;
+        assert!(hub.session.is_online(), "connection {connection} was given up");
+        drop(hub);
+        hub = accept(&mut listener).await;
+        hub.let_in().await;
+    }
+    assert!(
+        sequence > 4 + 2 * 8 + 64,
+        "more than a hub may send at once: {sequence}"
+    );
+    loop {
+        let asked = hub.next_request().await;
+        let is_piece = asked.kind == FrameKind::FETCH;
+        hub.fail(&asked, ErrorCode::STORAGE_FAILED, "not now").await;
+        if is_piece {
+            break;
+        }
+    }
+    assert_eq!(received(&mut events).await[0].sequence(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_device_resumes_where_it_is_told_to() {
     for (cursor, mode) in [(&b"here"[..], 1), (&[][..], 0)] {
         let (client, mut listener) = alice(|builder| builder.resume_from(cursor));
