@@ -156,7 +156,7 @@ impl InboundQueue {
     }
 
     /// How many entries the hub has sent. The others come of what this client does.
-    pub(super) const fn from_hub(&self) -> usize {
+    pub(super) const fn waiting_deliveries(&self) -> usize {
         self.from_hub
     }
 

@@ -188,7 +188,7 @@ impl State {
 
     /// How many deliveries wait for missing parts.
     pub(crate) const fn waiting(&self) -> usize {
-        self.inbound.from_hub()
+        self.inbound.waiting_deliveries()
     }
 
     /// How much waits behind missing parts, with what this client has done itself.
