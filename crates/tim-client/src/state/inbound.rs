@@ -108,6 +108,14 @@ impl InboundQueue {
             through: self.deliveries,
             cursor: Some(cursor.to_vec()),
         };
+        // However often the cursor moves, it is one entry until something else comes.
+        if let Some(last) = self.entries.back_mut()
+            && matches!(last.item, Item::Silent)
+            && last.revokes.is_none()
+        {
+            last.mark = Some(mark);
+            return;
+        }
         self.entries.push_back(Inbound {
             mark: Some(mark),
             item: Item::Silent,
@@ -343,4 +351,23 @@ pub(crate) fn take_piece(message: &Message, payload: &mut Vec<u8>, total: u32, p
         return true;
     }
     piece.is_empty() || total > MAX_FETCHED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_that_moves_often_takes_up_one_entry() {
+        let mut queue = InboundQueue::default();
+        queue.deliver(&[1], Item::Ready, None);
+        for cursor in 2..200_u8 {
+            queue.passed(&[cursor]);
+        }
+        assert_eq!((queue.len(), queue.waiting_deliveries()), (2, 1));
+        assert!(queue.pop_complete(true).is_some());
+        let last = queue.pop_complete(true).and_then(|last| last.mark);
+        assert_eq!(last.and_then(|mark| mark.cursor), Some(vec![199]));
+        assert_eq!((queue.len(), queue.waiting_deliveries()), (0, 0));
+    }
 }
