@@ -11,6 +11,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use tim_hub::HubOptions;
+use tim_proto::UserId;
 use tim_proto::vendor::limits;
 use tim_transport_std::Address;
 use tim_transport_std::address::TCP_PORT;
@@ -88,6 +89,12 @@ settings! {
     http("TIM_HTTP", "ADDRESS"): HttpAddress = HttpAddress::default();
     /// How URLs of files begin, if that is not the address of --http, as behind a proxy: https://HOST/PATH [default: none].
     http_url("TIM_HTTP_URL", "URL"): String = String::new();
+    /// User who may call the REST interface at --http, with a UserSig, as an application's own server does; without one there is no such
+    /// interface. The user acts as anybody: let no user choose this id. Can be repeated [default: none].
+    #[serde(default, deserialize_with = "one_or_more")]
+    admin("TIM_ADMIN", "USER", value_delimiter = ','): Vec<Admin> = Vec::new();
+    /// Calls of the REST interface per second, of all administrators together; 0 is no limit [default: 10000].
+    rest_rate("TIM_REST_RATE", "NUMBER"): u32 = 10_000;
     /// How long the URL of a file is good for [default: 1h].
     file_url_life("TIM_FILE_URL_LIFE", "TIME"): Seconds = Seconds(3600);
     /// Permissions of Unix sockets: who may write to one can connect [default: 600].
@@ -249,6 +256,31 @@ impl fmt::Display for ProxyHeader {
 }
 
 text_in_files!(ProxyHeader);
+
+/// A user who may call the REST interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Admin(pub(crate) UserId);
+
+impl FromStr for Admin {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match UserId::new(text) {
+            Ok(user) if user == UserId::SYSTEM => Err("nobody is the system".to_owned()),
+            Ok(user) if user.is_well_formed() => Ok(Self(user)),
+            Ok(_) => Err(format!("{text:?} begins or ends with a space")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+text_in_files!(Admin);
 
 /// The permissions of a socket, as chmod has them in digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -456,6 +488,8 @@ impl Settings {
         options.requests_per_second = self.request_rate;
         options.address_requests_per_second = self.address_rate;
         options.accounts_per_hour = self.account_rate;
+        options.admins = self.admin.iter().map(|admin| admin.0).collect();
+        options.rest_calls_per_second = self.rest_rate;
         options.trusted_addresses.clone_from(&self.trusted_address);
         options.max_connections = count(self.max_connections);
         options.max_connections_per_address = count(self.max_address_connections);

@@ -88,6 +88,11 @@ impl Plan {
         if !settings.trusted_proxy.is_empty() && !addresses.iter().any(is_web_socket) {
             warn!("--trusted-proxy applies to ws:// and wss:// addresses, and there is none");
         }
+        if settings.http.0.is_none() && !settings.admin.is_empty() {
+            return Err(Failure::usage(
+                "--admin needs --http ADDRESS, where the REST interface is served",
+            ));
+        }
         let http_options = http_options(settings)?;
         check_plaintext(settings, &addresses).await?;
         Ok(Self {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+#[cfg(feature = "rest")]
+use tim_proto::UserId;
 use tim_proto::vendor::limits::Limits;
 use tim_session::HubConfig;
 
@@ -59,6 +61,14 @@ pub struct HubOptions {
     /// The maximum number of new accounts in an hour, with a burst of twice that: of one address by first logins, and of one account by
     /// messages to users who have never logged in. 0 is no limit. Default 1,000.
     pub accounts_per_hour: u32,
+    /// Who may call the REST interface that [`Hub::serve_http`](crate::Hub::serve_http) serves, each with a UserSig. Without anybody there
+    /// is no such interface. An administrator acts as any user: no user should be able to choose such a user id. Default: nobody.
+    #[cfg(feature = "rest")]
+    pub admins: Vec<UserId>,
+    /// The maximum number of calls of the REST interface per second, of all administrators together, with a burst of twice that; 0 is
+    /// no limit. Default 10,000.
+    #[cfg(feature = "rest")]
+    pub rest_calls_per_second: u32,
     /// Addresses to which no limit of an address applies, as of a proxy, behind which everybody has the same one. Default 127.0.0.1
     /// and ::1.
     pub trusted_addresses: Vec<IpAddr>,
@@ -122,6 +132,10 @@ impl HubOptions {
             requests_per_second: 2_000,
             address_requests_per_second: 10_000,
             accounts_per_hour: 1_000,
+            #[cfg(feature = "rest")]
+            admins: Vec::new(),
+            #[cfg(feature = "rest")]
+            rest_calls_per_second: 10_000,
             trusted_addresses: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             max_members: 6_000,
             max_community: 100_000,

@@ -49,6 +49,9 @@ pub(crate) struct Services {
     pub(crate) network_accounts: AccountLimiter<Network>,
     /// Of the accounts that the messages of a user open.
     pub(crate) user_accounts: AccountLimiter<UserId>,
+    /// Of calls of the REST interface, all together.
+    #[cfg(feature = "rest")]
+    pub(crate) rest_limiter: RateLimiter<()>,
     pub(crate) places: Arc<Places>,
     pub(crate) backlog: Backlog<Device>,
     pub(crate) events: Events,
@@ -80,6 +83,9 @@ pub(crate) struct Services {
 /// Counts and logs what anybody on the network can cause.
 pub(crate) struct Events {
     pub(crate) refused_logins: LogLimiter,
+    /// Calls of the REST interface by somebody who may not make them.
+    #[cfg(feature = "rest")]
+    pub(crate) refused_calls: LogLimiter,
     pub(crate) turned_away: LogLimiter,
     /// Cursors that this store did not give out.
     pub(crate) foreign_cursors: LogLimiter,
@@ -184,6 +190,8 @@ impl Services {
             piece_limiter: RateLimiter::default(),
             network_limiter: RateLimiter::default(),
             stranger_limiter: RateLimiter::default(),
+            #[cfg(feature = "rest")]
+            rest_limiter: RateLimiter::default(),
             network_accounts: AccountLimiter::new(options.accounts_per_hour),
             user_accounts: AccountLimiter::new(options.accounts_per_hour),
             places: Places::new(place_limits(&options)),
@@ -362,6 +370,8 @@ impl Events {
     const fn new() -> Self {
         Self {
             refused_logins: LogLimiter::new(),
+            #[cfg(feature = "rest")]
+            refused_calls: LogLimiter::new(),
             turned_away: LogLimiter::new(),
             foreign_cursors: LogLimiter::new(),
             malformed_requests: LogLimiter::new(),

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::options::HubOptions;
+use tim_proto::UserId;
 use tim_store::{FileQuota, Quota};
-use tim_usersig::App;
+use tim_usersig::{App, Claims, UserSig, UserSigError};
 
 /// A clock that was wrong proves no time before it has been right for longer.
 const LONGEST_USE_INTERVAL_MS: u64 = 12 * 60 * 60 * 1000;
@@ -25,6 +26,10 @@ pub(crate) struct Settings {
     max_account_file_bytes: AtomicU64,
     max_account_files: AtomicU64,
     unused_account_life_ms: AtomicU64,
+    #[cfg(feature = "rest")]
+    admins: RwLock<Vec<UserId>>,
+    #[cfg(feature = "rest")]
+    rest_calls_per_second: AtomicU32,
 }
 
 impl Settings {
@@ -42,6 +47,10 @@ impl Settings {
             max_account_file_bytes: AtomicU64::default(),
             max_account_files: AtomicU64::default(),
             unused_account_life_ms: AtomicU64::default(),
+            #[cfg(feature = "rest")]
+            admins: RwLock::default(),
+            #[cfg(feature = "rest")]
+            rest_calls_per_second: AtomicU32::default(),
         };
         settings.set(options);
         settings
@@ -75,11 +84,49 @@ impl Settings {
         let life_ms = options.unused_account_life.as_millis();
         self.unused_account_life_ms
             .store(u64::try_from(life_ms).unwrap_or(u64::MAX), Ordering::Relaxed);
+        #[cfg(feature = "rest")]
+        {
+            self.admins
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone_from(&options.admins);
+            self.rest_calls_per_second
+                .store(options.rest_calls_per_second, Ordering::Relaxed);
+        }
     }
 
     /// The application whose UserSigs let users in.
     pub(crate) fn app(&self) -> App {
         self.app.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Verifies the UserSig of a user.
+    pub(crate) fn verify(&self, user: &UserId, user_sig: &str, now_s: u64) -> Result<Claims, UserSigError> {
+        UserSig::verify_for(&self.app(), user, user_sig, now_s)
+    }
+
+    /// Whether somebody may call the REST interface.
+    #[cfg(feature = "rest")]
+    pub(crate) fn has_admins(&self) -> bool {
+        !self
+            .admins
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
+    /// Whether this user may call it.
+    #[cfg(feature = "rest")]
+    pub(crate) fn is_admin(&self, user: &UserId) -> bool {
+        self.admins
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(user)
+    }
+
+    #[cfg(feature = "rest")]
+    pub(crate) fn rest_calls_per_second(&self) -> u32 {
+        self.rest_calls_per_second.load(Ordering::Relaxed)
     }
 
     pub(crate) fn retention_ms(&self) -> u64 {

@@ -40,12 +40,15 @@ With --http it serves the files of messages by HTTP, to whoever has a URL that i
 is signed with the app key and expires (--file-url-life). The right of the user is checked at each request: after a revocation, or
 when the user has left the group, the URL leads nowhere.
 
+With --admin it also serves the vendor's REST interface there, at /v4/: an application's own server makes accounts and sends messages in
+the name of any user. A call carries a UserSig of an --admin, so the address needs TLS or a loopback address, as --listen does.
+
 Serial ports carry the same frames as TCP, each in a packet with a counter and a checksum (SPEC.md): noise, cuts and restarts
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
 
 SIGHUP reloads the file, the key, the variables and the certificate. The app key, the retention, the revoke window, the rates of sends,
-requests and addresses, the number of devices, what a user may store, how long unused accounts are kept and the log levels change at
+requests and addresses, the administrators, the number of devices, what a user may store, how long unused accounts are kept and the log levels change at
 once, and sessions continue; other settings take effect at the next start. New connections get the new certificate. If it does not work,
 the old one stays in use.
 
@@ -318,6 +321,9 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     }
     if let Some(address) = listeners.http() {
         writeln!(out, "files at {address}")?;
+        if !settings.admin.is_empty() {
+            writeln!(out, "REST at {address}/v4")?;
+        }
     }
     for address in ports.listening() {
         writeln!(out, "serial ports at {address}")?;

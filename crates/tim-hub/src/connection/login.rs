@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use tim_proto::request::{Login, LoginResponse, Resume};
 use tim_proto::{ErrorCode, GroupType, UserId};
 use tim_store::{Cursor, ResumePoint, StoreError, Write, WriteError, Written};
-use tim_usersig::UserSig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -247,8 +246,7 @@ fn interrupted() -> Refusal {
 
 /// Checks who logs in. Returns until when the UserSig is good, in unix seconds.
 fn verify(services: &Services, request: &LoginRequest) -> Result<u64, Refusal> {
-    let app = &services.settings.app();
-    if request.app != app.id {
+    if request.app != services.options.app.id {
         return Err(Refusal::new(
             ErrorCode::ACCOUNT_USERSIG_MISMATCH_SDKAPPID,
             "this hub serves another application",
@@ -259,7 +257,9 @@ fn verify(services: &Services, request: &LoginRequest) -> Result<u64, Refusal> {
         return Err(Refusal::new(ErrorCode::SDK_COMM_INVALID_IDENTIFIER, text));
     }
     let now_s = services.now_ms() / 1000;
-    UserSig::verify_for(app, &request.user, &request.user_sig, now_s)
+    services
+        .settings
+        .verify(&request.user, &request.user_sig, now_s)
         .map(|claims| claims.expires)
         .map_err(|error| Refusal::new(ErrorCode(error.code()), error.to_string()))
 }

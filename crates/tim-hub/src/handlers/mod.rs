@@ -25,6 +25,8 @@ mod visibility;
 pub(crate) use files::Readable;
 pub use groups::Audience;
 pub(crate) use groups::{notify_group, reclaim_group};
+#[cfg(feature = "rest")]
+pub(crate) use profiles::{MAX_NICK, check_profile};
 
 use std::marker::PhantomData;
 use std::sync::Arc;

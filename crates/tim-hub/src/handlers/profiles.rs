@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 use crate::service::Services;
 
 /// The longest nick, in bytes: each message of the user carries it.
-const MAX_NICK: usize = 100;
+pub(crate) const MAX_NICK: usize = 100;
 
 /// The profiles of these users.
 pub(super) fn user_profiles<'a>(
@@ -50,14 +50,20 @@ pub(super) fn user_profiles<'a>(
     Reply::now(&UserProfilesResponse::new(List::from_slice(&profiles)))
 }
 
+/// Checks what a profile is to say.
+pub(crate) fn check_profile(nick: &str, avatar: &str) -> Result<(), Refusal> {
+    check_name("nick", nick, MAX_NICK)?;
+    check_text("avatar", avatar, MAX_AVATAR)?;
+    Ok(())
+}
+
 /// Changes the user's profile. From then on the user's messages carry the new names, from whichever device.
 pub(super) fn update<'a>(
     services: &Services,
     client: &mut ClientContext,
     request: &UpdateUserProfile<'a>,
 ) -> Handled<UpdateUserProfile<'a>> {
-    check_name("nick", request.nick.unwrap_or(""), MAX_NICK)?;
-    check_text("avatar", request.avatar.unwrap_or(""), MAX_AVATAR)?;
+    check_profile(request.nick.unwrap_or(""), request.avatar.unwrap_or(""))?;
     admit(services, client, 1)?;
     let user = client.user();
     let write = Write::SetUserProfile {

@@ -2,7 +2,6 @@
 
 use tim_proto::ErrorCode;
 use tim_proto::request::{Renew, RenewResponse};
-use tim_usersig::UserSig;
 
 use super::{Handled, Reply};
 use crate::client_context::{ClientContext, Expiry};
@@ -15,7 +14,9 @@ pub(super) fn renew<'a>(
     request: &Renew<'a>,
 ) -> Handled<Renew<'a>> {
     let now_s = services.now_ms() / 1000;
-    let claims = UserSig::verify_for(&services.settings.app(), &client.user(), request.user_sig, now_s)
+    let claims = services
+        .settings
+        .verify(&client.user(), request.user_sig, now_s)
         .map_err(|error| Refusal::new(ErrorCode(error.code()), error.to_string()))?;
     client.expiry = Expiry::at(&services.options.clock, claims.expires);
     Reply::now(&RenewResponse::new(claims.expires))

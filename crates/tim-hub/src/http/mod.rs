@@ -1,4 +1,4 @@
-//! HTTP/1.1: files of messages, for those who have a signed URL.
+//! HTTP/1.1: files of messages, for those who have a signed URL, and the REST interface.
 //!
 //! A connection may take a limited time for the head of a request, also for the first one, and for each write. There is a limited
 //! number of connections, and of one address. [`Server::respond`] chooses by the path: what else is served here belongs there.
@@ -7,6 +7,8 @@ mod body;
 mod files;
 mod headers;
 mod patience;
+#[cfg(feature = "rest")]
+mod rest;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -50,6 +52,8 @@ pub struct HttpOptions {
     pub max_connections_per_address: usize,
     /// How long a client may take for the head of a request, from when it has connected or has got the last response. Default 15 s.
     pub head_timeout: Duration,
+    /// How long a client may take for the body of a request. Default 15 s.
+    pub body_timeout: Duration,
     /// How long a client may take to receive anything more of a response. Default 30 s.
     pub write_timeout: Duration,
 }
@@ -64,6 +68,7 @@ impl HttpOptions {
             max_connections: 1_000,
             max_connections_per_address: 100,
             head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
         }
     }
@@ -158,6 +163,7 @@ impl Server {
     pub(crate) async fn serve<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: Arc<Self>,
         link: L,
+        network: Option<Network>,
         mut closing: watch::Receiver<bool>,
     ) {
         let link = Patient::new(link, self.options.write_timeout);
@@ -169,7 +175,7 @@ impl Server {
             .max_headers(MAX_HEADERS);
         let service = service_fn(move |request| {
             let server = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(server.respond(&request).await) }
+            async move { Ok::<_, Infallible>(server.respond(request, network).await) }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(link), service));
         let ended = tokio::select! {
@@ -186,7 +192,13 @@ impl Server {
     }
 
     /// The response to a request: what is served is chosen by its path.
-    async fn respond(&self, request: &Request<Incoming>) -> Response<ResponseBody> {
+    async fn respond(&self, request: Request<Incoming>, network: Option<Network>) -> Response<ResponseBody> {
+        #[cfg(feature = "rest")]
+        if request.uri().path().starts_with(rest::PREFIX) && self.has_rest() {
+            return self.call(request, network).await;
+        }
+        // Whoever reads files has a URL that the hub has signed.
+        let _ = network;
         let Some(token) = request.uri().path().strip_prefix(FILES) else {
             return headers::error(StatusCode::NOT_FOUND, files::NOT_FOUND);
         };

@@ -13,7 +13,7 @@ use crate::http::{HttpOptions, Server};
 use crate::listener::Listener;
 
 impl Hub {
-    /// Serves files by HTTP/1.1 until `stop` is ready or the hub stops, then lets downloads end for a moment and returns. From now on
+    /// Serves files by HTTP/1.1, and with the feature `rest` the REST interface if there is an administrator, until `stop` is ready or the hub stops, then lets downloads end for a moment and returns. From now on
     /// FILE_URL gives URLs, which are signed with the key of the application and expire. Over TLS, the listener is a `TlsListener`
     /// with `TlsProtocol::Http`.
     ///
@@ -42,16 +42,19 @@ impl Hub {
                 () = &mut stopping => break,
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((link, peer)) => match server.enter(self.services.network_of(peer.address())) {
-                        Some(place) => {
-                            let (server, closing) = (Arc::clone(&server), closing.subscribe());
-                            connections.spawn(async move {
-                                server.serve(link, closing).await;
-                                drop(place);
-                            });
+                    Ok((link, peer)) => {
+                        let network = self.services.network_of(peer.address());
+                        match server.enter(network) {
+                            Some(place) => {
+                                let (server, closing) = (Arc::clone(&server), closing.subscribe());
+                                connections.spawn(async move {
+                                    server.serve(link, network, closing).await;
+                                    drop(place);
+                                });
+                            }
+                            None => debug!(peer = peer.name(), "an HTTP connection is turned away: there are too many"),
                         }
-                        None => debug!(peer = peer.name(), "an HTTP connection is turned away: there are too many"),
-                    },
+                    }
                     Err(error) => {
                         warn!(%error, "an HTTP connection cannot be accepted");
                         tokio::time::sleep(Duration::from_millis(50)).await;

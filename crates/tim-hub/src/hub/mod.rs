@@ -71,6 +71,9 @@ pub struct HubStats {
     pub half_open_dropped: u64,
     /// Logins that were refused.
     pub refused_logins: u64,
+    /// Calls of the REST interface by somebody who may not make them.
+    #[cfg(feature = "rest")]
+    pub refused_calls: u64,
     /// Requests that could not be decoded.
     pub malformed_requests: u64,
     /// Connections that ended because the client broke the protocol.
@@ -241,7 +244,7 @@ impl Hub {
     }
 
     /// Changes the settings that can be changed while the hub runs: the app's key, the retention, the window for revoking, the
-    /// rates of sending and of requests, of accounts and addresses, the number of a user's devices, what an account may store, messages
+    /// rates of sending and of requests, of accounts and addresses, the administrators, the number of a user's devices, what an account may store, messages
     /// and files, how long unused accounts are kept. Sessions continue; the rates hold for logins from now on. The other options are ignored.
     ///
     /// # Errors
@@ -281,6 +284,8 @@ impl Hub {
             half_open_dropped: self.services.places.dropped(),
             turned_away: events.turned_away.total(),
             refused_logins: events.refused_logins.total(),
+            #[cfg(feature = "rest")]
+            refused_calls: events.refused_calls.total(),
             malformed_requests: events.malformed_requests.total(),
             protocol_violations: events.protocol_violations.total(),
             backlog: self.services.backlog.total(),

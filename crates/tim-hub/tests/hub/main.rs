@@ -15,6 +15,7 @@ mod messages;
 mod names;
 mod notices;
 mod pace;
+mod rest;
 mod restored;
 mod revoked;
 mod rooms;

@@ -1,85 +1,15 @@
 //! Files by HTTP, under signed URLs.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use tim_hub::HttpOptions;
 use tim_proto::request::{FilePart, FileUrl};
 use tim_proto::{ConversationId, ErrorCode, GroupType, MessageKind};
-use tokio::sync::oneshot;
 
-use crate::support::{Device, Reply, TestHub, bmp, c2c, group, user};
+use crate::support::{Device, Reply, Served, TestHub, bmp, c2c, group, user};
 
 const CONTENT: &[u8] = b"0123456789";
-
-/// HTTP beside a hub; it ends with the value.
-struct Served {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Served {
-    fn start(hub: &TestHub, change: impl FnOnce(&mut HttpOptions)) -> Self {
-        let hub = hub.shared();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut options = HttpOptions::new(format!("http://{address}"));
-        change(&mut options);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let stop = async { drop(stopped.await) };
-                hub.serve_http(listener, options, stop).await.unwrap();
-            });
-        });
-        let served = Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        };
-        // The system takes connections before the hub serves them, and URLs are given once it does.
-        assert_eq!(served.get("/", "").0, 404);
-        served
-    }
-
-    /// The response to a request for this target: its status, its head in lower case, and its body.
-    fn ask(&self, method: &str, target: &str, lines: &str) -> (u16, String, Vec<u8>) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(
-            stream,
-            "{method} {target} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n{lines}\r\n"
-        )
-        .unwrap();
-        let mut response = Vec::new();
-        stream.read_to_end(&mut response).unwrap();
-        let end = response.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8_lossy(&response[..end]).to_lowercase();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head, response[end + 4..].to_vec())
-    }
-
-    fn get(&self, target: &str, lines: &str) -> (u16, Vec<u8>) {
-        let (status, _, body) = self.ask("GET", target, lines);
-        (status, body)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
-    }
-}
 
 /// The path of the URL that a device gets.
 fn target(

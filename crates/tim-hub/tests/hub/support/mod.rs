@@ -4,6 +4,7 @@ mod calls;
 mod device;
 mod files;
 mod groups;
+mod http;
 mod hub;
 mod observed;
 mod raw;
@@ -15,6 +16,7 @@ use tim_proto::ConversationId;
 
 pub(crate) use device::Device;
 pub(crate) use files::{FileFaults, bmp, file_message, files_left, sha256};
+pub(crate) use http::Served;
 pub(crate) use hub::TestHub;
 pub(crate) use observed::{Notice, Observed, Reply, Tip, Uploaded};
 pub(crate) use raw::Raw;

@@ -1,0 +1,103 @@
+//! `im_open_login_svc`: accounts.
+
+use serde_json::Value;
+use tim_groups::rules::MAX_AVATAR;
+use tim_proto::UserId;
+use tim_store::{Write, Written};
+
+use super::call::Call;
+use super::envelope::{Answer, RestError, object};
+use super::fields::Fields;
+use crate::handlers::{MAX_NICK, check_profile};
+
+/// The most users of one call.
+const MAX_USERS: usize = 100;
+/// A nick or an address is too long.
+const TOO_LONG: u32 = 40_601;
+
+/// `account_import`: makes an account, or changes the nick and the picture of one.
+pub(super) async fn import(call: Call) -> Result<Answer, RestError> {
+    let fields = call.fields();
+    let user = new_user(&fields, "UserID")?;
+    let nick = fields.non_empty_text("Nick")?;
+    let avatar = fields.non_empty_text("FaceUrl")?;
+    check_names(&call, nick.unwrap_or(""), avatar.unwrap_or(""))?;
+    let (nick, avatar) = (nick.map(str::to_owned), avatar.map(str::to_owned));
+    let is_named = nick.is_some() || avatar.is_some();
+    let write = match is_named {
+        false => Write::EnsureAccount(user),
+        true => Write::WithAccounts {
+            users: vec![user],
+            write: Box::new(Write::SetUserProfile { user, nick, avatar }),
+        },
+    };
+    match call.write(write).await? {
+        Written::Account { .. } => {}
+        // What is cached of the user's names is out of date.
+        Written::Done => call.services.presence.invalidate(&user),
+        _ => return Err(call.wrong_answer()),
+    }
+    Ok(Answer::ok())
+}
+
+/// Checks a nick and the address of a picture, as where a user sets them.
+fn check_names(call: &Call, nick: &str, avatar: &str) -> Result<(), RestError> {
+    check_profile(nick, avatar).map_err(|refusal| {
+        let code = match nick.len() > MAX_NICK || avatar.len() > MAX_AVATAR {
+            true => TOO_LONG,
+            false => call.service.parameter,
+        };
+        RestError::new(code, refusal.text)
+    })
+}
+
+/// A user id under which an account may be made.
+fn new_user(fields: &Fields<'_>, name: &str) -> Result<UserId, RestError> {
+    let user = fields.need_user(name)?;
+    match user.is_well_formed() {
+        true => Ok(user),
+        false => Err(fields.fault(name, "begins or ends with a space")),
+    }
+}
+
+/// `multiaccount_import`: makes accounts. Those ids under which none can be made are named in the answer.
+pub(super) async fn import_many(call: Call) -> Result<Answer, RestError> {
+    let mut users = Vec::new();
+    let mut failed: Vec<Value> = Vec::new();
+    for text in call.fields().need_texts("Accounts", MAX_USERS)? {
+        match UserId::new(text) {
+            Ok(user) if user != UserId::SYSTEM && user.is_well_formed() => users.push(user),
+            _ => failed.push(text.into()),
+        }
+    }
+    if !users.is_empty() {
+        call.write(Write::EnsureAccounts(users)).await?;
+    }
+    Ok(Answer::ok().with("FailAccounts", failed))
+}
+
+/// `account_check`: which of these users have accounts.
+pub(super) async fn check(call: Call) -> Result<Answer, RestError> {
+    let items = call.fields().need_objects("CheckItem", MAX_USERS)?;
+    let users: Vec<_> = items
+        .iter()
+        .map(|item| item.need_user("UserID"))
+        .collect::<Result<_, _>>()?;
+    let asked = users.clone();
+    let known = call
+        .read(move |services| Ok(services.reads.store().accounts(&asked)?))
+        .await?;
+    let items = users.iter().map(|user| {
+        let status = match known.iter().any(|account| account.user == *user) {
+            true => "Imported",
+            false => "NotImported",
+        };
+        object([
+            ("UserID", user.as_str().into()),
+            ("ResultCode", 0.into()),
+            ("ResultInfo", "".into()),
+            ("AccountStatus", status.into()),
+        ])
+    });
+    Ok(Answer::ok().with("ResultItem", items.collect::<Vec<_>>()))
+}

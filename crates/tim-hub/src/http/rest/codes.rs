@@ -1,0 +1,24 @@
+//! The vendor's codes that only this interface answers. Those that sessions have, too, are [`ErrorCode`](tim_proto::ErrorCode)s.
+
+/// The method, the URL or the body is not what HTTP or the interface needs.
+pub(super) const BAD_REQUEST: u32 = 60_002;
+/// The body is no JSON object. Some services have a code of their own for that.
+pub(super) const NOT_JSON: u32 = 60_003;
+/// The query names no account.
+pub(super) const NO_IDENTIFIER: u32 = 60_004;
+/// The query names another application, or something that is no number of one.
+pub(super) const WRONG_APP: u32 = 60_006;
+/// The body did not come in time.
+pub(super) const TIMED_OUT: u32 = 60_008;
+/// There is no such service, or no such command.
+pub(super) const NO_SUCH_COMMAND: u32 = 60_009;
+/// The application makes too many calls.
+pub(super) const TOO_MANY_CALLS: u32 = 60_011;
+/// The query names no application.
+pub(super) const NO_APP: u32 = 60_012;
+/// There is no account of this user.
+pub(super) const NO_SUCH_ACCOUNT: u32 = 70_107;
+/// `To_Account` is missing, or not what it should be.
+pub(super) const BAD_TO_ACCOUNT: u32 = 90_003;
+/// There are more users in `To_Account` than fit.
+pub(super) const TOO_MANY_TARGETS: u32 = 90_011;

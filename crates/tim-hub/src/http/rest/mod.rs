@@ -1,0 +1,281 @@
+//! The vendor's REST interface, for an application's own server: `POST /v4/<service>/<command>`.
+//!
+//! A call is checked in this order: path, query, application, UserSig, administrator, rate, JSON; then the command's handler looks at
+//! its fields. Whatever comes of it, the answer has the status 200 and says in its body what went wrong, as clients expect. A call that
+//! has been admitted is carried out whether or not its client waits for the answer.
+//!
+//! `commands!` has the table of commands. A handler is an asynchronous function of a [`Call`]: it reads the store by [`Call::read`],
+//! on the pool of reads, and writes by [`Call::write`], so that no thread of the executor waits for the disk. What it does reaches
+//! devices as what users do reaches them: by the store's hooks and the hub's registries.
+//!
+//! Pages of other origins cannot call this from a browser: there are no CORS headers, as no page has an administrator's UserSig.
+
+mod accounts;
+mod call;
+mod codes;
+mod envelope;
+mod fields;
+mod online;
+mod query;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::{Method, Request, Response};
+use serde_json::{Map, Value};
+use tim_proto::UserId;
+use tracing::{info, warn};
+
+use super::Server;
+use super::body::ResponseBody;
+use crate::admission::Network;
+use crate::service::Services;
+use call::Call;
+use envelope::{Answer, RestError};
+use query::Query;
+
+/// How the paths of the interface begin.
+pub(super) const PREFIX: &str = "/v4/";
+/// The longest body of a call. One that is longer is not read.
+const MAX_BODY: usize = 128 * 1024;
+/// What a refused call costs its network, as a refused login does.
+const REFUSED_COST: u32 = 20;
+/// The longest time that a refused call waits for what its network has to pay.
+const MAX_PAUSE_MS: u64 = 1_000;
+
+/// A service, and the codes that it has for what every service refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Service {
+    /// Its name in the path.
+    name: &'static str,
+    /// Who calls is no administrator.
+    not_admin: u32,
+    /// The body is no JSON object.
+    not_json: u32,
+    /// A field is missing or wrong.
+    parameter: u32,
+    /// It is the hub's fault.
+    internal: u32,
+}
+
+mod service {
+    use super::{Service, codes};
+
+    /// Accounts.
+    pub(super) const ACCOUNTS: Service = Service {
+        name: "im_open_login_svc",
+        not_admin: 70_403,
+        not_json: codes::NOT_JSON,
+        parameter: 70_402,
+        internal: 70_500,
+    };
+    /// One-to-one messages, and who is online.
+    pub(super) const OPENIM: Service = Service {
+        name: "openim",
+        not_admin: 90_009,
+        not_json: 90_001,
+        parameter: 90_010,
+        internal: 91_000,
+    };
+}
+
+type Handling = Pin<Box<dyn Future<Output = Result<Answer, RestError>> + Send>>;
+
+/// A command of a service.
+struct Command {
+    service: Service,
+    name: &'static str,
+    handle: fn(Call) -> Handling,
+}
+
+/// Defines the table of commands: service, name in the path, handler.
+macro_rules! commands {
+    ($($service:ident $name:literal => $handler:path;)*) => {
+        const COMMANDS: &[Command] = &[$(Command {
+            service: service::$service,
+            name: $name,
+            handle: |call| Box::pin($handler(call)),
+        },)*];
+    };
+}
+
+commands! {
+    ACCOUNTS "account_import" => accounts::import;
+    ACCOUNTS "multiaccount_import" => accounts::import_many;
+    ACCOUNTS "account_check" => accounts::check;
+    OPENIM "query_online_status" => online::status;
+    OPENIM "querystate" => online::state;
+}
+
+impl Command {
+    fn find(path: &str) -> Option<&'static Self> {
+        let (service, name) = path.strip_prefix(PREFIX)?.split_once('/')?;
+        COMMANDS
+            .iter()
+            .find(|command| command.service.name == service && command.name == name)
+    }
+}
+
+impl Server {
+    /// Whether there is a REST interface: somebody is an administrator.
+    pub(super) fn has_rest(&self) -> bool {
+        self.services.settings.has_admins()
+    }
+
+    /// The answer to a call.
+    pub(super) async fn call(
+        &self,
+        request: Request<Incoming>,
+        network: Option<Network>,
+    ) -> Response<ResponseBody> {
+        let (head, body) = request.into_parts();
+        let admitted = self
+            .admit(
+                &head.method,
+                head.uri.path(),
+                head.uri.query().unwrap_or_default(),
+                network,
+            )
+            .await;
+        let (command, admin) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => return refused(&error),
+        };
+        let body = match read(body, self.options.body_timeout).await {
+            Ok(body) => body,
+            Err(error) => return refused(&error),
+        };
+        let object = match object(command.service, &body) {
+            Ok(object) => object,
+            Err(error) => return Answer::failed(&error).into_response(),
+        };
+        let handling = (command.handle)(Call {
+            services: Arc::clone(&self.services),
+            admin,
+            service: command.service,
+            body: object,
+        });
+        // On a task of its own: it goes on if the client does not wait for it.
+        let answer = tokio::spawn(handling).await.unwrap_or_else(|error| {
+            warn!(%error, command = command.name, "a call of the REST interface was cut off");
+            Err(RestError::new(command.service.internal, "the call was cut off"))
+        });
+        answer
+            .unwrap_or_else(|error| Answer::failed(&error))
+            .into_response()
+    }
+
+    /// Checks everything about a call but its body.
+    async fn admit(
+        &self,
+        method: &Method,
+        path: &str,
+        query: &str,
+        network: Option<Network>,
+    ) -> Result<(&'static Command, UserId), RestError> {
+        let command = Command::find(path);
+        let command =
+            command.ok_or_else(|| RestError::new(codes::NO_SUCH_COMMAND, "there is no such command"))?;
+        if *method != Method::POST {
+            return Err(RestError::new(codes::BAD_REQUEST, "calls are made with POST"));
+        }
+        let services = &self.services;
+        let query = Query::parse(query)?;
+        query.check_app(services.options.app.id)?;
+        let admin = query.identifier()?;
+        let is_allowed = verify(services, command, &query, admin);
+        if let Err(error) = is_allowed {
+            self.refuse_caller(admin, &error, network).await;
+            return Err(error);
+        }
+        let (per_second, now_ms) = (services.settings.rest_calls_per_second(), services.steady_ms());
+        let taken = services.rest_limiter.take((), per_second, now_ms, 1);
+        taken.map_err(|wait_ms| {
+            let info = format!("the application makes too many calls; try again in {wait_ms} ms");
+            RestError::new(codes::TOO_MANY_CALLS, info)
+        })?;
+        Ok((command, admin))
+    }
+
+    /// Somebody who is no administrator has called: that is counted, logged, and slowed down.
+    async fn refuse_caller(&self, caller: UserId, error: &RestError, network: Option<Network>) {
+        let services = &self.services;
+        let now_ms = services.steady_ms();
+        if let Some(suppressed) = services.events.refused_calls.take(now_ms) {
+            info!(%caller, code = error.code, reason = error.info, suppressed, "a call of the REST interface is refused");
+        }
+        let Some(network) = network else { return };
+        let per_second = services.settings.address_requests_per_second();
+        let wait_ms = services
+            .stranger_limiter
+            .charge(network, per_second, now_ms, REFUSED_COST);
+        if wait_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(wait_ms.min(MAX_PAUSE_MS))).await;
+        }
+    }
+}
+
+/// Checks that the caller is who the query says, and an administrator.
+fn verify(services: &Services, command: &Command, query: &Query, caller: UserId) -> Result<(), RestError> {
+    let now_s = services.now_ms() / 1000;
+    let claims = services.settings.verify(&caller, query.user_sig(), now_s);
+    claims.map_err(|error| RestError::new(error.code(), error.to_string()))?;
+    match services.settings.is_admin(&caller) {
+        true => Ok(()),
+        false => {
+            let info = format!("{caller} is not an administrator of this hub");
+            Err(RestError::new(command.service.not_admin, info))
+        }
+    }
+}
+
+/// A call that is refused before its body is read: the connection ends with the answer.
+fn refused(error: &RestError) -> Response<ResponseBody> {
+    let mut response = Answer::failed(error).into_response();
+    let lines = response.headers_mut();
+    lines.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The body of a call, if it is not too long and comes in time.
+async fn read(mut body: Incoming, limit: Duration) -> Result<Bytes, RestError> {
+    let too_long = || {
+        let info = format!("the body is longer than {MAX_BODY} bytes");
+        RestError::new(codes::BAD_REQUEST, info)
+    };
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(too_long());
+    }
+    let all = async {
+        let mut all = BytesMut::new();
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+        {
+            let frame = frame.map_err(|error| RestError::new(codes::TIMED_OUT, error.to_string()))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if all.len().saturating_add(data.len()) > MAX_BODY {
+                return Err(too_long());
+            }
+            all.extend_from_slice(&data);
+        }
+        Ok(all.freeze())
+    };
+    let late = |_| Err(RestError::new(codes::TIMED_OUT, "the body did not come in time"));
+    tokio::time::timeout(limit, all).await.unwrap_or_else(late)
+}
+
+/// The JSON object in the body of a call.
+fn object(service: Service, body: &[u8]) -> Result<Map<String, Value>, RestError> {
+    let fault = |what: &dyn std::fmt::Display| {
+        let info = format!("the body is not a JSON object: {what}");
+        RestError::new(service.not_json, info)
+    };
+    match tim_json::value(body).map_err(|error| fault(&error))? {
+        Value::Object(object) => Ok(object),
+        _ => Err(fault(&"it is another value")),
+    }
+}

@@ -1,0 +1,150 @@
+//! The query of a call: which application calls, as which administrator.
+
+use std::borrow::Cow;
+
+use tim_proto::UserId;
+
+use super::codes;
+use super::envelope::RestError;
+
+/// The parameters of a query that say who calls. The others, `random` and `contenttype`, have no effect.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Query {
+    app: Option<String>,
+    identifier: Option<String>,
+    user_sig: Option<String>,
+}
+
+impl Query {
+    /// Parses a query, whose values are percent-encoded once. Of a parameter that comes twice, the first one counts.
+    ///
+    /// # Errors
+    /// If one of these parameters is no UTF-8 when it is decoded.
+    pub(super) fn parse(query: &str) -> Result<Self, RestError> {
+        let mut parsed = Self::default();
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let field = match name {
+                "sdkappid" => &mut parsed.app,
+                "identifier" => &mut parsed.identifier,
+                "usersig" => &mut parsed.user_sig,
+                _ => continue,
+            };
+            if field.is_none() {
+                let value = decoded(value).ok_or_else(|| {
+                    let info = format!("{name} in the URL is no UTF-8 when it is percent-decoded");
+                    RestError::new(codes::BAD_REQUEST, info)
+                })?;
+                *field = Some(value.into_owned());
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// Checks that the call is for this application.
+    pub(super) fn check_app(&self, app: u32) -> Result<(), RestError> {
+        let Some(given) = self.app.as_deref().filter(|given| !given.is_empty()) else {
+            return Err(RestError::new(codes::NO_APP, "the URL has no sdkappid"));
+        };
+        match given.parse::<u32>() {
+            Ok(number) if app == number => Ok(()),
+            Ok(_) => Err(RestError::new(
+                codes::WRONG_APP,
+                "this hub serves another application",
+            )),
+            Err(_) => Err(RestError::new(
+                codes::WRONG_APP,
+                "sdkappid in the URL is not the number of an application",
+            )),
+        }
+    }
+
+    /// Who calls, as the query says.
+    pub(super) fn identifier(&self) -> Result<UserId, RestError> {
+        let given = self.identifier.as_deref().unwrap_or_default();
+        UserId::new(given).map_err(|error| {
+            let info = format!("identifier in the URL is not a user id: {error}");
+            RestError::new(codes::NO_IDENTIFIER, info)
+        })
+    }
+
+    /// The UserSig; empty if there is none.
+    pub(super) fn user_sig(&self) -> &str {
+        self.user_sig.as_deref().unwrap_or_default()
+    }
+}
+
+/// A percent-decoded value; `None` if it is no UTF-8 then. A `%` without two digits behind it stands for itself, and so does a plus,
+/// which in a form would be a space: no UserSig and no user id has one.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, behind)) = rest.split_first() {
+        let pair = match (byte, behind) {
+            (b'%', [high, low, ..]) => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        match pair {
+            Some((high, low)) => {
+                bytes.push(high << 4 | low);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*byte);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_decoded_exactly_once() {
+        for (text, wanted) in [
+            ("a*b-c_", Some("a*b-c_")),
+            ("a%2Ab%2a", Some("a*b*")),
+            ("%252A", Some("%2A")),
+            ("%e7%be%a4", Some("群")),
+            ("100%", Some("100%")),
+            ("%2", Some("%2")),
+            ("%zz%+1", Some("%zz%+1")),
+            ("a+b", Some("a+b")),
+            ("%ff", None),
+            ("", Some("")),
+        ] {
+            assert_eq!(decoded(text).as_deref(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_says_who_calls() {
+        let query = Query::parse(
+            "sdkappid=7&identifier=ad%20min&usersig=a%2Ab&random=9&contenttype=json&x&sdkappid=8",
+        );
+        let query = query.unwrap();
+        assert_eq!(query.check_app(7), Ok(()));
+        assert_eq!(query.check_app(8).unwrap_err().code, codes::WRONG_APP);
+        assert_eq!(query.identifier().unwrap().as_str(), "ad min");
+        assert_eq!(query.user_sig(), "a*b");
+        let nothing = Query::parse("").unwrap();
+        assert_eq!(nothing.check_app(7).unwrap_err().code, codes::NO_APP);
+        assert_eq!(nothing.identifier().unwrap_err().code, codes::NO_IDENTIFIER);
+        assert_eq!(nothing.user_sig(), "");
+        for number in ["-7", "7x", "99999999999999", "+7 "] {
+            let query = Query::parse(&format!("sdkappid={number}")).unwrap();
+            assert_eq!(query.check_app(7).unwrap_err().code, codes::WRONG_APP, "{number}");
+        }
+        assert_eq!(Query::parse("usersig=%ff").unwrap_err().code, codes::BAD_REQUEST);
+    }
+}

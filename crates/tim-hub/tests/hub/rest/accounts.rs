@@ -1,0 +1,149 @@
+//! Accounts.
+
+use serde_json::json;
+use tim_proto::message::Text;
+use tim_proto::request::UserProfiles;
+use tim_proto::wire::List;
+
+use super::Rest;
+use crate::support::{Device, Reply, c2c, user};
+
+const IMPORT: &str = "im_open_login_svc/account_import";
+
+#[test]
+fn accounts_are_made_named_and_found() {
+    let rest = Rest::start_with(|options| options.open_registration = false);
+    let mut alice = Device::login(&rest.hub, "alice", 1);
+    let message = alice.message(c2c("bob"), Text::new("hi"));
+    assert!(alice.send_message(&message).is_err());
+    rest.ok(
+        IMPORT,
+        json!({"UserID": "bob", "Nick": "Bob 群", "FaceUrl": "https://x/b.png"}),
+    );
+    // Once more: nothing is lost, and what is given is changed.
+    rest.ok(IMPORT, json!({"UserID": "bob"}));
+    rest.ok(
+        IMPORT,
+        json!({"UserID": "bob", "Nick": "", "FaceUrl": "https://x/c.png"}),
+    );
+    alice.send(c2c("bob"), "hi");
+    assert_eq!(
+        alice.ask(&UserProfiles::new(List::from_slice(&[user("bob")]))),
+        Ok(Reply::Users(vec![
+            ["bob", "Bob 群", "https://x/c.png"].map(str::to_owned)
+        ]))
+    );
+    // A user who is online is called by the new name at once.
+    let mut bob = Device::login(&rest.hub, "bob", 2);
+    bob.send(c2c("alice"), "a");
+    rest.ok(IMPORT, json!({"UserID": "bob", "Nick": "Robert"}));
+    bob.send(c2c("alice"), "b");
+    alice.until_texts(2);
+    let names = alice
+        .sender_names
+        .iter()
+        .map(|[text, nick, ..]| (text.as_str(), nick.as_str()));
+    assert_eq!(names.collect::<Vec<_>>(), [("a", "Bob 群"), ("b", "Robert")]);
+    let answer = rest.ok(
+        "im_open_login_svc/multiaccount_import",
+        json!({"Accounts": ["carol", "", "carol", "dave", " eve", "@TIM#SYSTEM", "x".repeat(33)]}),
+    );
+    assert_eq!(
+        answer["FailAccounts"],
+        json!(["", " eve", "@TIM#SYSTEM", "x".repeat(33)])
+    );
+    let items: Vec<_> = ["alice", "carol", "dave", "nobody"]
+        .map(|name| json!({"UserID": name}))
+        .into();
+    let answer = rest.ok("im_open_login_svc/account_check", json!({"CheckItem": items}));
+    let status: Vec<_> = answer["ResultItem"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["AccountStatus"])
+        .collect();
+    assert_eq!(status, ["Imported", "Imported", "Imported", "NotImported"]);
+}
+
+#[test]
+fn names_and_lists_have_limits() {
+    let rest = Rest::start();
+    for (body, code) in [
+        (json!({"UserID": "bob", "Nick": "x".repeat(101)}), 40_601),
+        (json!({"UserID": "bob", "FaceUrl": "x".repeat(9_000)}), 40_601),
+        (json!({"UserID": "bob", "Nick": "a\u{202e}b"}), 70_402),
+        (json!({"UserID": "bob", "Nick": 5}), 70_402),
+    ] {
+        assert_eq!(rest.code(IMPORT, body.clone()), code, "{body}");
+    }
+    let many: Vec<_> = (0..101).map(|number| format!("u{number}")).collect();
+    let items: Vec<_> = many.iter().map(|name| json!({"UserID": name})).collect();
+    for (command, body) in [
+        ("multiaccount_import", json!({"Accounts": many})),
+        ("multiaccount_import", json!({"Accounts": []})),
+        ("multiaccount_import", json!({"Accounts": ["a", 1]})),
+        ("multiaccount_import", json!({"Accounts": "a"})),
+        ("account_check", json!({"CheckItem": items})),
+        ("account_check", json!({"CheckItem": ["a"]})),
+        ("account_check", json!({"CheckItem": [{"User": "a"}]})),
+    ] {
+        assert_eq!(
+            rest.code(&format!("im_open_login_svc/{command}"), body.clone()),
+            70_402,
+            "{body}"
+        );
+    }
+    let answer = rest.ok(
+        "im_open_login_svc/account_check",
+        json!({"CheckItem": [{"UserID": "bob"}, {"UserID": "u1"}, {"UserID": "a"}]}),
+    );
+    assert!(answer.to_string().matches("NotImported").count() == 3, "{answer}");
+}
+
+#[test]
+fn it_is_told_who_is_online() {
+    let rest = Rest::start();
+    let alice = [
+        Device::login(&rest.hub, "alice", 1),
+        Device::login(&rest.hub, "alice", 2),
+    ];
+    rest.ok(IMPORT, json!({"UserID": "bob"}));
+    let asked = json!({"To_Account": ["alice", "bob", "nobody"], "IsNeedDetail": 1});
+    let answer = rest.ok("openim/query_online_status", asked.clone());
+    let device = json!({"Platform": "Unknown", "Status": "Online"});
+    assert_eq!(
+        answer["QueryResult"],
+        json!([
+            {"To_Account": "alice", "Status": "Online", "Detail": [device, device]},
+            {"To_Account": "bob", "Status": "Offline"},
+        ])
+    );
+    assert_eq!(
+        answer["ErrorList"],
+        json!([{"To_Account": "nobody", "ErrorCode": 70107}])
+    );
+    let answer = rest.ok("openim/querystate", json!({"To_Account": ["bob"]}));
+    assert_eq!(
+        answer["QueryResult"],
+        json!([{"To_Account": "bob", "State": "Offline"}])
+    );
+    drop(alice);
+    // The hub hears of it in a moment.
+    while rest.ok("openim/query_online_status", asked.clone())["QueryResult"][0]["Status"] == "Online" {
+        std::thread::yield_now();
+    }
+    for (body, code) in [
+        (json!({"To_Account": ["nobody", "noone"]}), 70_107),
+        (json!({"To_Account": []}), 90_001),
+        (json!({}), 90_001),
+        (json!({"To_Account": "alice"}), 90_003),
+        (json!({"To_Account": [1]}), 90_003),
+        (json!({"To_Account": vec!["a"; 501]}), 90_011),
+    ] {
+        assert_eq!(
+            rest.code("openim/query_online_status", body.clone()),
+            code,
+            "{body}"
+        );
+    }
+}
