@@ -6,7 +6,7 @@ use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, Role, UserId};
 
 use super::rules::{self, TypeRules, check_name, check_text};
 use super::tips::{Announcer, NameLookup, NoticeText, Tip};
-use super::{GroupPolicy, GroupUpdate};
+use super::{Field, FieldChange, FieldScope, GroupPolicy, GroupUpdate};
 use crate::{Refused, SystemEntry};
 
 /// A request to create a group.
@@ -16,7 +16,8 @@ pub struct NewGroup {
     pub group: GroupId,
     /// The type.
     pub group_type: GroupType,
-    /// The creator, who becomes the owner.
+    /// The creator, who becomes the owner; [`UserId::SYSTEM`] for a group without an owner, which an administrator of the application
+    /// may create.
     pub owner: UserId,
     /// The name.
     pub name: String,
@@ -32,6 +33,12 @@ pub struct NewGroup {
     pub invite_option: InviteOption,
     /// The members besides the owner. Duplicates, and the owner, are ignored.
     pub members: Vec<UserId>,
+    /// Those of the members who are admins.
+    pub admins: Vec<UserId>,
+    /// The most members; 0 for as many as the type allows.
+    pub max_members: u32,
+    /// The group's own fields.
+    pub fields: Vec<Field>,
     /// The request's random number, by which a repeated request is recognized.
     pub random: u32,
 }
@@ -51,8 +58,19 @@ impl NewGroup {
             join_option: JoinOption::AS_USUAL,
             invite_option: InviteOption::AS_USUAL,
             members: Vec::new(),
+            admins: Vec::new(),
+            max_members: 0,
+            fields: Vec::new(),
             random: 0,
         }
+    }
+}
+
+impl NewGroup {
+    /// Whether the group has an owner.
+    #[must_use]
+    pub fn has_owner(&self) -> bool {
+        self.owner != UserId::SYSTEM
     }
 }
 
@@ -92,13 +110,15 @@ pub fn create(
     new.members.sort_unstable();
     new.members.dedup();
     new.members.retain(|member| *member != new.owner);
+    check_admins(rules, &new, policy)?;
+    check_fields(&mut new)?;
     if !rules.is_stored && !new.members.is_empty() {
         return Err(Refused::NotAllowed(
             "an AVChatRoom is created without members; users join it",
         ));
     }
-    let all_members = new.members.len().saturating_add(1);
-    if let Some(max) = rules.ceiling(policy)
+    let all_members = new.members.len().saturating_add(usize::from(new.has_owner()));
+    if let Some(max) = rules.ceiling_of(policy, new.max_members)
         && all_members > max as usize
     {
         return Err(Refused::Full { max });
@@ -109,30 +129,63 @@ pub fn create(
         rules,
         now_s: now_ms / 1000,
     };
-    let (tip, notices) = announcements(&announcer, new.owner, &new.members, new.random, names);
+    let (tip, notices) = announcements(&announcer, &new, names);
     Ok(CreateGroup {
         group: new,
         max_groups: policy.max_groups,
-        tip: rules.is_stored.then_some(tip),
+        tip: (rules.is_stored && all_members > 0).then_some(tip),
         notices,
     })
 }
 
 fn announcements(
     announcer: &Announcer<'_>,
-    owner: UserId,
-    members: &[UserId],
-    random: u32,
+    new: &NewGroup,
     names: &dyn NameLookup,
 ) -> (SystemEntry, Vec<(UserId, SystemEntry)>) {
-    let all_members = [&[owner], members].concat();
+    let NewGroup {
+        owner,
+        members,
+        random,
+        ..
+    } = new;
+    let (owner, random) = (*owner, *random);
+    let owners: &[UserId] = if new.has_owner() { &[owner] } else { &[] };
+    let all_members = [owners, members].concat();
     let tip = Tip::new(TipOperation::JOIN, owner, &all_members, all_members.len() as u64);
     let text = NoticeText::default();
     let created = announcer.notice(NoticeOperation::GROUP_CREATED, owner, text, random);
     let invited = announcer.notice(NoticeOperation::INVITED, owner, text, random);
-    let mut notices = vec![(owner, created)];
+    let mut notices: Vec<_> = owners.iter().map(|owner| (*owner, created.clone())).collect();
     notices.extend(members.iter().map(|member| (*member, invited.clone())));
     (announcer.tip(&tip, random, names), notices)
+}
+
+fn check_admins(rules: &TypeRules, new: &NewGroup, policy: &GroupPolicy) -> Result<(), Refused> {
+    if new.admins.is_empty() {
+        return Ok(());
+    }
+    rules.administrator_may(rules::Action::SetRole)?;
+    if new.admins.len() > policy.max_admins as usize {
+        return Err(Refused::NotAllowed("the group has its largest number of admins"));
+    }
+    match new.admins.iter().find(|admin| !new.members.contains(admin)) {
+        Some(outsider) => Err(Refused::NotMember(*outsider)),
+        None => Ok(()),
+    }
+}
+
+/// Checks the fields, which are sorted then.
+fn check_fields(new: &mut NewGroup) -> Result<(), Refused> {
+    let changes: Vec<FieldChange> = std::mem::take(&mut new.fields)
+        .into_iter()
+        .map(|Field { name, value }| FieldChange {
+            name,
+            value: Some(value),
+        })
+        .collect();
+    new.fields = FieldScope::Group.changed(Vec::new(), &changes)?;
+    Ok(())
 }
 
 fn options(rules: &TypeRules, new: &NewGroup) -> Result<(JoinOption, InviteOption), Refused> {

@@ -29,6 +29,8 @@ pub struct Group {
     pub invite_option: InviteOption,
     /// Whether all members except the managers are muted.
     pub mute_all: bool,
+    /// The most members that the application wants it to have; 0 for as many as a group of its type may have.
+    pub max_members: u32,
 }
 
 /// A user's membership in a group.

@@ -3,6 +3,7 @@
 mod command;
 mod create;
 mod decide;
+pub mod fields;
 mod group;
 mod prepared;
 mod refused;
@@ -12,9 +13,12 @@ pub mod suite;
 pub mod tips;
 mod view;
 
-pub use command::{GroupAction, GroupCommand, GroupPolicy, GroupResponse, GroupUpdate};
+pub use command::{
+    Authority, GroupAction, GroupCommand, GroupPolicy, GroupResponse, GroupUpdate, MemberEdit, NewMember,
+};
 pub use create::{CreateGroup, NewGroup, create};
 pub use decide::{DecideError, decide};
+pub use fields::{Field, FieldChange, FieldScope};
 pub use group::{Group, Membership, Restriction};
 pub use prepared::{EntryFlags, SystemEntry};
 pub use refused::Refused;

@@ -162,6 +162,34 @@ pub enum Refused {
     /// The user that the request is about is not a member (10004).
     #[error("{0} is not a member of the group")]
     NotMember(UserId),
+    /// The name of an attribute is too long (10045).
+    #[error("the name of the attribute has {len} bytes; the limit is {max}")]
+    AttributeNameTooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The largest length in bytes.
+        max: usize,
+    },
+    /// The value of an attribute is too long (10046).
+    #[error("the attribute has {len} bytes; the limit is {max}")]
+    AttributeTooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The largest length in bytes.
+        max: usize,
+    },
+    /// The group would have too many attributes (10047).
+    #[error("a group has {max} attributes at most")]
+    TooManyAttributes {
+        /// The largest number.
+        max: usize,
+    },
+    /// The attributes of the group would be too large (10048).
+    #[error("the attributes of a group have {max} bytes at most")]
+    AttributesTooLarge {
+        /// The largest number of bytes.
+        max: usize,
+    },
     /// What is stored of the conversation is damaged (200027).
     #[error("what is stored of the conversation is damaged")]
     Damaged,
@@ -213,6 +241,10 @@ impl Refused {
             Self::Muted { .. } => ErrorCode::GROUP_SHUTUP_DENY,
             Self::AlreadyHandled => ErrorCode::GROUP_REQ_ALLREADY_BEEN_PROCESSED,
             Self::NoAccount(_) => ErrorCode::GROUP_ACCOUNT_NOT_FOUND,
+            Self::AttributeNameTooLong { .. } => ErrorCode(10045),
+            Self::AttributeTooLong { .. } => ErrorCode(10046),
+            Self::TooManyAttributes { .. } => ErrorCode(10047),
+            Self::AttributesTooLarge { .. } => ErrorCode(10048),
             Self::Damaged => ErrorCode::STORAGE_DAMAGED,
             Self::TooMuchStored { .. } => ErrorCode::ACCOUNT_STORAGE_FULL,
             Self::TooManyConversations { .. } => ErrorCode::TOO_MANY_CONVERSATIONS,

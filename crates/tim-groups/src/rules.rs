@@ -30,6 +30,19 @@
 //!
 //! Managers are the owner and the admins. Work groups and AVChatRooms have no admins. What is not permitted is refused with
 //! 10007.
+//!
+//! An administrator of the application, who need not be a member, may do what the owner may, and besides:
+//!
+//! | | Work (Private) | Public | Meeting (ChatRoom) | AVChatRoom | Community |
+//! |---|---|---|---|---|---|
+//! | add members without their consent | yes | yes | yes | no | yes |
+//! | mute a member | no | yes | yes | yes | yes |
+//! | change the owner's name card, receive options, fields of members | yes | yes | yes | no | yes |
+//! | dismiss | yes | yes | yes | yes | yes |
+//! | change attributes | no | no | no | yes | no |
+//! | change the group's fields and its largest number of members, send notices | yes | yes | yes | yes | yes |
+//!
+//! The owner can be neither removed, nor muted, nor given another role: the group is handed over first.
 
 use tim_proto::check_shown_name;
 use tim_proto::planted::{self, Fault};
@@ -165,6 +178,12 @@ pub enum Action {
     Dismiss,
     /// Set the own receive option.
     SetReceiveOption,
+    /// Add members without their consent: administrators only.
+    Add,
+    /// Change a member's receive option and fields: administrators only.
+    EditMember,
+    /// Change attributes: administrators only.
+    SetAttributes,
 }
 
 /// What a member's permission to send depends on.
@@ -185,13 +204,15 @@ enum Who {
     Owner,
     Managers,
     Members,
+    /// Administrators of the application.
+    App,
 }
-use Who::{Managers, Members, Nobody, Owner};
+use Who::{App, Managers, Members, Nobody, Owner};
 
 /// An action, and who is permitted in Work, Public, Meeting, AVChatRoom and Community groups.
 type Row = (Action, [Who; 5]);
 
-const RIGHTS: [Row; 19] = [
+const RIGHTS: [Row; 22] = [
     (Action::Write, [Members; 5]),
     (
         Action::MentionAll,
@@ -229,6 +250,9 @@ const RIGHTS: [Row; 19] = [
         Action::SetReceiveOption,
         [Members, Members, Members, Nobody, Members],
     ),
+    (Action::Add, [App, App, App, Nobody, App]),
+    (Action::EditMember, [App, App, App, Nobody, App]),
+    (Action::SetAttributes, [Nobody, Nobody, Nobody, App, Nobody]),
 ];
 
 impl TypeRules {
@@ -254,14 +278,13 @@ impl TypeRules {
         let Some(role) = role else {
             return Err(Refused::NotAllowed("only members may do this"));
         };
-        let who = RIGHTS
-            .iter()
-            .find(|(named, _)| *named == action)
-            .and_then(|(_, columns)| columns.get(self.column))
-            .copied()
-            .unwrap_or(Nobody);
-        let (needed, otherwise) = match who {
-            Nobody => return Err(Refused::NotAllowed("not possible in groups of this type")),
+        let (needed, otherwise) = match self.who(action) {
+            Nobody => return Err(NOT_IN_THIS_TYPE),
+            App => {
+                return Err(Refused::NotAllowed(
+                    "only an administrator of the application may do this",
+                ));
+            }
             Owner => (Role::OWNER, "only the owner may do this"),
             Managers => (Role::ADMIN, "only the owner and admins may do this"),
             Members => (Role::MEMBER, ""),
@@ -273,6 +296,29 @@ impl TypeRules {
             return Err(Refused::OwnerMayNotQuit);
         }
         Ok(())
+    }
+
+    fn who(&self, action: Action) -> Who {
+        RIGHTS
+            .iter()
+            .find(|(named, _)| *named == action)
+            .and_then(|(_, columns)| columns.get(self.column))
+            .copied()
+            .unwrap_or(Nobody)
+    }
+
+    /// Checks whether an administrator of the application, who need not be a member, may do this: whatever the owner may, except to
+    /// mute members of a Work group, and what is for administrators only.
+    ///
+    /// # Errors
+    /// [`Refused::NotAllowed`] for what is not possible in groups of this type.
+    pub fn administrator_may(&self, action: Action) -> Result<(), Refused> {
+        let is_work = self.group_type == GroupType::WORK;
+        match self.who(action) {
+            Nobody => Err(NOT_IN_THIS_TYPE),
+            _ if is_work && action == Action::Mute => Err(NOT_IN_THIS_TYPE),
+            _ => Ok(()),
+        }
     }
 
     /// Checks whether a member may send a message at this time (Unix time in milliseconds).
@@ -307,7 +353,18 @@ impl TypeRules {
         outranks(revoker, sender.unwrap_or(Role::MEMBER)).map_err(|_| Refused::NotOutranked)
     }
 
-    /// The largest number of members; `None` for no limit.
+    /// The largest number of members of a group for which the application wants at most `wanted`, or 0 for any number; `None` for no
+    /// limit.
+    #[must_use]
+    pub fn ceiling_of(&self, policy: &GroupPolicy, wanted: u32) -> Option<u32> {
+        let ceiling = self.ceiling(policy)?;
+        Some(match wanted {
+            0 => ceiling,
+            wanted => ceiling.min(wanted),
+        })
+    }
+
+    /// The largest number of members of any group of this type; `None` for no limit.
     #[must_use]
     pub fn ceiling(&self, policy: &GroupPolicy) -> Option<u32> {
         match self.group_type {
@@ -317,6 +374,8 @@ impl TypeRules {
         }
     }
 }
+
+const NOT_IN_THIS_TYPE: Refused = Refused::NotAllowed("not possible in groups of this type");
 
 /// Checks whether the actor's role is higher than the target's, which actions on other members require.
 ///

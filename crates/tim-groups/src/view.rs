@@ -2,8 +2,9 @@
 
 use tim_proto::{ReceiveOption, Role, UserId};
 
+use super::fields::{Field, FieldScope};
 use super::tips::UserNames;
-use super::{GroupResponse, GroupUpdate};
+use super::{GroupResponse, GroupUpdate, NewMember};
 use crate::{Group, Membership, Restriction, SystemEntry};
 
 /// One group, as the store's open transaction sees it.
@@ -76,6 +77,12 @@ pub trait GroupView {
     /// # Errors
     /// The engine's.
     fn next_key(&self) -> Result<u64, Self::Error>;
+
+    /// The fields of the group, of a member, or its attributes; none of a user who is not a member.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn fields(&self, of: &FieldScope) -> Result<Vec<Field>, Self::Error>;
 
     /// The restriction of a user, who need not be a member.
     ///
@@ -155,7 +162,9 @@ pub enum RowChange {
     /// Adds an ordinary member, who sees the log from here on. A mute that outlived an earlier membership applies again. Open
     /// requests of the user count as accepted: they must not let the user in again after leaving.
     Add(UserId),
-    /// Removes a member.
+    /// Adds a member as an administrator says, in the same way.
+    AddAs(NewMember),
+    /// Removes a member, and the member's fields.
     Remove(UserId),
     /// Sets a member's role.
     Role(UserId, Role),
@@ -169,13 +178,15 @@ pub enum RowChange {
     Owner(UserId),
     /// Changes the profile.
     Profile(GroupUpdate),
+    /// Replaces the fields of the group, of a member, or its attributes.
+    Fields(FieldScope, Vec<Field>),
     /// Stores a request.
     Ask(NewRequest),
     /// Decides the request with this number.
     Decide(u64, Verdict),
     /// Sets the restriction of a user in an AVChatRoom.
     Restrict(UserId, Restriction),
-    /// Ends the group: members, requests and restrictions are deleted, and the log is no longer readable. The group id and the
+    /// Ends the group: members, requests, restrictions, fields and attributes are deleted, and the log is no longer readable. The group id and the
     /// message ids stay taken.
     Dismiss {
         /// Who dismisses it.

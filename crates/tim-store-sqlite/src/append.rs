@@ -220,7 +220,7 @@ impl Batch<'_> {
         let (roster, revoked) = (self.roster.take(), self.revoked.take());
         self.published.push(Published {
             log: head.key,
-            entry,
+            entry: Some(entry),
             roster,
             revoked,
         });

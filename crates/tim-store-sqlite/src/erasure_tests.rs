@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tim_groups::tips;
-use tim_groups::{GroupAction, GroupCommand, GroupPolicy, NewGroup, create};
+use tim_groups::{Authority, GroupAction, GroupCommand, GroupPolicy, NewGroup, create};
 use tim_proto::message::Text;
 use tim_proto::{ConversationId, FileId, GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
@@ -277,6 +277,7 @@ impl Talk {
             log: said.log,
             sequence: said.sequence,
             by: user(said.sender),
+            as_administrator: false,
             window_ms: u64::MAX,
             manager_window_ms: 0,
             reason: "because ".repeat(self.numbers.below(20)),
@@ -316,6 +317,8 @@ impl Talk {
             group,
             actor: user(0),
             random: 9,
+            authority: Authority::Role,
+            silent: false,
             policy: GroupPolicy::default(),
             live_members: 0,
             action: GroupAction::Dismiss,

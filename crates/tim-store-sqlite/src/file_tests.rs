@@ -48,6 +48,7 @@ fn revoke(sequence: u64) -> Write {
         log: LOG(),
         sequence,
         by: ALICE,
+        as_administrator: false,
         window_ms: u64::MAX,
         manager_window_ms: 0,
         reason: String::new(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::Connection;
-use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, create};
+use tim_groups::{Authority, GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, create};
 use tim_proto::{GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
     Append, ChangesRequest, EntryFlags, Fingerprint, LogKey, MembersRequest, NotStored, PageRequest, Purge,
@@ -22,6 +22,8 @@ fn command(group: GroupId, actor: UserId, action: GroupAction) -> Write {
         group,
         actor,
         random: 9,
+        authority: Authority::Role,
+        silent: false,
         policy: GroupPolicy::default(),
         live_members: 0,
         action,
@@ -256,6 +258,7 @@ fn whom_a_revoked_message_mentioned_is_forgotten() {
         log,
         sequence: at.sequence,
         by: bob,
+        as_administrator: false,
         window_ms: 1000,
         manager_window_ms: 0,
         reason: String::new(),

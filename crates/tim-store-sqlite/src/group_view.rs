@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_groups::tips::UserNames;
-use tim_groups::{DecideError, GroupState, GroupView, LiveGroup, Request, RequestKind, Verdict};
+use tim_groups::{
+    DecideError, Field, FieldScope, GroupState, GroupView, LiveGroup, Request, RequestKind, Verdict,
+};
 use tim_proto::{GroupId, UserId};
 use tim_store::{LogKey, Membership, Restriction};
 
@@ -164,6 +166,10 @@ impl GroupView for View<'_> {
         self.db
             .prepare_cached("SELECT request + 1 FROM meta")?
             .query_row([], |row| unsigned(row, 0))
+    }
+
+    fn fields(&self, of: &FieldScope) -> rusqlite::Result<Vec<Field>> {
+        self.look(|db, head| super::administer::fields(db, head.id, of))
     }
 
     fn restriction(&self, user: &UserId) -> rusqlite::Result<Restriction> {

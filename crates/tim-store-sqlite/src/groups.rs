@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, ToSql, params};
 use tim_groups::rules::{Sender, TypeRules};
-use tim_groups::{GroupCommand, GroupUpdate, NewGroup, NewRequest, RowChange, Verdict, decide};
+use tim_groups::{FieldScope, GroupCommand, GroupUpdate, NewGroup, NewRequest, RowChange, Verdict, decide};
 use tim_proto::planted::{self, Fault};
 use tim_proto::{GroupType, Role, UserId};
 use tim_store::{
-    Append, CreateGroup, EntryFlags, Fingerprint, GroupChanged, LogKey, Refused, Restriction, RosterChange,
-    SystemEntry, Written,
+    Append, CreateGroup, EntryFlags, Fingerprint, GroupChanged, LogKey, Published, Refused, Restriction,
+    RosterChange, SystemEntry, Written,
 };
 
 use super::append::{Destination, NewEntry};
@@ -18,13 +18,28 @@ use super::rosters::{membership, restriction};
 use super::rows::{Head, KIND_DISMISSED, sql, unsigned, user_id};
 use super::writer::{Batch, Stop};
 
+/// The owner, if the group has one.
+fn owner_of(new: &NewGroup) -> Option<UserId> {
+    new.has_owner().then_some(new.owner)
+}
+
+fn role_in(new: &NewGroup, member: &UserId) -> Role {
+    match new.admins.contains(member) {
+        true => Role::ADMIN,
+        false => Role::MEMBER,
+    }
+}
+
 /// Checked notices with their logs.
 type Notices = Vec<(LogKey, NewEntry)>;
 
 impl Batch<'_> {
     pub(super) fn create_group(&mut self, create: &CreateGroup) -> Result<Written, Stop> {
         let new = &create.group;
-        let owner = self.user(&new.owner)?;
+        let owner = match new.has_owner() {
+            true => self.user(&new.owner)?,
+            false => self.sender(&UserId::SYSTEM)?,
+        };
         let log = LogKey::Group(new.group);
         if let Some(head) = Head::find(self.db, &log)? {
             return self.created_before(&head, new, owner);
@@ -35,9 +50,11 @@ impl Batch<'_> {
         let members = new
             .members
             .iter()
-            .map(|user| Ok((self.user(user)?, Role::MEMBER)));
+            .map(|user| Ok((self.user(user)?, role_in(new, user))));
         let mut members = members.collect::<Result<BTreeMap<_, _>, Stop>>()?;
-        members.insert(owner, Role::OWNER);
+        if new.has_owner() {
+            members.insert(owner, Role::OWNER);
+        }
         self.check_group_counts(create)?;
         let tip = create
             .tip
@@ -46,10 +63,12 @@ impl Batch<'_> {
             .transpose()?;
         let notices = self.notices(&create.notices)?;
         let mut roster = RosterChange::of(new.group);
-        roster.joined = [&[new.owner], &*new.members].concat();
+        roster.joined.extend(owner_of(new));
+        roster.joined.extend(&new.members);
 
         let mut head = self.insert_log(&log, 0)?;
         self.insert_group(&head, new, owner, members.len() as u64)?;
+        self.set_fields(&head, 0, &FieldScope::Group, &new.fields)?;
         for (member, role) in members {
             self.insert_personal(member, &head, Some(role))?;
         }
@@ -61,7 +80,7 @@ impl Batch<'_> {
     /// Checks that nobody will be in more groups than allowed.
     fn check_group_counts(&self, create: &CreateGroup) -> Result<(), Stop> {
         let (new, max) = (&create.group, create.max_groups);
-        for user in std::iter::once(&new.owner).chain(&new.members) {
+        for user in owner_of(new).iter().chain(&new.members) {
             if groups_of(self.db, self.user(user)?, max)? >= max {
                 return Err(Refused::TooManyGroups { user: *user, max }.into());
             }
@@ -90,8 +109,8 @@ impl Batch<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO groups (log, group_type, owner, creator, creation_random, name, introduction, notification,
-                     avatar, created_ms, member_count, join_option, invite_option, fingerprint)
-                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                     avatar, created_ms, member_count, join_option, invite_option, fingerprint, max_members)
+                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?
             .execute(params![
                 head.id,
@@ -107,6 +126,7 @@ impl Batch<'_> {
                 new.join_option.0,
                 new.invite_option.0,
                 sql(Fingerprint::of_group(new).to_bits()),
+                new.max_members,
             ])?;
         Ok(())
     }
@@ -151,7 +171,9 @@ impl Batch<'_> {
             | RowChange::Decide(_, Verdict { by: user, .. })
             | RowChange::Ask(NewRequest { user, .. })
             | RowChange::Dismiss { by: user } => self.sender(user),
-            RowChange::Profile(_) => Ok(0),
+            RowChange::AddAs(new) => self.sender(&new.user),
+            RowChange::Fields(FieldScope::Member(user), _) => self.sender(user),
+            RowChange::Profile(_) | RowChange::Fields(..) => Ok(0),
         };
         changes
             .iter()
@@ -170,8 +192,13 @@ impl Batch<'_> {
         match change {
             RowChange::Add(name) => {
                 roster.joined.push(*name);
-                self.add_member(head, user)
+                self.add_member(head, user, Role::MEMBER, self.now_ms)
             }
+            RowChange::AddAs(new) => {
+                roster.joined.push(new.user);
+                self.add_member(head, user, new.role, new.joined_ms.unwrap_or(self.now_ms))
+            }
+            RowChange::Fields(scope, fields) => self.set_fields(head, user, scope, fields),
             RowChange::Remove(name) => {
                 roster.left.push(*name);
                 self.remove_member(head, user)
@@ -204,8 +231,8 @@ impl Batch<'_> {
         }
     }
 
-    fn add_member(&self, head: &Head, member: i64) -> rusqlite::Result<()> {
-        self.insert_personal(member, head, Some(Role::MEMBER))?;
+    fn add_member(&self, head: &Head, member: i64, role: Role, joined_ms: u64) -> rusqlite::Result<()> {
+        self.insert_personal_since(member, head, Some(role), joined_ms)?;
         // An open request of a member must not be accepted after the member has left again.
         self.db
             .prepare_cached(
@@ -224,6 +251,7 @@ impl Batch<'_> {
                 .prepare_cached("DELETE FROM restrictions WHERE user = ?1 AND log = ?2")?
                 .execute([member, head.id])?;
         }
+        self.remove_fields_of(head, member)?;
         self.forget_mentions(member, head, head.sequence)?;
         self.count_members(head, -1)
     }
@@ -253,8 +281,11 @@ impl Batch<'_> {
 
     fn set_owner(&self, head: &Head, owner: i64) -> rusqlite::Result<()> {
         self.db
-            .prepare_cached("UPDATE groups SET former_owner = owner, owner = ?2 WHERE log = ?1")?
-            .execute([head.id, owner])?;
+            .prepare_cached(
+                "UPDATE groups SET former_owner = owner, owner = ?2, profile_changes = profile_changes + 1, profile_ms = ?3
+                 WHERE log = ?1",
+            )?
+            .execute([head.id, owner, sql(self.now_ms)])?;
         Ok(())
     }
 
@@ -264,7 +295,8 @@ impl Batch<'_> {
                 "UPDATE groups SET name = coalesce(?2, name), introduction = coalesce(?3, introduction),
                      notification = coalesce(?4, notification), avatar = coalesce(?5, avatar),
                      join_option = coalesce(?6, join_option), invite_option = coalesce(?7, invite_option),
-                     mute_all = coalesce(?8, mute_all) WHERE log = ?1",
+                     mute_all = coalesce(?8, mute_all), max_members = coalesce(?9, max_members),
+                     profile_changes = profile_changes + 1, profile_ms = ?10 WHERE log = ?1",
             )?
             .execute(params![
                 head.id,
@@ -275,6 +307,8 @@ impl Batch<'_> {
                 new.join_option.map(|option| option.0),
                 new.invite_option.map(|option| option.0),
                 new.mute_all,
+                new.max_members,
+                sql(self.now_ms),
             ])?;
         Ok(())
     }
@@ -341,6 +375,7 @@ impl Batch<'_> {
             "DELETE FROM personal WHERE log = ?1 AND role IS NOT NULL",
             "DELETE FROM requests WHERE log = ?1",
             "DELETE FROM restrictions WHERE log = ?1",
+            "DELETE FROM fields WHERE log = ?1",
         ] {
             self.db.prepare_cached(table)?.execute([head.id])?;
         }
@@ -414,8 +449,17 @@ impl Batch<'_> {
             let mut head = found.map_or_else(|| self.make_log(&log, 0), Ok)?;
             self.push(&mut head, notice)?;
         }
-        // A roster change is published with an entry; without one, it is not needed.
-        self.roster = None;
+        // Of a silent change nobody is told, but it takes its place between the entries.
+        if let Some(roster) = self.roster.take()
+            && !(roster.joined.is_empty() && roster.left.is_empty())
+        {
+            self.published.push(Published {
+                log: head.key,
+                entry: None,
+                roster: Some(roster),
+                revoked: None,
+            });
+        }
         Ok(())
     }
 }

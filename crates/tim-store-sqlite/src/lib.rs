@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod administer;
 mod append;
 mod changes;
 mod check;

@@ -4,15 +4,17 @@ use std::slice;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_groups::{Field, FieldScope};
 use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 use tim_store::{
-    About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, File,
-    FileContent, FileUsage, Fingerprint, Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member,
-    MembersPage, MembersRequest, Membership, Merge, Page, PageRequest, ReadState, Refused, Restriction,
-    StoreError, StoreReader, Stored,
+    About, Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Conversation, ConversationsPage,
+    Entry, Epochs, File, FileContent, FileUsage, Fingerprint, Group, GroupStatus, GroupsPage, ListPosition,
+    LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Merge, Page, PageRequest,
+    ReadState, Refused, Restriction, StoreError, StoreReader, Stored,
 };
 use tracing::warn;
 
+use super::administer;
 use super::append::earlier_send;
 use super::database::READ_TIME;
 use super::lock::DirLock;
@@ -241,6 +243,35 @@ impl StoreReader for SqliteReader {
                 return Ok(Some((group, None)));
             };
             Ok(Some((group, membership(db, user, head)?)))
+        })
+    }
+
+    fn all_groups(&self, request: &AllGroupsRequest) -> Result<AllGroups, StoreError> {
+        self.pool.read(|db| administer::all_groups(db, request))
+    }
+
+    fn group_status(&self, group: &GroupId) -> Result<Option<GroupStatus>, StoreError> {
+        let log = LogKey::Group(*group);
+        self.read(Scope::Log(&log), |db| match Head::find(db, &log)? {
+            Some(head) => administer::group_status(db, &head),
+            None => Ok(None),
+        })
+    }
+
+    fn muted_users(
+        &self,
+        group: &GroupId,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<(UserId, u64)>, StoreError> {
+        self.in_group(group, |db, head| {
+            administer::muted_users(db, head.id, now_ms, limit)
+        })
+    }
+
+    fn fields(&self, group: &GroupId, of: &[FieldScope]) -> Result<Vec<Vec<Field>>, StoreError> {
+        self.in_group(group, |db, head| {
+            of.iter().map(|of| administer::fields(db, head.id, of)).collect()
         })
     }
 

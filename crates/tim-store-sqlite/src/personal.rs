@@ -25,7 +25,7 @@ impl Batch<'_> {
         self.read_state(&head, &row)
     }
 
-    fn read_state(&self, head: &Head, row: &Personal) -> Result<Written, Stop> {
+    pub(super) fn read_state(&self, head: &Head, row: &Personal) -> Result<Written, Stop> {
         Ok(Written::Read {
             read_sequence: row.read_to(head),
             unread: row.unread(self.db, head)?,
@@ -72,7 +72,7 @@ impl Batch<'_> {
     }
 
     /// The number of own countable entries with `after < sequence <= upto`.
-    fn count_own(&self, head: &Head, user: i64, after: u64, upto: u64) -> rusqlite::Result<u64> {
+    pub(super) fn count_own(&self, head: &Head, user: i64, after: u64, upto: u64) -> rusqlite::Result<u64> {
         if after == upto {
             return Ok(0);
         }
@@ -84,7 +84,7 @@ impl Batch<'_> {
             .query_row(params![head.id, sql(after), sql(upto), user, EntryFlags::NO_UNREAD.to_bits()], |row| unsigned(row, 0))
     }
 
-    fn countable_at(&self, head: &Head, sequence: u64) -> rusqlite::Result<u64> {
+    pub(super) fn countable_at(&self, head: &Head, sequence: u64) -> rusqlite::Result<u64> {
         if sequence == head.sequence {
             return Ok(head.countable);
         }
@@ -116,6 +116,17 @@ impl Batch<'_> {
 
     /// A row for a new participant, in a group with a role. Existing entries of the log count as read.
     pub(super) fn insert_personal(&self, user: i64, head: &Head, role: Option<Role>) -> rusqlite::Result<()> {
+        self.insert_personal_since(user, head, role, self.now_ms)
+    }
+
+    /// The same for one who is said to have joined at this time.
+    pub(super) fn insert_personal_since(
+        &self,
+        user: i64,
+        head: &Head,
+        role: Option<Role>,
+        joined_ms: u64,
+    ) -> rusqlite::Result<()> {
         self.keep_account(user)?;
         // In a note to oneself both participants have the same row.
         self.db
@@ -128,10 +139,10 @@ impl Batch<'_> {
                 user,
                 head.id,
                 role.map(|role| role.0),
-                sql(self.now_ms),
+                sql(joined_ms),
                 sql(head.sequence),
                 sql(head.countable),
-                personal_sum(user, head.id, self.now_ms, head.sequence),
+                personal_sum(user, head.id, joined_ms, head.sequence),
             ])?;
         Ok(())
     }

@@ -41,7 +41,10 @@ impl Batch<'_> {
         let by = self.sender(&revoke.by)?;
         check_size(&revoke.content)?;
         let mut head = self.head(&revoke.log)?;
-        let me = self.rights(&head, by, &revoke.by)?;
+        let me = match revoke.as_administrator {
+            true => self.rights_of_administrator(&head)?,
+            false => self.rights(&head, by, &revoke.by)?,
+        };
         let target = self.target(&head, revoke.sequence)?;
         // A message that is not visible is reported as missing.
         let visible = target.filter(|_| revoke.sequence > me.joined_at);
@@ -108,6 +111,22 @@ impl Batch<'_> {
         }
     }
 
+    /// Everything but the system's notices.
+    fn rights_of_administrator(&self, head: &Head) -> Result<Rights, Stop> {
+        let group = match head.key {
+            LogKey::C2c(_) => None,
+            LogKey::System(_) => return Err(Refused::NotYours.into()),
+            LogKey::Group(_) => {
+                let rules = self.rules(head)?;
+                if !rules.is_stored {
+                    return Err(Refused::NotStored.into());
+                }
+                Some((rules, Role::OWNER))
+            }
+        };
+        Ok(Rights { joined_at: 0, group })
+    }
+
     fn rules(&self, head: &Head) -> Result<&'static TypeRules, Stop> {
         let group_type = self
             .db
@@ -126,6 +145,9 @@ impl Batch<'_> {
     ) -> Result<(), Stop> {
         if target.flags.contains(EntryFlags::SYSTEM) {
             return Err(Refused::NotYours.into());
+        }
+        if revoke.as_administrator {
+            return Ok(());
         }
         let window_ms = match me.group {
             _ if target.sender == by => {

@@ -12,14 +12,16 @@ use super::rows::{Head, Personal, number_of, parsed, personal_columns, sql, unsi
 macro_rules! group_columns {
     () => {
         "l.name, g.group_type, u.name, g.name, g.introduction, g.notification, g.avatar, g.created_ms, \
-         g.member_count, g.join_option, g.invite_option, g.mute_all"
+         g.member_count, g.join_option, g.invite_option, g.mute_all, g.max_members"
     };
 }
 
-/// The number of these columns.
-const GROUP_COLUMNS: usize = 12;
+pub(super) use group_columns;
 
-fn group_from_row(row: &Row<'_>) -> rusqlite::Result<Group> {
+/// The number of these columns.
+pub(super) const GROUP_COLUMNS: usize = 13;
+
+pub(super) fn group_from_row(row: &Row<'_>) -> rusqlite::Result<Group> {
     Ok(Group {
         group: parsed(row, 0)?,
         group_type: row.get(1).map(GroupType)?,
@@ -33,6 +35,7 @@ fn group_from_row(row: &Row<'_>) -> rusqlite::Result<Group> {
         join_option: JoinOption(row.get(9)?),
         invite_option: InviteOption(row.get(10)?),
         mute_all: row.get(11)?,
+        max_members: row.get(12)?,
     })
 }
 

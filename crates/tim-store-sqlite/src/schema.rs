@@ -10,7 +10,7 @@ use super::usage::recount;
 const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-pub(super) const STEPS: [&str; 6] = [TABLES, RECENT, GENERATIONS, USAGE, UNUSED, FILES];
+pub(super) const STEPS: [&str; 7] = [TABLES, RECENT, GENERATIONS, USAGE, UNUSED, FILES, ADMINISTER];
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -308,6 +308,25 @@ CREATE TABLE uses (
 CREATE INDEX uses_by_file ON uses (file, log, sequence);
 -- The greatest id of a file that was removed.
 ALTER TABLE meta ADD COLUMN removed_file INTEGER NOT NULL DEFAULT 0;
+";
+
+/// What the module [`administer`](super::administer) keeps.
+const ADMINISTER: &str = "
+-- max_members: 0 for as many as the type allows. profile_changes and profile_ms: how often and when the profile was changed; 0 if never.
+ALTER TABLE groups ADD COLUMN max_members INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE groups ADD COLUMN profile_changes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE groups ADD COLUMN profile_ms INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX groups_by_type ON groups (group_type, log) WHERE dismissed_ms IS NULL;
+
+-- Fields of groups (kind 1), of members (kind 2) and attributes of groups (kind 3). user is 0 but for those of members.
+CREATE TABLE fields (
+    log INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (log, kind, user, name)
+) WITHOUT ROWID;
 ";
 
 /// The first version whose stores have a log.

@@ -259,6 +259,8 @@ impl Recent {
             Write::SetUserProfile { .. }
             | Write::CreateGroup(_)
             | Write::ChangeGroup(_)
+            | Write::ImportMessages(_)
+            | Write::SetUnread { .. }
             | Write::Purge(_)
             | Write::RemoveFiles(_) => {}
         }

@@ -134,7 +134,7 @@ fn a_full_disk_stores_nothing_names_itself_and_passes() {
         limit(1_000_000).trim_start_matches("PRAGMA "),
     );
     let commit = writer.commit(1, &batch(stored)).unwrap();
-    let first = &commit.published[0].entry;
+    let first = commit.published[0].entry.as_ref().unwrap();
     assert_eq!(
         (first.sequence, first.change),
         (u64::from(stored) + 1, u64::from(stored) + 1),
@@ -197,6 +197,7 @@ fn revocation(sequence: u64, content: Bytes) -> Write {
         log: LogKey::c2c(ALICE, ALICE),
         sequence,
         by: ALICE,
+        as_administrator: false,
         window_ms: u64::MAX,
         manager_window_ms: 0,
         reason: String::new(),
@@ -597,7 +598,9 @@ fn a_store_of_the_first_schema_gets_the_order_of_its_conversations() {
     let rows = kept(&database);
     database
         .execute_batch(
-            "DROP TABLE files; DROP TABLE uses; ALTER TABLE meta DROP COLUMN removed_file;
+            "DROP TABLE fields; DROP INDEX groups_by_type; ALTER TABLE groups DROP COLUMN max_members;
+             ALTER TABLE groups DROP COLUMN profile_changes; ALTER TABLE groups DROP COLUMN profile_ms;
+             DROP TABLE files; DROP TABLE uses; ALTER TABLE meta DROP COLUMN removed_file;
              DROP TABLE recent; DROP INDEX memberships; ALTER TABLE users DROP COLUMN unread;
              ALTER TABLE users DROP COLUMN bytes; ALTER TABLE users DROP COLUMN conversations; ALTER TABLE logs DROP COLUMN begun_by;
              DROP INDEX unused; ALTER TABLE users DROP COLUMN is_new; ALTER TABLE users DROP COLUMN used_ms; ALTER TABLE meta DROP COLUMN removed_user;

@@ -172,7 +172,7 @@ impl Batch<'_> {
         let written = self.apply_known(write);
         if matches!(
             write,
-            Write::CreateGroup(_) | Write::ChangeGroup(_) | Write::Purge(_)
+            Write::CreateGroup(_) | Write::ChangeGroup(_) | Write::ImportMessages(_) | Write::Purge(_)
         ) {
             // They change logs in other ways than by appending.
             self.known.forget_heads();
@@ -195,6 +195,8 @@ impl Batch<'_> {
             Write::DeleteConversation { user, log } => self.delete_conversation(user, log),
             Write::CreateGroup(group) => self.create_group(group),
             Write::ChangeGroup(command) => self.change_group(command),
+            Write::ImportMessages(import) => self.import_messages(import),
+            Write::SetUnread { user, group, unread } => self.set_group_unread(user, group, *unread),
             Write::Purge(purge) => self.purge(purge),
             Write::SetUserProfile { user, nick, avatar } => {
                 self.set_user_profile(user, nick.as_deref(), avatar.as_deref())

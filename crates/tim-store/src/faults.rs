@@ -13,14 +13,14 @@
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use tim_groups::{Group, Membership, Refused, Restriction};
+use tim_groups::{Field, FieldScope, Group, Membership, Refused, Restriction};
 use tim_proto::{FileId, GroupId, MessageId, UserId};
 
 use crate::{
-    Account, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, Entry, Epochs, File,
-    FileContent, FileUsage, Fingerprint, GroupsPage, ListPosition, LogKey, Member, MembersPage,
-    MembersRequest, Merge, Page, PageRequest, ReadState, Store, StoreError, StoreReader, StoreWriter, Stored,
-    Write,
+    Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Commit, Conversation, ConversationsPage,
+    Entry, Epochs, File, FileContent, FileUsage, Fingerprint, GroupStatus, GroupsPage, ListPosition, LogKey,
+    Member, MembersPage, MembersRequest, Merge, Page, PageRequest, ReadState, Store, StoreError, StoreReader,
+    StoreWriter, Stored, Write,
 };
 
 /// Wraps a store. Without further calls it works as before.
@@ -252,6 +252,10 @@ impl StoreReader for FaultyReader {
         fn members_page(request: &MembersRequest) -> MembersPage;
         fn managers(group: &GroupId) -> Vec<Member>;
         fn group_and_membership(group: &GroupId, user: &UserId) -> Option<(Group, Option<Membership>)>;
+        fn all_groups(request: &AllGroupsRequest) -> AllGroups;
+        fn group_status(group: &GroupId) -> Option<GroupStatus>;
+        fn muted_users(group: &GroupId, now_ms: u64, limit: usize) -> Vec<(UserId, u64)>;
+        fn fields(group: &GroupId, of: &[FieldScope]) -> Vec<Vec<Field>>;
         fn restriction(group: &GroupId, user: &UserId) -> Restriction;
         fn membership(group: &GroupId, user: &UserId) -> Option<Membership>;
         fn groups_of(user: &UserId) -> Vec<Group>;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod administer;
 mod epoch;
 mod error;
 mod fair_queue;
@@ -16,6 +17,9 @@ mod types;
 mod write;
 mod writer;
 
+pub use administer::{
+    AllGroups, AllGroupsRequest, GroupStatus, ImportMessages, ImportedMessage, MAX_IMPORT, MAX_SET_UNREAD,
+};
 pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, ResumePoint};
 pub use error::{NotStored, StoreError};
 pub use fair_queue::FairQueue;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tim_groups::{Group, Membership, Refused, Restriction};
+use tim_groups::{Field, FieldScope, Group, Membership, Refused, Restriction};
 use tim_proto::conversation::AtInfo;
 use tim_proto::{ConversationId, FileId, GroupId, MessageId, Role, UserId};
 
 use super::{
-    Account, Entry, Epochs, File, FileContent, FileUsage, Fingerprint, LogKey, Merge, StoreError, Stored,
+    Account, AllGroups, AllGroupsRequest, Entry, Epochs, File, FileContent, FileUsage, Fingerprint,
+    GroupStatus, LogKey, Merge, StoreError, Stored,
 };
 
 /// The reading end of a store. Each call reads one snapshot, which contains every write whose result was reported before the
@@ -131,6 +132,36 @@ pub trait StoreReader: Send + Sync {
         group: &GroupId,
         user: &UserId,
     ) -> Result<Option<(Group, Option<Membership>)>, StoreError>;
+
+    /// A page of all groups that there are.
+    ///
+    /// # Errors
+    /// The store's.
+    fn all_groups(&self, request: &AllGroupsRequest) -> Result<AllGroups, StoreError>;
+
+    /// A group and what has happened in it, of one snapshot.
+    ///
+    /// # Errors
+    /// The store's.
+    fn group_status(&self, group: &GroupId) -> Result<Option<GroupStatus>, StoreError>;
+
+    /// The users who are muted in a group after this time (Unix time in milliseconds) and the ends of their mutes, at most `limit`, in
+    /// the order of their account numbers. They need not be members.
+    ///
+    /// # Errors
+    /// The store's.
+    fn muted_users(
+        &self,
+        group: &GroupId,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<(UserId, u64)>, StoreError>;
+
+    /// The fields of a group, of members, or its attributes: for each of these those that it has, in the order of their names.
+    ///
+    /// # Errors
+    /// The store's.
+    fn fields(&self, group: &GroupId, of: &[FieldScope]) -> Result<Vec<Vec<Field>>, StoreError>;
 
     /// The restriction of a user, who need not be a member. Times in the past are without effect.
     ///

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tim_groups::{CreateGroup, EntryFlags, GroupCommand, GroupResponse, Refused, SystemEntry};
 use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 
-use super::{AddFile, Entry, File, Fingerprint, LogKey, RemoveFiles, StoreError};
+use super::{AddFile, Entry, File, Fingerprint, ImportMessages, LogKey, RemoveFiles, StoreError};
 
 /// One write of a batch. It is applied as a whole or, if refused, not at all, and it sees the writes before it.
 #[derive(Debug, Clone)]
@@ -65,6 +65,21 @@ pub enum Write {
     /// Applies a command to a group, with its tips and notices. [`tim_groups::decide`] runs inside the transaction. Result:
     /// [`Written::GroupChanged`].
     ChangeGroup(Box<GroupCommand>),
+    /// Stores messages of a group from another system, each with its own time, and moves the read marks of all members to the newest
+    /// entry. A message is stored as [`Append`](Self::Append) does it, without a check of its sender's membership and without a
+    /// quota; one that is refused does not stop the others. Refused as a whole if there is no such group, or its messages are not
+    /// stored. Result: [`Written::Imported`].
+    ImportMessages(Box<ImportMessages>),
+    /// Moves a member's read mark of a group, also backward, so that as many messages are unread as are asked for, or all that there
+    /// are; at most [`MAX_SET_UNREAD`](super::MAX_SET_UNREAD). Result: [`Written::Read`].
+    SetUnread {
+        /// The member.
+        user: UserId,
+        /// The group.
+        group: GroupId,
+        /// The unread count.
+        unread: u64,
+    },
     /// Removes a bounded number of old entries. Result: [`Written::Purged`].
     Purge(Purge),
     /// Sets a user's nick and picture; `None` leaves a field unchanged. Result: [`Written::Done`].
@@ -102,7 +117,7 @@ impl Write {
     #[must_use]
     pub fn author(&self) -> Option<UserId> {
         let user = match self {
-            Self::EnsureAccount(user) | Self::MarkRead { user, .. } => user,
+            Self::EnsureAccount(user) | Self::MarkRead { user, .. } | Self::SetUnread { user, .. } => user,
             Self::DeleteConversation { user, .. } | Self::SetUserProfile { user, .. } => user,
             Self::WithAccounts { write, .. } => return write.author(),
             Self::Append(append) => &append.sender,
@@ -111,9 +126,11 @@ impl Write {
             Self::ChangeGroup(command) => &command.actor,
             Self::AddFile(add) => &add.file.owner,
             Self::ClaimFile { owner, .. } => owner,
-            Self::EnsureAccounts(_) | Self::AppendSystem { .. } | Self::Purge(_) | Self::RemoveFiles(_) => {
-                return None;
-            }
+            Self::EnsureAccounts(_)
+            | Self::AppendSystem { .. }
+            | Self::ImportMessages(_)
+            | Self::Purge(_)
+            | Self::RemoveFiles(_) => return None,
         };
         (*user != UserId::SYSTEM).then_some(*user)
     }
@@ -195,6 +212,9 @@ pub struct Revoke {
     /// The revoker. The message must be visible to this user, and be the user's own or, for a manager of the group, that of a
     /// sender with a lower role.
     pub by: UserId,
+    /// Whether the revoker is an administrator of the application, who need not be a participant and may revoke every message of any
+    /// age. The user must have an account.
+    pub as_administrator: bool,
     /// The largest age of a user's own message, inclusive, in milliseconds.
     pub window_ms: u64,
     /// The largest age for managers of the group. For their own messages, the larger of the two windows applies.
@@ -304,6 +324,8 @@ pub enum Written {
     },
     /// The command was applied.
     GroupChanged(GroupChanged),
+    /// The messages were imported, or refused, each by itself.
+    Imported(Vec<Result<Stored, Refused>>),
     /// A purge step was done.
     Purged {
         /// The number of removed entries.
@@ -359,8 +381,8 @@ pub struct GroupChanged {
 pub struct Published {
     /// The log.
     pub log: LogKey,
-    /// The entry.
-    pub entry: Entry,
+    /// The entry; `None` if only the members of a group have changed, and nobody is told.
+    pub entry: Option<Entry>,
     /// The change of the group's members that came with this entry. It applies before the entry is delivered.
     pub roster: Option<Box<RosterChange>>,
     /// For a revocation: the revoked message as it is now. It replaces undelivered copies of the message.

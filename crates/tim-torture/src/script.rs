@@ -143,6 +143,7 @@ impl Script {
             log: key(log),
             sequence: at as u64 + 1,
             by,
+            as_administrator: false,
             window_ms: u64::MAX,
             manager_window_ms: u64::MAX,
             reason: String::new(),

@@ -13,7 +13,7 @@ use super::super::view::{GroupView, RowChange};
 use super::super::{GroupResponse, GroupUpdate};
 use super::leave::until;
 use super::{Case, DecideError, Decision, Draft, Effects, ViewResult};
-use crate::{Membership, Refused, Restriction};
+use crate::{FieldScope, Membership, Refused, Restriction};
 
 impl<V: GroupView> Case<'_, V> {
     pub(super) fn set_member(
@@ -66,17 +66,14 @@ impl<V: GroupView> Case<'_, V> {
             self.may(Action::Mute)?;
         }
         if name_card.is_some() {
-            let own = user == self.actor;
+            let own = user == self.actor && self.me.is_some();
             self.may(if own {
                 Action::OwnNameCard
             } else {
                 Action::OthersNameCard
             })?;
         }
-        self.me
-            .as_ref()
-            .map(|_| ())
-            .ok_or(Refused::NotParticipant(self.actor))
+        self.is_involved()
     }
 
     /// Whether the actor may set these fields of this member.
@@ -88,18 +85,22 @@ impl<V: GroupView> Case<'_, V> {
         mute_seconds: Option<u32>,
         name_card: Option<&str>,
     ) -> Result<(), Refused> {
-        let own_card = name_card.is_none() || user == self.actor;
+        // An administrator gives everybody a name card.
+        let own_card = name_card.is_none() || user == self.actor || self.is_administrator();
         if new_role.is_none() && mute_seconds.is_none() && own_card {
             return Ok(());
         }
-        let mine = self.me.as_ref().map_or(Role::MEMBER, |me| me.role);
+        let mine = match self.is_administrator() {
+            true => Role::OWNER,
+            false => self.me.as_ref().map_or(Role::MEMBER, |me| me.role),
+        };
         if planted::is(Fault::RankIgnored) {
             return Ok(());
         }
         outranks(mine, member.role)
     }
 
-    fn appoint(&self, draft: &mut Draft<'_>, user: UserId, new_role: Role) -> ViewResult<(), V> {
+    pub(super) fn appoint(&self, draft: &mut Draft<'_>, user: UserId, new_role: Role) -> ViewResult<(), V> {
         let (tip, notice) = if new_role == Role::ADMIN {
             // The owner is one of the managers.
             let admins = self.managers()?.len().saturating_sub(1);
@@ -158,13 +159,16 @@ impl<V: GroupView> Case<'_, V> {
             return Ok(Effects::none(GroupResponse::Done));
         }
         self.may(Action::ChangeOwner)?;
-        if *owner == self.actor {
+        let before = self.group.owner;
+        if *owner == before {
             return Ok(Effects::none(GroupResponse::Done));
         }
         let member = self.target(owner)?;
         let mut draft = self.effects();
         draft.row(RowChange::Owner(*owner));
-        draft.row(RowChange::Role(self.actor, Role::MEMBER));
+        if before != UserId::SYSTEM {
+            draft.row(RowChange::Role(before, Role::MEMBER));
+        }
         draft.row(RowChange::Role(*owner, Role::OWNER));
         self.unmute(&mut draft, *owner, Some(&member));
         draft.profile_tip(self.actor, self.count(0, 0), &[GroupChange::Owner(*owner)]);
@@ -183,15 +187,21 @@ impl<V: GroupView> Case<'_, V> {
         check_texts(update)?;
         update.join_option.map(known_join).transpose()?;
         update.invite_option.map(known_invite).transpose()?;
+        let fields = self.changed_fields(FieldScope::Group, &update.fields)?;
 
         let new = self.changed(update);
         let changes = changes(&new);
-        if changes.is_empty() {
-            return Ok(Effects::none(GroupResponse::Done));
-        }
         let mut draft = self.effects_named(new.name.as_deref().unwrap_or(&self.group.name));
-        draft.profile_tip(self.actor, self.count(0, 0), &changes);
-        draft.row(RowChange::Profile(new.clone()));
+        // Of a largest number of members and of fields no tip tells.
+        if !changes.is_empty() {
+            draft.profile_tip(self.actor, self.count(0, 0), &changes);
+        }
+        if !changes.is_empty() || new.max_members.is_some() {
+            draft.row(RowChange::Profile(new.clone()));
+        }
+        if let Some(fields) = fields {
+            draft.row(RowChange::Fields(FieldScope::Group, fields));
+        }
         Ok(draft.done())
     }
 
@@ -213,10 +223,10 @@ impl<V: GroupView> Case<'_, V> {
                 self.may(action)?;
             }
         }
-        self.me
-            .as_ref()
-            .map(|_| ())
-            .ok_or(Refused::NotParticipant(self.actor))
+        if update.max_members.is_some() || !update.fields.is_empty() {
+            self.only_administrator()?;
+        }
+        self.is_involved()
     }
 
     /// The part of the update that changes something.
@@ -231,11 +241,14 @@ impl<V: GroupView> Case<'_, V> {
             join_option: update.join_option.filter(|new| *new != group.join_option),
             invite_option: update.invite_option.filter(|new| *new != group.invite_option),
             mute_all: update.mute_all.filter(|new| *new != group.mute_all),
+            max_members: update.max_members.filter(|new| *new != group.max_members),
+            // They are rows of their own.
+            fields: Vec::new(),
         }
     }
 
     pub(super) fn set_receive_option(&self, option: ReceiveOption) -> Decision<V> {
-        let me = self.may(Action::SetReceiveOption)?;
+        let me = self.my(Action::SetReceiveOption)?;
         let Some(name) = option.name() else {
             return Err(Refused::BadValue("unknown receive option").into());
         };
@@ -258,7 +271,9 @@ impl<V: GroupView> Case<'_, V> {
     }
 
     pub(super) fn notify(&self, users: &[UserId], custom: &str) -> Decision<V> {
-        self.only_system()?;
+        if !self.is_administrator() {
+            self.only_system()?;
+        }
         check_text("notice", custom, MAX_NOTICE)?;
         let mut to = Vec::new();
         if users.is_empty() {
@@ -280,7 +295,7 @@ impl<V: GroupView> Case<'_, V> {
 }
 
 /// A role that a member can be given.
-fn appointed(wanted: Role) -> Result<Role, Refused> {
+pub(super) fn appointed(wanted: Role) -> Result<Role, Refused> {
     match wanted {
         Role::ADMIN | Role::MEMBER => Ok(wanted),
         _ => Err(Refused::BadValue("the role must be Admin or Member")),

@@ -163,10 +163,10 @@ impl<V: GroupView> Case<'_, V> {
 
     pub(super) fn invite(&self, users: &[UserId], reason: &str) -> Decision<V> {
         check_message(reason)?;
-        let me = self.may(Action::Invite)?;
+        let my_role = self.may(Action::Invite)?;
         let how = match self.group.invite_option {
             InviteOption::FREE_ACCESS => Invitation::Adds,
-            InviteOption::NEED_PERMISSION if me.role.is_manager() => Invitation::AsksUser,
+            InviteOption::NEED_PERMISSION if my_role.is_manager() => Invitation::AsksUser,
             InviteOption::NEED_PERMISSION => Invitation::AsksManagers,
             _ => return Err(Refused::NotAllowed("this group takes no invitations").into()),
         };

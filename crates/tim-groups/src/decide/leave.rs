@@ -52,14 +52,14 @@ impl<V: GroupView> Case<'_, V> {
 
     pub(super) fn remove(&self, users: &[UserId], reason: &str) -> Decision<V> {
         check_message(reason)?;
-        let me = self.may(Action::Remove)?;
+        let my_role = self.may(Action::Remove)?;
         let mut draft = self.effects();
         let mut results = Results::default();
         for user in each_once(users) {
             let result = match self.member(&user)? {
                 None => MemberResult::NOT_MEMBER,
                 Some(member)
-                    if outranks(me.role, member.role).is_err() && !planted::is(Fault::RankIgnored) =>
+                    if outranks(my_role, member.role).is_err() && !planted::is(Fault::RankIgnored) =>
                 {
                     MemberResult::NOT_ALLOWED
                 }
@@ -138,7 +138,7 @@ impl<V: GroupView> Case<'_, V> {
 
     pub(super) fn dismiss(&self) -> Decision<V> {
         self.may(Action::Dismiss)?;
-        if self.rules.dismissed_alone && self.group.member_count > 1 {
+        if !self.is_administrator() && self.rules.dismissed_alone && self.group.member_count > 1 {
             return Err(
                 Refused::NotAllowed("the owner ends a Work group by leaving as the last member").into(),
             );

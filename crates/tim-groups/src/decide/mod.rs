@@ -1,5 +1,6 @@
 //! Decisions: from a command and the state of the group to the effects. Nothing is written here.
 
+mod administer;
 mod change;
 mod join;
 mod leave;
@@ -9,12 +10,12 @@ use std::cell::RefCell;
 use tim_proto::message::NoticeOperation;
 use tim_proto::message::TipOperation;
 use tim_proto::message::{GroupChange, Muted};
-use tim_proto::{MemberResult, UserId};
+use tim_proto::{MemberResult, Role, UserId};
 
 use super::rules::{Action, MAX_MESSAGE, TypeRules, check_text};
 use super::tips::{Announcer, NameLookup, NoticeText, Tip, UserNames};
 use super::view::{Effects, GroupState, GroupView, Request, RequestKind, RowChange};
-use super::{GroupAction, GroupCommand, GroupResponse};
+use super::{Authority, GroupAction, GroupCommand, GroupResponse};
 use crate::{Group, Membership, Refused};
 
 /// Why a command has no effects.
@@ -152,16 +153,49 @@ impl<V: GroupView> Case<'_, V> {
                 seconds,
                 reason,
             } => self.ban(users, *seconds, reason),
+            GroupAction::Add { members } => self.add_members(members),
+            GroupAction::MuteMembers { users, seconds } => self.mute_members(users, *seconds),
+            GroupAction::Edit(edit) => self.edit_member(edit),
+            GroupAction::SetAttributes { clear, changes } => self.set_attributes(*clear, changes),
             GroupAction::Reclaim => self.reclaim(),
             GroupAction::Notify { users, text } => self.notify(users, text),
         }
     }
 
+    fn is_administrator(&self) -> bool {
+        self.command.authority == Authority::Administrator
+    }
+
     /// The actor's membership, if it permits the action.
-    fn may(&self, action: Action) -> Result<&Membership, Refused> {
+    fn my(&self, action: Action) -> Result<&Membership, Refused> {
         let me = self.me.as_ref().ok_or(Refused::NotParticipant(self.actor))?;
         self.rules.may(Some(me.role), action)?;
         Ok(me)
+    }
+
+    /// The rank with which the actor acts, if it permits the action: that of the actor's role, or for an administrator the owner's.
+    fn may(&self, action: Action) -> Result<Role, Refused> {
+        if self.is_administrator() {
+            return self.rules.administrator_may(action).map(|()| Role::OWNER);
+        }
+        self.my(action).map(|me| me.role)
+    }
+
+    /// Checks that the actor is a member, or an administrator.
+    fn is_involved(&self) -> Result<(), Refused> {
+        match self.me.is_some() || self.is_administrator() {
+            true => Ok(()),
+            false => Err(Refused::NotParticipant(self.actor)),
+        }
+    }
+
+    fn only_administrator(&self) -> Result<(), Refused> {
+        match self.is_administrator() {
+            true => Ok(()),
+            false => Err(Refused::NotAllowed(
+                "only an administrator of the application may do this",
+            )),
+        }
     }
 
     fn only_system(&self) -> Result<(), Refused> {
@@ -203,17 +237,19 @@ impl<V: GroupView> Case<'_, V> {
 
     /// How many more members the group may have.
     fn free_places(&self) -> u64 {
-        let ceiling = self
-            .rules
-            .ceiling(&self.command.policy)
-            .map_or(u64::MAX, u64::from);
+        let ceiling = self.ceiling().map_or(u64::MAX, u64::from);
         ceiling.saturating_sub(self.group.member_count)
     }
 
     fn full(&self) -> Refused {
         Refused::Full {
-            max: self.rules.ceiling(&self.command.policy).unwrap_or(u32::MAX),
+            max: self.ceiling().unwrap_or(u32::MAX),
         }
+    }
+
+    fn ceiling(&self) -> Option<u32> {
+        self.rules
+            .ceiling_of(&self.command.policy, self.group.max_members)
     }
 
     /// Whether the user may be in one more group.
@@ -263,6 +299,7 @@ impl<V: GroupView> Case<'_, V> {
                 now_s: self.now_ms / 1000,
             },
             random: self.command.random,
+            is_silent: self.command.silent && self.is_administrator(),
             effects: Effects::none(GroupResponse::Done),
         }
     }
@@ -273,6 +310,8 @@ struct Draft<'a> {
     names: &'a dyn NameLookup,
     announcer: Announcer<'a>,
     random: u32,
+    /// Nobody is told.
+    is_silent: bool,
     effects: Effects,
 }
 
@@ -288,6 +327,9 @@ impl Draft<'_> {
     }
 
     fn tip(&mut self, tip: &Tip<'_>) {
+        if self.is_silent {
+            return;
+        }
         let random = self.next_random();
         let names = Changed {
             names: self.names,
@@ -314,7 +356,7 @@ impl Draft<'_> {
 
     /// The same notice to all of these.
     fn notices(&mut self, to: &[UserId], operation: NoticeOperation, by: UserId, text: NoticeText<'_>) {
-        if to.is_empty() {
+        if to.is_empty() || self.is_silent {
             return;
         }
         let random = self.next_random();

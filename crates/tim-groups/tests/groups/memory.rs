@@ -7,9 +7,9 @@ use tim_groups::rules::{Sender, TypeRules};
 use tim_groups::suite::Host;
 use tim_groups::tips::UserNames;
 use tim_groups::{
-    DecideError, Effects, Group, GroupAction, GroupCommand, GroupPolicy, GroupResponse, GroupState,
-    GroupUpdate, GroupView, LiveGroup, Membership, NewGroup, Refused, Request, RequestKind, Restriction,
-    RowChange, create, decide,
+    Authority, DecideError, Effects, Field, FieldScope, Group, GroupAction, GroupCommand, GroupPolicy,
+    GroupResponse, GroupState, GroupUpdate, GroupView, LiveGroup, Membership, NewGroup, Refused, Request,
+    RequestKind, Restriction, RowChange, create, decide,
 };
 use tim_proto::{GroupId, ReceiveOption, Role, UserId};
 
@@ -33,6 +33,7 @@ struct Data {
     members: BTreeMap<UserId, Membership>,
     requests: BTreeMap<(UserId, RequestKind), Request>,
     restrictions: BTreeMap<UserId, Restriction>,
+    fields: BTreeMap<FieldScope, Vec<Field>>,
 }
 
 struct View<'a>(&'a Memory, GroupId);
@@ -129,6 +130,11 @@ impl GroupView for View<'_> {
         Ok(self.0.last_key + 1)
     }
 
+    fn fields(&self, of: &FieldScope) -> Found<Vec<Field>> {
+        let fields = self.data().and_then(|data| data.fields.get(of));
+        Ok(fields.cloned().unwrap_or_default())
+    }
+
     fn restriction(&self, user: &UserId) -> Found<Restriction> {
         let restriction = self.data().and_then(|data| data.restrictions.get(user));
         Ok(restriction.copied().unwrap_or_default())
@@ -143,15 +149,36 @@ impl Memory {
         actor: UserId,
         action: GroupAction,
     ) -> Result<Effects, Refused> {
-        let command = GroupCommand {
+        let command = self.command(group, actor, action);
+        self.apply_command(&command)
+    }
+
+    /// A command in the actor's own right.
+    pub(crate) fn command(&self, group: GroupId, actor: UserId, action: GroupAction) -> GroupCommand {
+        GroupCommand {
             group,
             actor,
             random: 1,
+            authority: Authority::Role,
+            silent: false,
             policy: self.policy,
             live_members: 0,
             action,
+        }
+    }
+
+    /// The effects of a change by an administrator.
+    pub(crate) fn administer(&mut self, group: GroupId, action: GroupAction) -> Result<Effects, Refused> {
+        let command = GroupCommand {
+            authority: Authority::Administrator,
+            ..self.command(group, UserId::new("operator").unwrap(), action)
         };
-        let effects = match decide(&View(self, group), &command, NOW_MS) {
+        self.apply_command(&command)
+    }
+
+    pub(crate) fn apply_command(&mut self, command: &GroupCommand) -> Result<Effects, Refused> {
+        let group = command.group;
+        let effects = match decide(&View(self, group), command, NOW_MS) {
             Ok(effects) => effects,
             Err(DecideError::Refused(refused)) => return Err(refused),
             Err(DecideError::View(never)) => match never {},
@@ -179,7 +206,11 @@ impl Memory {
     }
 
     fn change_row(&mut self, group: GroupId, row: RowChange) {
-        let new_member = matches!(row, RowChange::Add(_)).then(|| self.joined(Role::MEMBER));
+        let new_member = match &row {
+            RowChange::Add(_) => Some(self.joined(Role::MEMBER)),
+            RowChange::AddAs(new) => Some(self.joined(new.role)),
+            _ => None,
+        };
         if let RowChange::Ask(request) = &row {
             self.last_key = request.key;
         }
@@ -187,7 +218,12 @@ impl Memory {
         let members = &mut data.members;
         match row {
             RowChange::Add(user) => drop(members.insert(user, new_member.unwrap())),
-            RowChange::Remove(user) => drop(members.remove(&user)),
+            RowChange::AddAs(new) => drop(members.insert(new.user, new_member.unwrap())),
+            RowChange::Remove(user) => {
+                data.fields.remove(&FieldScope::Member(user));
+                drop(members.remove(&user));
+            }
+            RowChange::Fields(scope, fields) => drop(data.fields.insert(scope, fields)),
             RowChange::Role(user, role) => {
                 if let Some(member) = members.get_mut(&user) {
                     member.role = role;
@@ -231,6 +267,7 @@ fn update_profile(group: &mut Group, update: GroupUpdate) {
     group.join_option = update.join_option.unwrap_or(group.join_option);
     group.invite_option = update.invite_option.unwrap_or(group.invite_option);
     group.mute_all = update.mute_all.unwrap_or(group.mute_all);
+    group.max_members = update.max_members.unwrap_or(group.max_members);
 }
 
 impl Host for Memory {
@@ -259,6 +296,7 @@ impl Host for Memory {
             join_option: new.join_option,
             invite_option: new.invite_option,
             mute_all: false,
+            max_members: new.max_members,
         };
         let data = Data {
             group,
@@ -267,6 +305,7 @@ impl Host for Memory {
             members,
             requests: BTreeMap::new(),
             restrictions: BTreeMap::new(),
+            fields: BTreeMap::from([(FieldScope::Group, new.fields)]),
         };
         self.groups.insert(new.group, data);
         Ok(())

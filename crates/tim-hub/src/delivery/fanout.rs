@@ -79,13 +79,15 @@ fn deliver_commit(published: Vec<Published>, presence: &PresenceRegistry, revoca
     {
         // First: those who come get the tip, and those who leave do not.
         if let Some(roster) = roster {
-            let tip = if log == LogKey::Group(roster.group) {
-                entry.sequence
-            } else {
-                0
+            let tip = match &entry {
+                Some(entry) if log == LogKey::Group(roster.group) => entry.sequence,
+                _ => 0,
             };
             regroup(presence, &roster, roster.sequence.max(tip));
         }
+        let Some(entry) = entry else {
+            continue;
+        };
         let delivery = Arc::new(Delivery::of(&entry));
         if !entry.flags.contains(EntryFlags::SYSTEM) {
             revocations.hand_out(&delivery);

@@ -99,7 +99,7 @@ mod tests {
         };
         Published {
             log: LogKey::System(UserId::SYSTEM),
-            entry: self::message(change, b""),
+            entry: Some(self::message(change, b"")),
             roster: None,
             revoked: Some(Box::new(revoked)),
         }

@@ -140,7 +140,7 @@ mod tests {
     fn published(log: LogKey) -> Published {
         Published {
             log,
-            entry: entry(100, 100),
+            entry: Some(entry(100, 100)),
             roster: None,
             revoked: None,
         }

@@ -152,6 +152,7 @@ pub(super) fn revoke<'a>(
         log,
         sequence,
         by: client.user(),
+        as_administrator: false,
         window_ms: services.settings.revoke_window_ms(),
         manager_window_ms,
         reason: request.reason.to_owned(),

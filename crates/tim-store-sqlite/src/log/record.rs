@@ -26,6 +26,8 @@ pub(in super::super) fn is_logged(write: &Write) -> bool {
         Write::SetUserProfile { .. }
         | Write::CreateGroup(_)
         | Write::ChangeGroup(_)
+        | Write::ImportMessages(_)
+        | Write::SetUnread { .. }
         | Write::Purge(_)
         | Write::RemoveFiles(_) => false,
     }
@@ -45,6 +47,8 @@ mod tag {
     pub(super) const WITH_FILES: u8 = 10;
     pub(super) const ADD_FILE: u8 = 11;
     pub(super) const CLAIM_FILE: u8 = 12;
+    /// As an administrator.
+    pub(super) const REVOKE_ANY: u8 = 13;
 
     pub(super) const C2C: u8 = 1;
     pub(super) const GROUP: u8 = 2;
@@ -72,6 +76,8 @@ pub(in super::super) fn encode(write: &Write, out: &mut Vec<u8>) {
         Write::SetUserProfile { .. }
         | Write::CreateGroup(_)
         | Write::ChangeGroup(_)
+        | Write::ImportMessages(_)
+        | Write::SetUnread { .. }
         | Write::Purge(_)
         | Write::RemoveFiles(_) => &mut out,
     };
@@ -199,16 +205,19 @@ impl Writer<'_> {
     }
 
     fn revoke(&mut self, revoke: &Revoke) -> &mut Self {
-        self.byte(tag::REVOKE)
-            .log(&revoke.log)
-            .number(revoke.sequence)
-            .user(&revoke.by)
-            .number(revoke.window_ms)
-            .number(revoke.manager_window_ms)
-            .text(&revoke.reason)
-            .number(revoke.origin)
-            .id(&revoke.id)
-            .bytes(&revoke.content)
+        self.byte(match revoke.as_administrator {
+            false => tag::REVOKE,
+            true => tag::REVOKE_ANY,
+        })
+        .log(&revoke.log)
+        .number(revoke.sequence)
+        .user(&revoke.by)
+        .number(revoke.window_ms)
+        .number(revoke.manager_window_ms)
+        .text(&revoke.reason)
+        .number(revoke.origin)
+        .id(&revoke.id)
+        .bytes(&revoke.content)
     }
 }
 
@@ -339,7 +348,8 @@ impl<'a> Reader<'a> {
                     content: self.content()?,
                 },
             },
-            tag::REVOKE => Write::Revoke(self.revoke()?),
+            tag::REVOKE => Write::Revoke(self.revoke(false)?),
+            tag::REVOKE_ANY => Write::Revoke(self.revoke(true)?),
             tag::MARK_READ => Write::MarkRead {
                 user: self.user()?,
                 log: self.log()?,
@@ -413,11 +423,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn revoke(&mut self) -> Option<Revoke> {
+    fn revoke(&mut self, as_administrator: bool) -> Option<Revoke> {
         Some(Revoke {
             log: self.log()?,
             sequence: self.number()?,
             by: self.user()?,
+            as_administrator,
             window_ms: self.number()?,
             manager_window_ms: self.number()?,
             reason: self.text()?.to_owned(),
@@ -522,9 +533,22 @@ mod tests {
                 log,
                 sequence: 1 << 40,
                 by: bob,
+                as_administrator: false,
                 window_ms: 120_000,
                 manager_window_ms: 0,
                 reason: "wrong \u{1f4a5}".to_owned(),
+                origin: 0,
+                id,
+                content: Bytes::new(),
+            }),
+            Write::Revoke(Revoke {
+                log,
+                sequence: 1,
+                by: bob,
+                as_administrator: true,
+                window_ms: 0,
+                manager_window_ms: 0,
+                reason: String::new(),
                 origin: 0,
                 id,
                 content: Bytes::new(),

@@ -91,7 +91,7 @@ pub fn sequences_and_changes_have_no_gaps(world: &mut World) {
     let changes: Vec<u64> = world
         .published
         .iter()
-        .map(|published| published.entry.change)
+        .filter_map(|published| Some(published.entry.as_ref()?.change))
         .collect();
     assert_eq!(
         changes,
@@ -282,7 +282,10 @@ pub fn entries_come_back_whole(world: &mut World) {
         "the store's own bits are not the sender's"
     );
     assert_eq!(
-        world.published.last().map(|published| &published.entry),
+        world
+            .published
+            .last()
+            .and_then(|published| published.entry.as_ref()),
         Some(&entry)
     );
     assert_eq!(world.reader().entry(&log, 2), Ok(None));

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tim_groups::{GroupAction, GroupPolicy, GroupResponse, GroupUpdate, NewGroup, create};
+use tim_groups::{GroupAction, GroupPolicy, GroupResponse, GroupUpdate, NewGroup, NewMember, create};
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
 
 use super::group_model_state::{Answer, Asked, MAX_ADMINS, MAX_MEMBERS, Model, Rank, USERS, Update};
@@ -28,6 +28,12 @@ pub(super) enum Step {
     Announce,
     Say(Vec<usize>, bool),
     Read(usize),
+    /// An administrator adds users, silently or not.
+    Add(Vec<usize>, bool),
+    /// An administrator removes users.
+    Kick(Vec<usize>, bool),
+    /// An administrator sets an unread count.
+    Unread(usize, usize),
     Wait(u64),
     Purge,
 }
@@ -58,6 +64,9 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (proptest::collection::vec(0..USERS, 0..3), proptest::bool::weighted(0.2))
             .prop_map(|(mentions, all)| Step::Say(mentions, all)),
         3 => (0..40usize).prop_map(Step::Read),
+        2 => (users(), any::<bool>()).prop_map(|(users, silent)| Step::Add(users, silent)),
+        1 => (users(), any::<bool>()).prop_map(|(users, silent)| Step::Kick(users, silent)),
+        2 => (user(), 0..6usize).prop_map(|(user, unread)| Step::Unread(user, unread)),
         1 => (1..100u64).prop_map(Step::Wait),
         1 => Just(Step::Purge),
     ]
@@ -198,6 +207,9 @@ fn foresee(world: &mut World, model: &mut Model, actor: usize, step: &Step) -> O
         Step::Announce => model.announce(),
         Step::Say(mentions, all) => model.say(actor, mentions, *all),
         Step::Read(upto) => model.read(actor, *upto),
+        Step::Add(users, silent) => model.add(actor, users, *silent),
+        Step::Kick(users, silent) => model.kick(actor, users, *silent),
+        Step::Unread(user, unread) => model.set_unread(*user, *unread),
         Step::Wait(seconds) => {
             world.now_ms += seconds * 1000;
             model.now_ms = world.now_ms;
@@ -232,6 +244,14 @@ fn apply(world: &mut World, model: &Model, actor: usize, step: &Step) -> Answer 
             user,
             log,
             upto: Some(*upto as u64),
+        },
+        Step::Add(_, silent) | Step::Kick(_, silent) => {
+            world.administer(model.group, user, *silent, action(model, step))
+        }
+        Step::Unread(user, unread) => Write::SetUnread {
+            user: model.users[*user],
+            group: model.group,
+            unread: *unread as u64,
         },
         Step::Announce => world.command(model.group, UserId::SYSTEM, action(model, step)),
         _ => world.command(model.group, user, action(model, step)),
@@ -303,7 +323,19 @@ fn action(model: &Model, step: &Step) -> GroupAction {
             users: Vec::new(),
             text: "news".to_owned(),
         },
-        Step::Say(..) | Step::Read(_) | Step::Wait(_) | Step::Purge => panic!("no command"),
+        Step::Add(users, _) => GroupAction::Add {
+            members: users
+                .iter()
+                .map(|user| NewMember::new(model.users[*user]))
+                .collect(),
+        },
+        Step::Kick(users, _) => GroupAction::Remove {
+            users: named(users),
+            reason: "bye".to_owned(),
+        },
+        Step::Say(..) | Step::Read(_) | Step::Unread(..) | Step::Wait(_) | Step::Purge => {
+            panic!("no command")
+        }
     }
 }
 

@@ -375,7 +375,86 @@ impl Model {
         let head = self.log.len();
         let member = self.members.get_mut(&actor).unwrap();
         member.read = member.read.max(upto.min(head));
+        member.seen = member.seen.max(member.read);
         Ok(format!("read {}", self.unread(actor)))
+    }
+}
+
+/// What an administrator does, in whose right the actor acts.
+impl Model {
+    fn exists(&self) -> Result<(), u32> {
+        match self.ended_by {
+            Some(_) => Err(NO_GROUP),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn add(&mut self, actor: usize, users: &[usize], silent: bool) -> Answer {
+        self.exists()?;
+        let mut results = Vec::new();
+        let mut added = Vec::new();
+        for user in once(users) {
+            results.push(if self.rank(user).is_some() {
+                "AlreadyMember"
+            } else if self.members.len() + added.len() >= MAX_MEMBERS {
+                "Full"
+            } else {
+                added.push(user);
+                "Added"
+            });
+        }
+        added.iter().for_each(|user| self.let_in(*user));
+        if !silent && !added.is_empty() {
+            self.tip(1, actor, &added);
+            for user in added {
+                self.notice(user, 7, Some(actor), "", EntryFlags::NONE);
+            }
+        }
+        Ok(results.join(","))
+    }
+
+    pub(crate) fn kick(&mut self, actor: usize, users: &[usize], silent: bool) -> Answer {
+        self.exists()?;
+        let mut results = Vec::new();
+        let mut gone = Vec::new();
+        for user in once(users) {
+            results.push(match self.rank(user) {
+                None => "NotMember",
+                Some(Rank::Owner) => "NotAllowed",
+                Some(_) => {
+                    gone.push(user);
+                    "Removed"
+                }
+            });
+        }
+        for user in &gone {
+            self.members.remove(user);
+        }
+        if !silent && !gone.is_empty() {
+            self.tip(3, actor, &gone);
+            for user in gone {
+                self.notice(user, 4, Some(actor), "bye", EntryFlags::NONE);
+            }
+        }
+        Ok(results.join(","))
+    }
+
+    /// As many are unread as are asked for, or as there are.
+    pub(crate) fn set_unread(&mut self, user: usize, unread: usize) -> Answer {
+        self.exists()?;
+        if self.rank(user).is_none() {
+            return Err(WRONG);
+        }
+        if self.kind != GroupType::MEETING {
+            let from = self.members[&user].joined_at;
+            self.members.get_mut(&user).unwrap().read = self.log.len();
+            while self.unread(user) < unread && self.members[&user].read > from {
+                self.members.get_mut(&user).unwrap().read -= 1;
+            }
+            let member = self.members.get_mut(&user).unwrap();
+            member.seen = member.seen.max(member.read);
+        }
+        Ok(format!("read {}", self.unread(user)))
     }
 }
 

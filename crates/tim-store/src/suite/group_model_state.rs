@@ -34,6 +34,8 @@ pub(crate) struct Member {
     pub(crate) joined_ms: u64,
     pub(crate) joined_at: usize,
     pub(crate) read: usize,
+    /// How far the member has ever read: mentions up to there are forgotten.
+    pub(crate) seen: usize,
     pub(crate) card: u8,
     pub(crate) receive: u8,
 }
@@ -122,6 +124,7 @@ impl Model {
             joined_ms: self.now_ms,
             joined_at: self.log.len(),
             read: self.log.len(),
+            seen: self.log.len(),
             card: 0,
             receive: 1,
         };
@@ -253,11 +256,12 @@ impl Model {
 
     /// The newest ten of somebody else's that mention the user behind the read mark: sequence, sender, kind.
     pub(crate) fn at(&self, user: usize) -> Vec<(usize, usize, u8)> {
+        let seen = self.members[&user].seen;
         let behind = self.log.iter().enumerate().skip(self.members[&user].read);
         let mut found: Vec<_> = behind
             .filter_map(|(index, line)| {
                 let sender = line.sender.filter(|sender| *sender != user)?;
-                let kind = u8::from(line.mentions.contains(&user)) + 2 * u8::from(line.all);
+                let kind = u8::from(index >= seen && line.mentions.contains(&user)) + 2 * u8::from(line.all);
                 (kind > 0).then_some((index + 1, sender, kind))
             })
             .collect();

@@ -5,6 +5,8 @@
 //! random histories with a model. It panics where a store is wrong, as tests do.
 
 #[doc(hidden)]
+pub mod administer;
+#[doc(hidden)]
 pub mod append;
 #[doc(hidden)]
 pub mod changes;
@@ -139,6 +141,11 @@ macro_rules! suite {
                 read_marks_race_forward, a_removal_races_with_messages, a_dismissal_races_with_everything, published_entries_come_in_order_before_answers, a_full_queue_refuses,
                 a_fatal_store_answers_everybody_and_stops, a_failed_commit_is_told_to_its_batch_only,
                 futures_are_answered,
+            }
+            administer {
+                an_administrator_needs_no_membership, what_is_silent_is_told_to_nobody, groups_without_owner_are_handed_over,
+                fields_end_with_what_they_are_of, all_groups_come_in_pages, messages_are_imported_in_their_order,
+                unread_counts_are_set, an_administrator_revokes_everything, administered_groups_are_kept,
             }
             model { any_history_agrees_with_the_model }
             group_model { any_life_of_a_group_agrees_with_the_model }

@@ -24,6 +24,7 @@ pub fn by(world: &World, log: LogKey, sequence: u64, by: UserId) -> Revoke {
         log,
         sequence,
         by,
+        as_administrator: false,
         window_ms: WINDOW_MS,
         manager_window_ms: MANAGER_WINDOW_MS,
         reason: "typo".to_owned(),
@@ -62,7 +63,10 @@ pub fn the_message_is_marked_and_told_of(world: &mut World) {
     assert_eq!(told.id.sender, world.number(&alice));
     assert_eq!(texts([&told]), ["revoked 1"]);
     assert_eq!(
-        world.published.last().map(|published| &published.entry),
+        world
+            .published
+            .last()
+            .and_then(|published| published.entry.as_ref()),
         Some(&told)
     );
     assert_eq!(world.page(log, None, 15).entries, [message]);
@@ -283,7 +287,7 @@ pub fn the_content_is_gone_everywhere_and_the_revoker_is_named(world: &mut World
         assert_eq!((by.revoker, by.reason, by.name), ("owner", "typo", "Boss"));
     }
     assert_eq!(world.conversation(&admin, &log).at, []);
-    let told = &world.published.last().unwrap().entry;
+    let told = world.published.last().unwrap().entry.as_ref().unwrap();
     assert!(told.content.ends_with(b"Boss"));
     // Sending it again brings nothing back.
     let again = world.write(Write::Append(append));

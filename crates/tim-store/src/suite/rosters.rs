@@ -492,7 +492,7 @@ pub fn rosters_say_who_came_and_went(world: &mut World) {
             assert_eq!(roster.sequence, last, "before {roster:?}");
         }
         if published.log == LogKey::Group(group) {
-            last = published.entry.sequence;
+            last = published.entry.as_ref().unwrap().sequence;
         }
     }
     assert!(last > 1);

@@ -266,12 +266,9 @@ pub fn published_entries_come_in_order_before_answers(world: &mut World) {
     let seen = Arc::clone(&newest);
     let published = move |batch: Vec<Published>| {
         for published in batch {
-            let before = seen.swap(published.entry.change, Ordering::SeqCst);
-            assert_eq!(
-                published.entry.change,
-                before + 1,
-                "each once, in the order of changes"
-            );
+            let change = published.entry.as_ref().unwrap().change;
+            let before = seen.swap(change, Ordering::SeqCst);
+            assert_eq!(change, before + 1, "each once, in the order of changes");
         }
     };
     let hooks = Hooks {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupResponse, NewGroup};
+use tim_groups::{Authority, GroupAction, GroupCommand, GroupPolicy, GroupResponse, NewGroup};
 use tim_proto::message::SystemNotice;
 use tim_proto::message::{Content, GroupTip};
 use tim_proto::wire::decode_body;
@@ -189,10 +189,22 @@ impl World {
             group,
             actor,
             random: self.random,
+            authority: Authority::Role,
+            silent: false,
             policy: self.policy,
             live_members: 0,
             action,
         }))
+    }
+
+    /// What an administrator wants done in a group; silently or not.
+    pub fn administer(&mut self, group: GroupId, actor: UserId, silent: bool, action: GroupAction) -> Write {
+        let Write::ChangeGroup(mut command) = self.command(group, actor, action) else {
+            panic!("a change");
+        };
+        command.authority = Authority::Administrator;
+        command.silent = silent;
+        Write::ChangeGroup(command)
     }
 
     #[track_caller]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tim_groups::{GroupAction, GroupCommand, GroupResponse};
+use tim_groups::{Authority, GroupAction, GroupCommand, GroupResponse};
 use tim_proto::{GroupId, MemberResult, Priority, UserId};
 use tim_store::{GroupChanged, LogKey, Write, WriteError, WriteResult, Written};
 
@@ -34,6 +34,8 @@ pub(super) fn submit_change(
         group,
         actor,
         random: services.randoms.next(),
+        authority: Authority::Role,
+        silent: false,
         policy: services.options.group_policy(),
         live_members: av_chat_room_members_after(&services.presence, &group, &action, actor),
         action,
