@@ -136,12 +136,16 @@ pub(crate) const fn revokes_permissions(action: &GroupAction) -> bool {
         | GroupAction::Update(_)
         | GroupAction::Dismiss
         | GroupAction::Ban { .. }
+        | GroupAction::MuteMembers { .. }
+        | GroupAction::Edit(_)
         | GroupAction::Reclaim => true,
         GroupAction::Join { .. }
         | GroupAction::HandleApplication { .. }
         | GroupAction::Invite { .. }
         | GroupAction::HandleInvitation { .. }
         | GroupAction::SetReceiveOption { .. }
+        | GroupAction::Add { .. }
+        | GroupAction::SetAttributes { .. }
         | GroupAction::Notify { .. } => false,
     }
 }

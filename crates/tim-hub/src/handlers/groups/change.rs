@@ -85,6 +85,7 @@ group_changes! {
         join_option: request.join_option,
         invite_option: request.invite_option,
         mute_all: request.mute_all,
+        ..GroupUpdate::default()
     });
     request: DismissGroup => GroupAction::Dismiss;
     request: SetReceiveOption => GroupAction::SetReceiveOption { option: request.option };

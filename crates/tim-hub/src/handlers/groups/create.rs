@@ -35,9 +35,6 @@ pub(in crate::handlers) fn create<'a>(
     let book = services.reads.name_book(&named)?;
     let is_av_chat_room = request.group_type == GroupType::AV_CHAT_ROOM;
     let new = NewGroup {
-        group,
-        group_type: request.group_type,
-        owner,
         name: request.name.to_owned(),
         introduction: request.introduction.to_owned(),
         notification: request.notification.to_owned(),
@@ -46,6 +43,7 @@ pub(in crate::handlers) fn create<'a>(
         invite_option: request.invite_option,
         members,
         random: request.random,
+        ..NewGroup::new(group, request.group_type, owner)
     };
     let create = prepare(new, &services.options.group_policy(), services.now_ms(), &book)?;
     let mut new_users = Vec::new();

@@ -107,7 +107,8 @@ pub(in crate::handlers) fn profile_for<'a>(
     is_in: bool,
 ) -> GroupProfile<'a> {
     let rules = TypeRules::of_stored(group.group_type).ok();
-    let ceiling = rules.and_then(|rules| rules.ceiling(&services.options.group_policy()));
+    let ceiling =
+        rules.and_then(|rules| rules.ceiling_of(&services.options.group_policy(), group.max_members));
     let profile = encoding::group_profile(group, membership, ceiling.unwrap_or(0));
     if !is_av_chat_room(group) {
         return profile;
