@@ -13,8 +13,9 @@ use crate::error::FileError;
 use crate::faults::{Faults, Operation};
 use crate::store::Completed;
 
-/// How many bytes are written at the most before they are made durable, together with the last ones.
-const SYNC_EVERY: u64 = 4 << 20;
+/// How many bytes are written at the most before they are made durable, together with the last ones. A commit of messages may wait for
+/// such a sync on the same disk: `tim-bench files` shows for how long.
+const SYNC_EVERY: u64 = 512 << 10;
 /// For how long what is written may wait to be made durable while more comes, in milliseconds.
 const SYNC_AFTER_MS: u64 = 250;
 /// How much is read at a time to compute a hash again.

@@ -5,8 +5,12 @@ use std::time::Duration;
 /// The least, and the first, that is under way, in bytes.
 const LEAST: usize = 4 * 1024;
 const FIRST: usize = 16 * 1024;
-/// How long pieces may queue up: a message that is sent meanwhile waits behind them.
+/// How long pieces may queue up at the most: a message that is sent meanwhile waits behind them.
 const MOST_QUEUED: Duration = Duration::from_millis(50);
+/// How long they may on a short line. Responses vary by that much without a queue.
+const SHORT: Duration = Duration::from_millis(1);
+/// How many of the largest pieces stay under way where responses take longer for other reasons than long queues.
+const STEADY: usize = 2;
 
 /// How much of a file is under way at a time: enough to keep the connection busy, and so little that a chat message between the
 /// pieces is hardly delayed. The time that a piece takes beyond the shortest ever seen is time that it spent in queues.
@@ -47,9 +51,14 @@ impl Pace {
     /// A piece of this length took so long.
     pub(super) fn took(&mut self, len: usize, time: Duration) {
         self.shortest = self.shortest.min(time);
-        self.amount = match time.saturating_sub(self.shortest) <= MOST_QUEUED {
-            true => self.amount.saturating_add(len),
-            false => self.amount.saturating_sub(len),
+        let queued = time.saturating_sub(self.shortest);
+        self.amount = if queued <= self.shortest.clamp(SHORT, MOST_QUEUED) {
+            self.amount.saturating_add(len)
+        } else if queued <= MOST_QUEUED {
+            let steady = self.piece.saturating_mul(STEADY).min(self.amount);
+            self.amount.saturating_sub(len).max(steady)
+        } else {
+            self.amount.saturating_sub(len)
         };
         self.amount = self.amount.clamp(LEAST.min(self.most), self.most);
     }
@@ -90,6 +99,16 @@ mod tests {
             far.took(far.next(0), 600 * MS);
         }
         assert_eq!(far.next(180_000), 60_000);
+        // On a short line, what waits for longer than the way takes is more than is needed.
+        let mut near = Pace::new(60_000, 16);
+        for _ in 0..100 {
+            near.took(near.next(0), MS);
+        }
+        assert_eq!(near.next(900_000), 60_000);
+        for _ in 0..100 {
+            near.took(near.next(0), 5 * MS);
+        }
+        assert_eq!((near.next(60_000), near.next(60_001)), (60_000, 0));
         // A hub that takes tiny pieces only.
         let tiny = Pace::new(1, 1);
         assert_eq!((tiny.next(0), tiny.next(1)), (1, 0));
