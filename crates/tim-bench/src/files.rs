@@ -67,10 +67,10 @@ pub(crate) async fn measure(report: &mut Report, target: &Target, load: &Load) -
         window: 0,
     };
     let mut content = content(load.size);
-    for file in 0..load.files {
-        // Known content is not uploaded again.
-        if let Some(first) = content.first_chunk_mut() {
-            *first = file.to_le_bytes();
+    for _ in 0..load.files {
+        // Known content is not uploaded again, also that of an earlier run.
+        for chunk in content.chunks_exact_mut(4).take(4) {
+            chunk.copy_from_slice(&bot.draw().to_le_bytes());
         }
         measured
             .round(&mut bot, target, peer, &content, load.messages)
@@ -129,6 +129,9 @@ impl Measured {
         let start = Instant::now();
         let begin = BeginUpload::new(MessageKind::FILE, "bench.bin", content.len() as u64, &hash);
         let begun = bot.call(&begin, |begun| begun).await?;
+        if begun.offset != 0 {
+            return Err("the hub knows a file that was never uploaded".into());
+        }
         (self.piece_len, self.window) = (begun.piece_len, begun.window);
         let mut pieces = content.chunks(begun.piece_len as usize);
         let mut sent = 0;

@@ -14,7 +14,7 @@ use tim_hub::{Hub, HubOptions};
 use tim_proto::UserId;
 use tim_proto::vendor::limits::Limits;
 use tim_store_sqlite as sqlite;
-use tim_transport_std::{Address, AnyConnector, ConnectOptions};
+use tim_transport_std::{Address, AnyConnector, ConnectOptions, Connector as _};
 use tim_usersig::{App, UserSig};
 use tokio::io::AsyncBufReadExt as _;
 use tokio::net::TcpListener;
@@ -416,6 +416,13 @@ impl Target {
     /// A connector of its clients.
     pub(crate) fn connector(&self) -> Result<AnyConnector> {
         Ok(AnyConnector::new(&self.address, &self.options)?)
+    }
+
+    /// Connects once: a bot tries for as long as it takes, without a word.
+    pub(crate) async fn reach(&self) -> Result<()> {
+        let connection = self.connector()?.connect().await;
+        connection.map_err(|error| format!("cannot reach a hub at {}: {error}", self.address))?;
+        Ok(())
     }
 
     /// Where it listens, for what is measured over TCP alone.

@@ -120,6 +120,9 @@ async fn measure_and_report(args: &Args) -> Result<()> {
 }
 
 async fn measure(args: &Args, report: &mut Report) -> Result<()> {
+    if args.hub.is_some() {
+        args.target()?.reach().await?;
+    }
     for what in args.what() {
         // A new hub for each, so that no measurement sees what another one left.
         match what {
