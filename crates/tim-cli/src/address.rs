@@ -48,7 +48,7 @@ impl FromStr for HttpAddress {
         let place = place.trim_end_matches('/').parse::<HostPort>();
         place
             .map(|place| Self(Some((is_tls, place))))
-            .map_err(|error| format!("{error}; files are served at http://HOST:PORT or https://HOST:PORT"))
+            .map_err(|error| format!("{error}; HTTP is served at http://HOST:PORT or https://HOST:PORT"))
     }
 }
 

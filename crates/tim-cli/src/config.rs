@@ -22,6 +22,7 @@ use crate::address::{HttpAddress, TextAddress};
 use crate::error::{Failure, reading};
 use crate::listeners::serial_ports;
 use crate::local::DEFAULT_APP_ID;
+use crate::log::LogFormat;
 use crate::time::Seconds;
 
 /// The settings file in the data directory.
@@ -97,6 +98,9 @@ settings! {
     rest_rate("TIM_REST_RATE", "NUMBER"): u32 = 10_000;
     /// How long the URL of a file is good for [default: 1h].
     file_url_life("TIM_FILE_URL_LIFE", "TIME"): Seconds = Seconds(3600);
+    /// Address at which /metrics (for Prometheus), /healthz and /readyz are served: http://HOST:PORT or https://HOST:PORT. Let only the
+    /// operator's programs reach it [default: none].
+    metrics("TIM_METRICS", "ADDRESS"): HttpAddress = HttpAddress::default();
     /// Permissions of Unix sockets: who may write to one can connect [default: 600].
     socket_mode("TIM_SOCKET_MODE", "MODE"): SocketMode = SocketMode(0o600);
     /// Serial port to serve: a tty, or DEVICE@BAUD. Can be repeated; a device that is missing or disappears is retried.
@@ -177,6 +181,8 @@ settings! {
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;
     /// What to log to stderr: error, warn, info, debug, trace, or module=level,… [default: info].
     log("TIM_LOG", "LEVEL"): String = "info".to_owned();
+    /// How to log: text, or json, which has one object with time, level, message and fields on each line [default: text].
+    log_format("TIM_LOG_FORMAT", "FORMAT"): LogFormat = LogFormat::Text;
 }
 
 /// Reads a list, or one string that stands for a list of itself: `listen = "tim://127.0.0.1:7878"`.

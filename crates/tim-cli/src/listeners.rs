@@ -22,18 +22,19 @@ use crate::error::Failure;
 pub(crate) struct Listeners {
     open: Vec<Open>,
     tls: Option<HubTls>,
-    http: Option<Http>,
+    /// Files, under URLs that begin as the options say.
+    http: Option<(Http, HttpOptions)>,
+    metrics: Option<Http>,
     /// The files of Unix sockets, which are removed when the hub has stopped.
     #[cfg(unix)]
     sockets: Vec<tim_transport_std::unix::SocketFile>,
 }
 
-/// Where files are served by HTTP.
+/// Where HTTP is served.
 struct Http {
     listener: HttpKind,
     /// The address that it has got.
     address: HttpAddress,
-    options: HttpOptions,
 }
 
 enum HttpKind {
@@ -63,6 +64,7 @@ pub(crate) struct Plan {
     accept: AcceptOptions,
     max_handshakes: usize,
     http: HttpAddress,
+    metrics: HttpAddress,
     /// With the base that was set, if one was.
     http_options: HttpOptions,
     #[cfg(unix)]
@@ -77,9 +79,15 @@ impl Plan {
         for address in &addresses {
             check_address(address, tls.is_some())?;
         }
-        let needs_tls = matches!(settings.http.0, Some((true, _)));
-        if needs_tls && tls.is_none() {
-            return Err(no_certificate(&settings.http));
+        let over_https = [&settings.http, &settings.metrics];
+        let over_https = over_https
+            .into_iter()
+            .find(|address| matches!(address.0, Some((true, _))));
+        let needs_tls = over_https.is_some();
+        if let Some(address) = over_https
+            && tls.is_none()
+        {
+            return Err(no_certificate(address));
         }
         if tls.is_some() && !needs_tls && !addresses.iter().any(needs_certificate) {
             warn!("there is a certificate, but no address to use it at, such as --listen tims://0.0.0.0");
@@ -101,6 +109,7 @@ impl Plan {
             accept: accept_options(settings),
             max_handshakes: usize::try_from(settings.max_half_open).unwrap_or(usize::MAX),
             http: settings.http.clone(),
+            metrics: settings.metrics.clone(),
             http_options,
             #[cfg(unix)]
             socket_mode: settings.socket_mode.0,
@@ -112,7 +121,8 @@ impl Plan {
         let mut listeners = Listeners {
             open: Vec::new(),
             tls: self.tls.clone(),
-            http: self.open_http().await?,
+            http: self.open_files().await?,
+            metrics: self.open_http(&self.metrics).await?,
             #[cfg(unix)]
             sockets: Vec::new(),
         };
@@ -149,27 +159,30 @@ impl Plan {
         Ok(listeners)
     }
 
-    async fn open_http(&self) -> Result<Option<Http>, Failure> {
-        let Some((is_tls, place)) = &self.http.0 else {
+    async fn open_files(&self) -> Result<Option<(Http, HttpOptions)>, Failure> {
+        let http = self.open_http(&self.http).await?;
+        Ok(http.map(|http| {
+            let mut options = self.http_options.clone();
+            if options.base.is_empty() {
+                options.base = http.address.to_string();
+            }
+            (http, options)
+        }))
+    }
+
+    async fn open_http(&self, address: &HttpAddress) -> Result<Option<Http>, Failure> {
+        let Some((is_tls, place)) = &address.0 else {
             return Ok(None);
         };
         // As an address of the hub at the same place.
         let (listener, got) = bind(place, &Address::Tcp(place.clone())).await?;
         let got = got.host_port().cloned().unwrap_or_else(|| place.clone());
         let address = HttpAddress(Some((*is_tls, got)));
-        let mut options = self.http_options.clone();
-        if options.base.is_empty() {
-            options.base = address.to_string();
-        }
         let listener = match is_tls {
             true => HttpKind::Tls(self.with_tls(listener, TlsProtocol::Http)?),
             false => HttpKind::Plain(listener),
         };
-        Ok(Some(Http {
-            listener,
-            address,
-            options,
-        }))
+        Ok(Some(Http { listener, address }))
     }
 
     fn with_tls(
@@ -275,7 +288,12 @@ impl Listeners {
 
     /// Where files are served by HTTP.
     pub(crate) fn http(&self) -> Option<&HttpAddress> {
-        self.http.as_ref().map(|http| &http.address)
+        self.http.as_ref().map(|(http, _)| &http.address)
+    }
+
+    /// Where metrics are served.
+    pub(crate) fn metrics(&self) -> Option<&HttpAddress> {
+        self.metrics.as_ref().map(|http| &http.address)
     }
 
     /// The certificate, to replace it.
@@ -299,13 +317,9 @@ impl Listeners {
                 Kind::Unix(listener) => tasks.spawn(serve_one(hub, listener, stop)),
             };
         }
-        if let Some(Http {
-            listener, options, ..
-        }) = self.http
-        {
-            let (hub, mut stop) = (Arc::clone(hub), stopping.subscribe());
-            let stop = async move { drop(stop.wait_for(|stop| *stop).await) };
-            match listener {
+        if let Some((http, options)) = self.http {
+            let (hub, stop) = (Arc::clone(hub), is_set(stopping.subscribe()));
+            match http.listener {
                 HttpKind::Plain(listener) => {
                     tasks.spawn(async move { hub.serve_http(listener, options, stop).await })
                 }
@@ -313,6 +327,16 @@ impl Listeners {
                     tasks.spawn(async move { hub.serve_http(listener, options, stop).await })
                 }
             };
+        }
+        if let Some(http) = self.metrics {
+            let (hub, stop) = (Arc::clone(hub), is_set(stopping.subscribe()));
+            tasks.spawn(async move {
+                match http.listener {
+                    HttpKind::Plain(listener) => hub.serve_metrics(listener, stop).await,
+                    HttpKind::Tls(listener) => hub.serve_metrics(listener, stop).await,
+                }
+                Ok(())
+            });
         }
         // Serial ports alone have no listener that would hear of it.
         let mut result = Ok(());
@@ -330,6 +354,11 @@ impl Listeners {
         }
         result
     }
+}
+
+/// Ready when the value is true, or nobody can set it any more.
+async fn is_set(mut value: watch::Receiver<bool>) {
+    drop(value.wait_for(|value| *value).await);
 }
 
 async fn serve_one(
@@ -370,8 +399,10 @@ async fn check_plaintext(settings: &Settings, addresses: &[Address]) -> Result<(
         .collect();
     let serial = settings.serial_tcp_listen.iter();
     plain.extend(serial.map(|address| (address.to_string(), HostPort::from(*address))));
-    if let Some((false, place)) = &settings.http.0 {
-        plain.push((settings.http.to_string(), place.clone()));
+    for http in [&settings.http, &settings.metrics] {
+        if let Some((false, place)) = &http.0 {
+            plain.push((http.to_string(), place.clone()));
+        }
     }
     for (address, place) in plain {
         if is_loopback(&place).await? {

@@ -159,6 +159,18 @@ impl FileStore {
         })
     }
 
+    /// Writes some bytes beside the uploads, and removes them: whether that is possible, as it is not on a full disk.
+    ///
+    /// # Errors
+    /// [`FileError::Directory`] with what the system says.
+    pub fn probe(&self) -> Result<(), FileError> {
+        const BYTES: [u8; 4096] = [1; 4096];
+        let path = self.staging.join("probe");
+        fs::write(&path, BYTES)
+            .and_then(|()| fs::remove_file(&path))
+            .map_err(|error| FileError::directory(&path, error.into()))
+    }
+
     /// Whether this owner has such an upload.
     #[must_use]
     pub fn is_upload_of(&self, owner: &str, upload: u64) -> bool {

@@ -16,6 +16,7 @@ mod http;
 mod hub;
 mod listener;
 mod merges;
+mod metrics;
 mod options;
 mod permissions;
 mod pool;

@@ -60,6 +60,22 @@ impl Pool {
         }
     }
 
+    /// How many jobs wait.
+    pub(crate) fn waiting(&self) -> usize {
+        match self {
+            Self::Threads(threads) => lock(&threads.state).waiting.len(),
+            Self::Stepped(stepped) => stepped.jobs(),
+        }
+    }
+
+    /// How many threads are at work.
+    pub(crate) fn busy(&self) -> usize {
+        match self {
+            Self::Threads(threads) => lock(&threads.state).workers,
+            Self::Stepped(_) => 0,
+        }
+    }
+
     /// Whether jobs are running or waiting.
     pub(crate) fn is_busy(&self) -> bool {
         match self {

@@ -18,6 +18,7 @@ use crate::delivery::{
 use crate::device::Device;
 use crate::files::Files;
 use crate::merges::Merges;
+use crate::metrics::Metrics;
 use crate::options::HubOptions;
 use crate::permissions::Permissions;
 use crate::presence::PresenceRegistry;
@@ -55,6 +56,8 @@ pub(crate) struct Services {
     pub(crate) places: Arc<Places>,
     pub(crate) backlog: Backlog<Device>,
     pub(crate) events: Events,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) status: Arc<Status>,
     /// In front of the store, which it uses. `None` in a stepped hub.
     _retention: Option<Retention>,
     announcer: Arc<Announcer>,
@@ -122,6 +125,7 @@ impl Services {
         let failed = Arc::clone(status);
         reader.on_fatal(Box::new(move |error| failed.unreadable(error)));
         let clock = options.clock.clone();
+        let metrics = Arc::new(Metrics::new());
         let reads = Reads::new(Arc::clone(&reader), workplace);
         let presence = Arc::new(PresenceRegistry::default());
         let permissions = Permissions::new(reads.clone(), Arc::clone(&presence), clock.clone());
@@ -158,6 +162,7 @@ impl Services {
             Arc::clone(&writer),
             live.clone(),
             Arc::clone(&recent_ids),
+            Arc::clone(&metrics),
         ));
         let av_chat_room_tips = AvChatRoomTips {
             presence: Arc::clone(&presence),
@@ -197,6 +202,8 @@ impl Services {
             places: Places::new(place_limits(&options)),
             backlog: Backlog::new(options.max_backlog, options.max_connections),
             events: Events::new(),
+            metrics,
+            status: Arc::clone(status),
             merges: Arc::default(),
             _retention: None,
             announcer: Announcer::new(Arc::clone(&presence), reads.clone(), Arc::clone(&withdrawals)),
@@ -237,6 +244,7 @@ impl Services {
             is_timed: matches!(workplace, Workplace::Threads),
             announcer: Arc::downgrade(&self.announcer),
             files: Arc::downgrade(&self.files),
+            metrics: Arc::clone(&self.metrics),
         };
         let Workplace::Steps(steps) = workplace else {
             return Retention::start(work).map(Some);

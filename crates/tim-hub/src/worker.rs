@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, TryLockError, Weak};
 
@@ -28,7 +28,7 @@ pub(crate) enum Workplace {
 
 /// The queue of a worker. The worker ends when all its queues are dropped.
 pub(crate) enum Queue<T> {
-    Thread(SyncSender<T>),
+    Thread(SyncSender<T>, Arc<AtomicUsize>),
     Stepped(Arc<Stepped<T>>),
 }
 
@@ -70,14 +70,20 @@ pub(crate) fn start<T: Send + 'static>(
     match workplace {
         Workplace::Threads => {
             let (sender, items) = sync_channel(capacity);
+            let waiting = Arc::new(AtomicUsize::new(0));
+            let taken = Arc::clone(&waiting);
             let thread = thread(name, move || {
                 for item in &items {
                     // With what waits behind it already: under load, connections are woken less often.
                     let waiting = items.try_iter().take(MAX_TOGETHER - 1);
-                    together(|| std::iter::once(item).chain(waiting).for_each(&mut work));
+                    let one = |item| {
+                        taken.fetch_sub(1, Ordering::Relaxed);
+                        work(item);
+                    };
+                    together(|| std::iter::once(item).chain(waiting).for_each(one));
                 }
             })?;
-            Ok((Queue::Thread(sender), Worker::Thread { _thread: thread }))
+            Ok((Queue::Thread(sender, waiting), Worker::Thread { _thread: thread }))
         }
         Workplace::Steps(steps) => {
             let stepped = Arc::new(Stepped {
@@ -97,15 +103,32 @@ impl<T> Queue<T> {
     /// Enqueues an item. Waits for space; a stepped worker makes some.
     pub(crate) fn send(&self, item: T) -> Result<(), Closed> {
         match self {
-            Self::Thread(sender) => sender.send(item).map_err(|_| Closed),
+            Self::Thread(sender, waiting) => {
+                waiting.fetch_add(1, Ordering::Relaxed);
+                sender.send(item).map_err(|_| Closed)
+            }
             Self::Stepped(stepped) => stepped.send(item),
+        }
+    }
+
+    /// How many items wait.
+    pub(crate) fn waiting(&self) -> usize {
+        match self {
+            Self::Thread(_, waiting) => waiting.load(Ordering::Relaxed),
+            Self::Stepped(stepped) => lock(&stepped.items).len(),
         }
     }
 
     /// Enqueues an item if there is space.
     pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
         match self {
-            Self::Thread(sender) => sender.try_send(item),
+            Self::Thread(sender, waiting) => {
+                // First: it may be taken at once.
+                waiting.fetch_add(1, Ordering::Relaxed);
+                sender.try_send(item).inspect_err(|_| {
+                    waiting.fetch_sub(1, Ordering::Relaxed);
+                })
+            }
             Self::Stepped(stepped) => stepped.try_send(item),
         }
     }
@@ -114,7 +137,7 @@ impl<T> Queue<T> {
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
         match self {
-            Self::Thread(sender) => Self::Thread(sender.clone()),
+            Self::Thread(sender, waiting) => Self::Thread(sender.clone(), Arc::clone(waiting)),
             Self::Stepped(stepped) => Self::Stepped(Arc::clone(stepped)),
         }
     }

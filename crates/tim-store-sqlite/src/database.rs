@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -599,6 +600,8 @@ impl Database {
             .map_err(|error| commit_error(&error))?;
         self.generation = next;
         self.open = None;
+        let generations = &self.log.counts().generations;
+        generations.fetch_add(1, Ordering::Relaxed);
         // They are checked when they are read again.
         self.known.forget_heads();
         self.log.restart();

@@ -6,6 +6,7 @@ mod changes;
 mod check;
 mod checkpoints;
 mod contents;
+mod counts;
 mod database;
 mod details;
 mod epochs;
@@ -397,6 +398,7 @@ impl OpenOptions {
         let epochs = Arc::new(epochs::begin(database.connection(), now_ms, self.random)?);
         database.set_epoch(epochs.current());
         let has_front = database.log().has_front();
+        let counts = database.log().counts();
         let shared = Arc::new(Shared::new(database));
         let writer = SqliteWriter::new(Arc::clone(&shared), Arc::clone(&lock));
         // On a full disk there may be no log yet, and it must not be missed after a kill.
@@ -408,7 +410,7 @@ impl OpenOptions {
         }
         Ok((
             writer,
-            SqliteReader::new(Pool::new(path.to_owned()), shared, epochs, lock),
+            SqliteReader::new(Pool::new(path.to_owned()), shared, epochs, lock, counts),
         ))
     }
 }

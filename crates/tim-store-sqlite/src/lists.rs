@@ -10,12 +10,13 @@ use tim_store::{
     About, Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Conversation, ConversationsPage,
     Entry, Epochs, File, FileContent, FileUsage, Fingerprint, Group, GroupStatus, GroupsPage, ListPosition,
     LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Merge, Page, PageRequest,
-    ReadState, Refused, Restriction, StoreError, StoreReader, Stored,
+    ReadState, Refused, Restriction, StoreError, StoreReader, StoreStats, Stored,
 };
 use tracing::warn;
 
 use super::administer;
 use super::append::earlier_send;
+use super::counts::Counts;
 use super::database::READ_TIME;
 use super::lock::DirLock;
 use super::pool::Pool;
@@ -32,6 +33,7 @@ pub struct SqliteReader {
     shared: Arc<Shared>,
     epochs: Arc<Epochs>,
     _lock: Arc<DirLock>,
+    counts: Arc<Counts>,
 }
 
 impl SqliteReader {
@@ -40,12 +42,14 @@ impl SqliteReader {
         shared: Arc<Shared>,
         epochs: Arc<Epochs>,
         lock: Arc<DirLock>,
+        counts: Arc<Counts>,
     ) -> Self {
         Self {
             pool,
             shared,
             epochs,
             _lock: lock,
+            counts,
         }
     }
 
@@ -133,6 +137,10 @@ impl StoreReader for SqliteReader {
 
     fn head_change(&self) -> Result<u64, StoreError> {
         Ok(self.shared.change())
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.counts.stats(self.pool.path(), &self.pool)
     }
 
     fn epochs(&self) -> Arc<Epochs> {

@@ -1,6 +1,6 @@
 //! A few read-only connections, each lent to one caller at a time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use rusqlite::Connection;
@@ -36,6 +36,11 @@ impl Pool {
             returned: Condvar::new(),
             callback: OnceLock::new(),
         }
+    }
+
+    /// The path of the database.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Runs `work` on one snapshot.

@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tim_groups::{Field, FieldScope, Group, Membership, Refused, Restriction};
 use tim_proto::{FileId, GroupId, MessageId, UserId};
 
+use crate::StoreStats;
 use crate::{
     Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Commit, Conversation, ConversationsPage,
     Entry, Epochs, File, FileContent, FileUsage, Fingerprint, GroupStatus, GroupsPage, ListPosition, LogKey,
@@ -231,6 +232,10 @@ macro_rules! reads {
 impl StoreReader for FaultyReader {
     fn on_fatal(&self, callback: Box<dyn Fn(&StoreError) + Send + Sync>) {
         self.inner.on_fatal(callback);
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.inner.stats()
     }
 
     fn epochs(&self) -> Arc<Epochs> {

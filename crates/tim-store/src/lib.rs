@@ -8,6 +8,7 @@ mod fair_queue;
 pub mod faults;
 mod files;
 mod fingerprint;
+pub mod measure;
 mod merge;
 mod open;
 mod read;
@@ -25,6 +26,7 @@ pub use error::{NotStored, StoreError};
 pub use fair_queue::FairQueue;
 pub use files::{AddFile, File, FileContent, FileImage, FileQuota, FileUsage, RemoveFiles};
 pub use fingerprint::Fingerprint;
+pub use measure::{StoreStats, WriterStats};
 pub use merge::{Merge, Position};
 pub use open::Store;
 pub use read::{

@@ -8,7 +8,7 @@ use tim_proto::{ConversationId, FileId, GroupId, MessageId, Role, UserId};
 
 use super::{
     Account, AllGroups, AllGroupsRequest, Entry, Epochs, File, FileContent, FileUsage, Fingerprint,
-    GroupStatus, LogKey, Merge, StoreError, Stored,
+    GroupStatus, LogKey, Merge, StoreError, StoreStats, Stored,
 };
 
 /// The reading end of a store. Each call reads one snapshot, which contains every write whose result was reported before the
@@ -26,6 +26,11 @@ pub trait StoreReader: Send + Sync {
     /// cannot fail.
     fn on_fatal(&self, callback: Box<dyn Fn(&StoreError) + Send + Sync>) {
         let _ = callback;
+    }
+
+    /// What the store has counted, and how large it is. By default nothing is said.
+    fn stats(&self) -> StoreStats {
+        StoreStats::default()
     }
 
     /// The epochs of this store. The last one began when the store was opened; they do not change while it is open.

@@ -43,6 +43,9 @@ when the user has left the group, the URL leads nowhere.
 With --admin it also serves the vendor's REST interface there, at /v4/: an application's own server makes accounts and sends messages in
 the name of any user. A call carries a UserSig of an --admin, so the address needs TLS or a loopback address, as --listen does.
 
+With --metrics it serves numbers for Prometheus at /metrics, on a listener of their own; /healthz says whether the process lives, and
+/readyz whether the hub can store something now. The last two are served with --http, too.
+
 Serial ports carry the same frames as TCP, each in a packet with a counter and a checksum (SPEC.md): noise, cuts and restarts
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
@@ -102,7 +105,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             settings.to_toml()?
         )?);
     }
-    let levels = log::start(&settings.log)?;
+    let levels = log::start(&settings.log, settings.log_format)?;
     data.create()?;
     settings.allow_connections()?;
     block_on_threads(serve(&settings, sources, levels))
@@ -324,6 +327,9 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
         if !settings.admin.is_empty() {
             writeln!(out, "REST at {address}/v4")?;
         }
+    }
+    if let Some(address) = listeners.metrics() {
+        writeln!(out, "metrics at {address}")?;
     }
     for address in ports.listening() {
         writeln!(out, "serial ports at {address}")?;

@@ -7,6 +7,8 @@ mod demo;
 mod files;
 mod frame;
 mod group;
+#[cfg(unix)]
+mod operate;
 mod parse;
 mod pipes;
 mod scripts;

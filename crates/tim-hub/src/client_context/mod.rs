@@ -14,6 +14,7 @@ use tim_proto::wire::features;
 use tim_proto::{GroupId, UserId};
 
 use crate::device::{Device, Responder};
+use crate::metrics::Began;
 use crate::permissions::{Generation, GroupMembership};
 
 /// How many peers are known to have accounts.
@@ -36,6 +37,8 @@ pub(crate) struct ClientContext {
     limits: ClientLimits,
     /// The id of the request that is being handled.
     request: u32,
+    /// When it began.
+    pub(crate) began: Began,
     /// The caches were current in this generation of permissions, or have been filled since.
     generation: Generation,
     /// Who only reads has none.
@@ -80,6 +83,7 @@ impl ClientContext {
             account,
             limits,
             request: 0,
+            began: Began::default(),
             generation,
             caches: None,
             expiry,
@@ -134,7 +138,7 @@ impl ClientContext {
 
     /// Answers the request that is being handled, later.
     pub(crate) fn responder<R: Request>(&self) -> Responder<R> {
-        Responder::new(Arc::clone(&self.device), self.request)
+        Responder::new(Arc::clone(&self.device), self.request, self.began)
     }
 
     /// Whether a peer is known to have an account.

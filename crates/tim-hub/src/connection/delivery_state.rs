@@ -17,6 +17,7 @@ use crate::delivery::{Mark, Withdrawals};
 use crate::device::{Delivery, Device, Mailbox};
 use crate::encoding;
 use crate::merges::{HeldBytes, Merges};
+use crate::metrics::Metrics;
 
 /// After how many of its own messages a device is told how far it has been served.
 const MAX_UNREPORTED: u32 = 256;
@@ -117,8 +118,9 @@ impl DeliveryState {
         session: &mut Session,
         mailbox: &mut Mailbox,
         least_capacity: usize,
+        metrics: &Metrics,
     ) -> bool {
-        let mut moved = false;
+        let mut delivered = 0;
         for _ in 0..MAX_AT_ONCE {
             if !session.is_online() || session.outgoing_capacity() < least_capacity {
                 break;
@@ -132,9 +134,12 @@ impl DeliveryState {
                 break;
             }
             self.note_handed_over(delivery.change());
-            moved = true;
+            delivered += 1;
         }
-        moved
+        if delivered > 0 {
+            metrics.deliveries.add(delivered);
+        }
+        delivered > 0
     }
 
     /// A delivery has its cursor; one that is not stored, whose change is 0, has none.
@@ -258,7 +263,12 @@ impl DeliveryState {
     }
 
     /// Hands over what was read, as far as the window allows; whether anything was.
-    pub(super) fn deliver_ahead(&mut self, session: &mut Session, merges: &Arc<Merges>) -> bool {
+    pub(super) fn deliver_ahead(
+        &mut self,
+        session: &mut Session,
+        merges: &Arc<Merges>,
+        metrics: &Metrics,
+    ) -> bool {
         let Some(mut ahead) = self.ahead.take() else {
             return false;
         };
@@ -269,6 +279,7 @@ impl DeliveryState {
                 self.unreported += 1;
             } else if self.hand_over(session, &delivery).is_ok() {
                 self.note_handed_over(delivery.change());
+                metrics.deliveries.add(1);
                 self.unreported = 0;
             } else if planted::is(Fault::CursorSkipsUndelivered) {
                 break;

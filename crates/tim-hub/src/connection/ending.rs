@@ -139,6 +139,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let ended = match std::mem::replace(&mut self.stage, Stage::Anonymous) {
             Stage::Online(online) => {
                 let device = Arc::clone(online.device());
+                self.services.metrics.session_ended(reason);
                 online.seat.leave(leaving(reason));
                 Some(device)
             }

@@ -137,6 +137,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     fn refuse_login(&mut self, user: UserId, refusal: &Refusal) {
         self.place.end_login();
+        self.services.metrics.login_refused(refusal);
         let events = &self.services.events;
         if let Some(suppressed) = events.refused_logins.take(self.services.steady_ms()) {
             info!(peer = self.peer, %user, code = %refusal.code, reason = refusal.text, suppressed, "a login is refused");
@@ -146,6 +147,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     fn go_online(&mut self, user: UserId, device: u64, login: LoggedIn) {
         let services = Arc::clone(&self.services);
+        services.metrics.logged_in();
         if login.start.restored
             && let Some(suppressed) = services.events.foreign_cursors.take(services.steady_ms())
         {

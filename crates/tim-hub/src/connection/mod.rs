@@ -316,7 +316,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                     return moved;
                 }
                 moved |= is_serial;
-            } else if online.state.deliver_live(session, &mut mailbox, max_response) {
+            } else if online
+                .state
+                .deliver_live(session, &mut mailbox, max_response, &self.services.metrics)
+            {
                 moved |= is_serial;
             } else {
                 return moved;
@@ -334,9 +337,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         let withdrawals = &self.services.withdrawals;
         if online.state.has_ahead(withdrawals) {
-            return online
-                .state
-                .deliver_ahead(self.io.session(), &self.services.merges);
+            return online.state.deliver_ahead(
+                self.io.session(),
+                &self.services.merges,
+                &self.services.metrics,
+            );
         }
         if !online.is_reading() {
             let Some(request) = online.state.next_reading(self.io.session()) else {
@@ -354,9 +359,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 }
                 // What was withdrawn meanwhile is read again.
                 !online.state.has_ahead(withdrawals)
-                    || online
-                        .state
-                        .deliver_ahead(self.io.session(), &self.services.merges)
+                    || online.state.deliver_ahead(
+                        self.io.session(),
+                        &self.services.merges,
+                        &self.services.metrics,
+                    )
             }
             failed => {
                 let error = failed.ok().and_then(Result::err);

@@ -18,6 +18,7 @@ use crate::delivery::Mark;
 use crate::device::Device;
 use crate::handlers::{self, Outcome};
 use crate::merges::HeldMerge;
+use crate::metrics::Began;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
@@ -59,13 +60,20 @@ struct RequestJob {
 
 /// A request whose turn has not come.
 struct HeldRequest {
-    id: u32,
-    kind: FrameKind,
+    asked: Asked,
     body: Box<[u8]>,
 }
 
 /// What is to be sent for a request: the encoded response or the refusal, or nothing yet.
 pub(super) type Handled = Result<Option<Vec<u8>>, Refusal>;
+
+/// Which request is answered: its id, its kind, and when it began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) id: u32,
+    pub(super) kind: FrameKind,
+    pub(super) began: Began,
+}
 
 impl Online {
     /// The connection's part of a login.
@@ -109,40 +117,36 @@ impl Online {
     }
 
     /// Handles a request, or holds it until those before it are answered.
-    pub(super) fn take_request(
-        &mut self,
-        services: &Arc<Services>,
-        id: u32,
-        kind: FrameKind,
-        body: &[u8],
-    ) -> Handled {
+    pub(super) fn take_request(&mut self, services: &Arc<Services>, asked: Asked, body: &[u8]) -> Handled {
         if !self.is_busy() {
-            return self.handle(services, id, kind, body);
+            return self.handle(services, asked, body);
         }
         let body = body.into();
         let held = self.held.get_or_insert_default();
-        held.push_back(HeldRequest { id, kind, body });
+        held.push_back(HeldRequest { asked, body });
         Ok(None)
     }
 
     /// Handles the oldest request that is held, unless one is on the read pool.
-    pub(super) fn handle_held(&mut self, services: &Arc<Services>) -> Option<(u32, FrameKind, Handled)> {
+    pub(super) fn handle_held(&mut self, services: &Arc<Services>) -> Option<(Asked, Handled)> {
         if self.is_busy() {
             return None;
         }
         let held = self.held.as_mut()?;
-        let HeldRequest { id, kind, body } = held.pop_front()?;
+        let HeldRequest { asked, body } = held.pop_front()?;
         if held.is_empty() {
             self.held = None;
         }
-        Some((id, kind, self.handle(services, id, kind, &body)))
+        Some((asked, self.handle(services, asked, &body)))
     }
 
     /// Handles a request here, or on the read pool if the handler reads the store.
-    fn handle(&mut self, services: &Arc<Services>, id: u32, kind: FrameKind, body: &[u8]) -> Handled {
+    fn handle(&mut self, services: &Arc<Services>, asked: Asked, body: &[u8]) -> Handled {
+        let Asked { id, kind, began } = asked;
         let Some(mut client) = self.client.take() else {
             return Err(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""));
         };
+        client.began = began;
         let span = debug_span!("request", id, %kind);
         let outcome = handlers::admit_request(services, &client, kind)
             .and_then(|()| span.in_scope(|| handlers::handle(services, &mut client, id, kind, body)));
@@ -160,10 +164,7 @@ impl Online {
     }
 
     /// The request that has come back from the read pool. `Err` if it is lost, and the client context with it.
-    pub(super) fn poll_request(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<(u32, FrameKind, Handled), Lost>> {
+    pub(super) fn poll_request(&mut self, context: &mut Context<'_>) -> Poll<Result<(Asked, Handled), Lost>> {
         let Some(job) = &mut self.request else {
             return Poll::Pending;
         };
@@ -174,8 +175,9 @@ impl Online {
         self.request = None;
         Poll::Ready(match result {
             Ok((client, outcome)) => {
+                let began = client.began;
                 self.client = Some(client);
-                Ok((id, kind, outcome.map(into_response)))
+                Ok((Asked { id, kind, began }, outcome.map(into_response)))
             }
             Err(_) => Err(Lost),
         })

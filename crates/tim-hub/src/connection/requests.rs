@@ -7,12 +7,11 @@ use std::task::{Context, Poll};
 
 use tim_proto::ErrorCode;
 use tim_proto::request::Failure;
-use tim_proto::wire::FrameKind;
 use tim_session::{CloseReason, HubEvent, HubOutput, Instant, SendError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::login::LoginRequest;
-use super::online::{Handled, Lost};
+use super::online::{Asked, Handled, Lost};
 use super::{Connection, Stage};
 use crate::device::Response;
 use crate::encoding::Raw;
@@ -24,11 +23,7 @@ const MAX_EVENTS: usize = 16;
 /// An output of the session, without what it borrows.
 enum SessionOutput {
     Login(LoginRequest),
-    Handled {
-        id: u32,
-        kind: FrameKind,
-        handled: Handled,
-    },
+    Handled { asked: Asked, handled: Handled },
     Close(CloseReason),
     More,
     Wait(Option<Instant>),
@@ -52,14 +47,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 HubOutput::Close(reason) => SessionOutput::Close(reason),
                 HubOutput::Event(HubEvent::Login(login)) => SessionOutput::Login(login.into()),
                 HubOutput::Event(HubEvent::Request { id, request }) => {
-                    let kind = request.kind();
+                    let (kind, began) = (request.kind(), self.services.metrics.now());
+                    let asked = Asked { id, kind, began };
                     let handled = match &mut self.stage {
-                        Stage::Online(online) => {
-                            online.take_request(&self.services, id, kind, request.body())
-                        }
+                        Stage::Online(online) => online.take_request(&self.services, asked, request.body()),
                         _ => Err(Refusal::new(ErrorCode::USER_NOT_LOGGED_IN, "")),
                     };
-                    SessionOutput::Handled { id, kind, handled }
+                    SessionOutput::Handled { asked, handled }
                 }
                 HubOutput::Event(_) => SessionOutput::More,
             };
@@ -78,10 +72,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                     self.handled = self.handled.wrapping_add(1);
                     self.begin_login(login);
                 }
-                SessionOutput::Handled { id, kind, handled } => {
+                SessionOutput::Handled { asked, handled } => {
                     self.handled = self.handled.wrapping_add(1);
-                    self.charge_request(kind);
-                    self.finish(id, kind, handled);
+                    self.charge_request(asked.kind);
+                    self.finish(asked, handled);
                 }
             }
             moved = true;
@@ -101,10 +95,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Stage::Online(online) if !self.ending => online.handle_held(&self.services),
             _ => None,
         };
-        let Some((id, kind, handled)) = held else {
+        let Some((asked, handled)) = held else {
             return false;
         };
-        self.finish(id, kind, handled);
+        self.finish(asked, handled);
         true
     }
 
@@ -118,8 +112,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         match online.poll_request(context) {
             Poll::Pending => false,
-            Poll::Ready(Ok((id, kind, handled))) => {
-                self.finish(id, kind, handled);
+            Poll::Ready(Ok((asked, handled))) => {
+                self.finish(asked, handled);
                 true
             }
             Poll::Ready(Err(Lost)) => {
@@ -136,11 +130,21 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 .state
                 .note_answered(self.io.session(), response.change, newest);
         }
-        self.finish(response.request, response.kind, response.result.map(Some));
+        let asked = Asked {
+            id: response.request,
+            kind: response.kind,
+            began: response.began,
+        };
+        self.finish(asked, response.result.map(Some));
     }
 
     /// Sends the answer to a request, if there is one yet.
-    pub(super) fn finish(&mut self, id: u32, kind: FrameKind, handled: Handled) {
+    pub(super) fn finish(&mut self, asked: Asked, handled: Handled) {
+        let Asked { id, kind, began } = asked;
+        if !matches!(handled, Ok(None)) {
+            let metrics = &self.services.metrics;
+            metrics.answered(kind, began, handled.as_ref().err());
+        }
         let body = match handled {
             Ok(Some(body)) => body,
             Ok(None) => return,

@@ -52,6 +52,11 @@ pub(crate) fn start_fanout(
 }
 
 impl FanOutQueue {
+    /// How many commits and answers wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.waiting()
+    }
+
     /// Delivers what a commit has published.
     pub(crate) fn deliver(&self, published: Vec<Published>) -> Result<(), Closed> {
         self.0.send(Work::Commit(published))
@@ -139,22 +144,20 @@ fn remove_from_list(device: &Device, group: GroupId, sequence: u64) {
 
 /// Puts a delivery into the mailboxes of those in a log.
 pub(crate) fn deliver(presence: &PresenceRegistry, log: &LogKey, delivery: &Arc<Delivery>) {
-    let to_user = |user| {
-        let devices = presence.devices(user);
-        devices.iter().for_each(|device| device.deliver(delivery));
-    };
-    match log {
-        LogKey::Group(group) => {
-            let devices = presence.group(group);
-            devices.iter().for_each(|device| device.deliver(delivery));
-        }
+    let drops = |device: &Arc<Device>| u64::from(device.deliver(delivery));
+    let to_user = |user| presence.devices(user).iter().map(drops).sum::<u64>();
+    let dropped = match log {
+        LogKey::Group(group) => presence.group(group).iter().map(drops).sum(),
         LogKey::System(user) => to_user(user),
         LogKey::C2c(pair) => {
             let (one, other) = pair.users();
-            to_user(&one);
-            if other != one {
-                to_user(&other);
+            match one == other {
+                true => to_user(&one),
+                false => to_user(&one) + to_user(&other),
             }
         }
+    };
+    if dropped > 0 {
+        presence.note_dropped(dropped);
     }
 }

@@ -10,6 +10,7 @@ use super::receipt::{SendReceipt, stored_before};
 use super::recent_ids::RecentIds;
 use crate::admission::{GroupLimiter, Offer};
 use crate::clock::Clock;
+use crate::metrics::{Drop, Metrics};
 use crate::reads::Reads;
 use crate::refusal::Refusal;
 use crate::threads::lock;
@@ -40,6 +41,7 @@ pub(crate) struct GroupQueue {
     writer: Arc<Writer>,
     live: LiveQueue,
     recent_ids: Arc<RecentIds>,
+    metrics: Arc<Metrics>,
 }
 
 impl GroupQueue {
@@ -50,6 +52,7 @@ impl GroupQueue {
         writer: Arc<Writer>,
         live: LiveQueue,
         recent_ids: Arc<RecentIds>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             per_second,
@@ -59,6 +62,7 @@ impl GroupQueue {
             writer,
             live,
             recent_ids,
+            metrics,
         }
     }
 
@@ -116,6 +120,7 @@ impl GroupQueue {
             Route::Log(append) => append_to_log(&self.writer, Write::Append(*append), receipt),
             Route::Live(live) => {
                 if let Err(receipt) = self.live.pass_on(group, receipt, live) {
+                    self.metrics.dropped(Drop::LiveQueue, 1);
                     receipt.refuse(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""));
                 }
             }
@@ -130,6 +135,7 @@ impl GroupQueue {
             receipt,
             route,
         } = message;
+        self.metrics.dropped(Drop::GroupRate, 1);
         let wait_ms = lock(&self.limiter).wait_ms(&group, self.clock.steady_ms());
         let text = format!(
             "not sent: the group takes {} messages a second, and the more urgent ones go first; \

@@ -187,6 +187,11 @@ impl LiveQueue {
         Ok((queue, worker))
     }
 
+    /// How much waits.
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.waiting).len()
+    }
+
     /// Appends to what waits of a conversation, of which there may be so much then. Returns it if there is too much.
     fn push(&self, log: LogKey, work: Work, at_most: usize) -> Result<(), Work> {
         let abandoned = {

@@ -16,6 +16,7 @@ use tim_proto::request::ConversationChange;
 use tim_proto::wire::FrameKind;
 
 use super::delivery::{Delivery, RANKS};
+use crate::metrics::Began;
 use crate::refusal::Refusal;
 
 /// How many changes of the user's own state wait for one device.
@@ -31,6 +32,7 @@ const FILLING_PARTS: usize = 8;
 pub(crate) struct Response {
     pub(crate) request: u32,
     pub(crate) kind: FrameKind,
+    pub(crate) began: Began,
     /// The change that the response says is stored; 0 if none.
     pub(crate) change: u64,
     /// The encoded body, or the refusal.
@@ -172,8 +174,8 @@ impl Mailbox {
     }
 
     /// Takes a delivery. Without capacity, what is stored is left to the log and the device is marked behind; of the rest,
-    /// the least urgent is dropped.
-    pub(super) fn deliver(&mut self, delivery: &Arc<Delivery>) {
+    /// the least urgent is dropped. Whether one was.
+    pub(super) fn deliver(&mut self, delivery: &Arc<Delivery>) -> bool {
         let waiting = self.waiting.as_ref();
         let has_capacity = waiting.map_or(0, |waiting| waiting.live.queue.len()) < self.max_live;
         if delivery.is_live_only() {
@@ -181,11 +183,14 @@ impl Mailbox {
             if has_capacity || self.waiting.as_mut().is_some_and(displaces) {
                 self.waiting().live.push(Arc::clone(delivery));
             }
-        } else if has_capacity && !self.behind {
+            return !has_capacity;
+        }
+        if has_capacity && !self.behind {
             self.waiting().live.push(Arc::clone(delivery));
         } else {
             self.fall_behind();
         }
+        false
     }
 
     /// Whether so many deliveries wait that the connection has to be woken before more come: full, some would be dropped. True for

@@ -94,17 +94,17 @@ impl Device {
         self.put(|mailbox| mailbox.respond(response));
     }
 
-    /// Hands over a delivery, unless the device sent the message itself.
-    pub(crate) fn deliver(&self, delivery: &Arc<Delivery>) {
-        if !(delivery.is_live_only() && delivery.is_from(self)) {
-            let is_filling = self.put(|mailbox| {
-                mailbox.deliver(delivery);
-                mailbox.is_filling()
-            });
-            if is_filling {
-                wakeups::wake_now();
-            }
+    /// Hands over a delivery, unless the device sent the message itself. Whether one that is not stored was dropped for lack of
+    /// capacity.
+    pub(crate) fn deliver(&self, delivery: &Arc<Delivery>) -> bool {
+        if delivery.is_live_only() && delivery.is_from(self) {
+            return false;
         }
+        let (is_dropped, is_filling) = self.put(|mailbox| (mailbox.deliver(delivery), mailbox.is_filling()));
+        if is_filling {
+            wakeups::wake_now();
+        }
+        is_dropped
     }
 
     /// Hands over a change of the user's own state of a conversation.

@@ -8,6 +8,7 @@ use tim_proto::request::Request;
 use tim_proto::wire::FrameKind;
 
 use super::{Device, Response};
+use crate::metrics::Began;
 use crate::refusal::Refusal;
 
 /// Answers one request of a device: the response goes into the device's mailbox. The type of the request determines that of
@@ -24,6 +25,7 @@ pub(crate) struct UntypedResponder {
     device: Arc<Device>,
     request: u32,
     kind: FrameKind,
+    began: Began,
 }
 
 impl<R> Clone for Responder<R> {
@@ -36,13 +38,14 @@ impl<R> Clone for Responder<R> {
 }
 
 impl<R: Request> Responder<R> {
-    /// For the request with this id.
-    pub(crate) const fn new(device: Arc<Device>, request: u32) -> Self {
+    /// For the request with this id, which began then.
+    pub(crate) const fn new(device: Arc<Device>, request: u32, began: Began) -> Self {
         Self {
             inner: UntypedResponder {
                 device,
                 request,
                 kind: R::KIND,
+                began,
             },
             endpoint: PhantomData,
         }
@@ -91,6 +94,7 @@ impl UntypedResponder {
         self.device.respond(Response {
             request: self.request,
             kind: self.kind,
+            began: self.began,
             change,
             result,
             _hold: hold,

@@ -39,6 +39,8 @@ const RENDERING: PoolSize = PoolSize {
     workers: 1,
     of_user: 1,
 };
+/// For how long it is known whether the directory can be written.
+const TRIED_LIFE_MS: u64 = 5_000;
 /// How many uploads are remembered that have become files.
 const MAX_FINISHED: usize = 4096;
 
@@ -86,6 +88,8 @@ pub(crate) struct Files {
     lanes: Mutex<Lanes>,
     finished: Mutex<Finished>,
     is_swept: AtomicBool,
+    /// When the directory was tried last, and whether it could be written.
+    tried: Mutex<Option<(u64, bool)>>,
 }
 
 /// What uploads have become, for those who end them again.
@@ -114,6 +118,7 @@ impl Files {
             lanes: Mutex::default(),
             finished: Mutex::default(),
             is_swept: AtomicBool::new(false),
+            tried: Mutex::default(),
         }
     }
 
@@ -131,6 +136,28 @@ impl Files {
         self.content
             .as_ref()
             .ok_or_else(|| Refusal::new(ErrorCode::UNSUPPORTED_REQUEST, text))
+    }
+
+    /// Whether the directory of files can be written, as of a moment ago at most. Waits for the disk.
+    pub(crate) fn is_writable(&self, steady_ms: u64) -> bool {
+        let Some(content) = &self.content else { return true };
+        let mut tried = lock(&self.tried);
+        if let Some((at_ms, is_writable)) = *tried
+            && steady_ms.saturating_sub(at_ms) < TRIED_LIFE_MS
+        {
+            return is_writable;
+        }
+        let probed = content.probe();
+        if let Err(error) = &probed {
+            warn!(%error, "the hub is not ready: its data directory cannot be written");
+        }
+        *tried = Some((steady_ms, probed.is_ok()));
+        probed.is_ok()
+    }
+
+    /// The pools of the disk and of pictures.
+    pub(crate) const fn pools(&self) -> (&Pool, &Pool) {
+        (&self.disk, &self.rendering)
     }
 
     /// Whether jobs are running or waiting.

@@ -42,6 +42,10 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
+    fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
     /// Adds a task; whether it is the first one of its lane.
     fn add(&mut self, user: UserId, upload: u64, task: Task) -> Result<bool, Refusal> {
         let len = task.len();
@@ -103,6 +107,11 @@ pub(crate) struct Piece {
 }
 
 impl Files {
+    /// How many uploads have something that waits to be written.
+    pub(crate) fn lanes(&self) -> usize {
+        lock(&self.lanes).len()
+    }
+
     /// Takes a piece, to be written on the pool. The caller has seen that it is the user's upload.
     pub(crate) fn add_piece(
         self: &Arc<Self>,

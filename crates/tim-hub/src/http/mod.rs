@@ -6,12 +6,14 @@
 mod body;
 mod files;
 mod headers;
+mod operator;
 mod patience;
 #[cfg(feature = "rest")]
 mod rest;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ use crate::file_urls::FILES;
 use crate::service::Services;
 use crate::threads::lock;
 use body::ResponseBody;
+pub(crate) use operator::Surface;
 use patience::Patient;
 
 /// The longest head of a request that fits.
@@ -101,6 +104,7 @@ impl HttpOptions {
 pub(crate) struct Server {
     services: Arc<Services>,
     options: HttpOptions,
+    surface: Surface,
     places: Mutex<Places>,
 }
 
@@ -118,6 +122,8 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let connections = &self.server.services.metrics.http_connections;
+        connections.fetch_sub(1, Ordering::Relaxed);
         let mut places = lock(&self.server.places);
         places.all = places.all.saturating_sub(1);
         if let Some(network) = self.network
@@ -132,10 +138,11 @@ impl Drop for Place {
 }
 
 impl Server {
-    pub(crate) fn new(services: Arc<Services>, options: HttpOptions) -> Self {
+    pub(crate) fn new(services: Arc<Services>, options: HttpOptions, surface: Surface) -> Self {
         Self {
             services,
             options,
+            surface,
             places: Mutex::default(),
         }
     }
@@ -152,6 +159,10 @@ impl Server {
             return None;
         }
         places.all += 1;
+        self.services
+            .metrics
+            .http_connections
+            .fetch_add(1, Ordering::Relaxed);
         if let Some(network) = network {
             *places.by_network.entry(network).or_default() += 1;
         }
@@ -193,6 +204,14 @@ impl Server {
 
     /// The response to a request: what is served is chosen by its path.
     async fn respond(&self, request: Request<Incoming>, network: Option<Network>) -> Response<ResponseBody> {
+        let (method, path) = (request.method(), request.uri().path());
+        let of_operator = operator::respond(&self.services, self.surface, method, path);
+        if let Some(response) = of_operator.await {
+            return response;
+        }
+        if self.surface == Surface::Operator {
+            return headers::error(StatusCode::NOT_FOUND, "There is nothing here.\n");
+        }
         #[cfg(feature = "rest")]
         if request.uri().path().starts_with(rest::PREFIX) && self.has_rest() {
             return self.call(request, network).await;

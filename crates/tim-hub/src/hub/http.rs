@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::{GOODBYE_TIMEOUT, Hub, HubError};
-use crate::http::{HttpOptions, Server};
+use crate::http::{HttpOptions, Server, Surface};
 use crate::listener::Listener;
 
 impl Hub {
@@ -24,13 +24,33 @@ impl Hub {
     /// [`HubError::Options`] for options that cannot work.
     pub async fn serve_http(
         &self,
-        mut listener: impl Listener,
+        listener: impl Listener,
         options: HttpOptions,
         stop: impl Future<Output = ()>,
     ) -> Result<(), HubError> {
         options.check().map_err(HubError::Options)?;
         self.services.file_urls.set(&options.base, options.url_life);
-        let server = Arc::new(Server::new(Arc::clone(&self.services), options));
+        self.serve_paths(listener, options, Surface::Public, stop).await;
+        Ok(())
+    }
+
+    /// Serves `/metrics` for Prometheus until `stop` is ready or the hub stops, with `/healthz` and `/readyz`, which
+    /// [`serve_http`](Self::serve_http) has, too. Whoever reaches this listener sees how much the hub is used, and nothing of its users:
+    /// let it listen where only the operator's programs come.
+    pub async fn serve_metrics(&self, listener: impl Listener, stop: impl Future<Output = ()>) {
+        // Nothing here has a URL.
+        let options = HttpOptions::new("http://localhost");
+        self.serve_paths(listener, options, Surface::Operator, stop).await;
+    }
+
+    async fn serve_paths(
+        &self,
+        mut listener: impl Listener,
+        options: HttpOptions,
+        surface: Surface,
+        stop: impl Future<Output = ()>,
+    ) {
+        let server = Arc::new(Server::new(Arc::clone(&self.services), options, surface));
         let mut stop = std::pin::pin!(stop);
         let mut stopping = std::pin::pin!(Arc::clone(&self.status.stopping).listener().wait());
         let closing = watch::Sender::new(false);
@@ -68,6 +88,5 @@ impl Hub {
         let _ = tokio::time::timeout(GOODBYE_TIMEOUT, all).await;
         // Those that go on are cut off.
         connections.shutdown().await;
-        Ok(())
     }
 }

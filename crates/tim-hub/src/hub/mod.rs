@@ -24,6 +24,7 @@ use crate::files::FileOptions;
 use crate::files::Files;
 use crate::handlers::{self, Audience};
 use crate::listener::{Listener, Peer};
+use crate::metrics;
 use crate::options::HubOptions;
 use crate::service::{Services, Status};
 use crate::steps::Steps;
@@ -291,6 +292,19 @@ impl Hub {
             backlog: self.services.backlog.total(),
             shed: events.shed.total(),
         }
+    }
+
+    /// What the hub has counted, and how long its queues and files are, in the text format of Prometheus. Reads from the disk.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        blocking(|| metrics::report(&self.services))
+    }
+
+    /// Why the hub should be sent no traffic at the moment: it stops, or cannot store anything. `None` if it is ready. Tries whether
+    /// its directory can be written.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<&'static str> {
+        blocking(|| metrics::not_ready(&self.services))
     }
 
     /// Whether a connection or a pool is still at work.

@@ -7,6 +7,7 @@
 //! ([`PresenceRegistry::roster`]). What is read at login can be older than what the commits have said meanwhile; so, from
 //! the moment a device enters until it is listed, the registry remembers which groups its user has left.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tim_proto::{ErrorCode, GroupId, UserId};
@@ -23,11 +24,21 @@ const PART: usize = 1024;
 
 /// The devices that are logged in, by user and by group.
 #[derive(Debug, Default)]
-pub(crate) struct PresenceRegistry(Mutex<Tables>);
+pub(crate) struct PresenceRegistry(Mutex<Tables>, AtomicU64);
 
 impl PresenceRegistry {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         lock(&self.0)
+    }
+
+    /// So many deliveries did not fit into the mailboxes of devices, and are not stored.
+    pub(crate) fn note_dropped(&self, number: u64) {
+        self.1.fetch_add(number, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.1.load(Ordering::Relaxed)
     }
 
     /// Adds a device. An earlier connection of the same device is replaced; with too many devices the oldest is closed.

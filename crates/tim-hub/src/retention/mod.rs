@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::files::Files;
+use crate::metrics::Metrics;
 use crate::presence::PresenceRegistry;
 use crate::settings::Settings;
 use crate::threads::JoinOnDrop;
@@ -56,6 +57,7 @@ pub(crate) struct Work {
     pub(crate) is_timed: bool,
     pub(crate) announcer: Weak<Announcer>,
     pub(crate) files: Weak<Files>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Retention {
@@ -95,7 +97,7 @@ impl Work {
                 break;
             }
         }
-        removed.report();
+        removed.report(&self.metrics);
         // Behind the entries that used them.
         if let Some(files) = self.files.upgrade() {
             files.keep_house_here(step.over_before_ms);
@@ -105,7 +107,11 @@ impl Work {
     /// Begins to remove what is older than the retention. Each step is a write, and what it has removed is told on the read pool.
     pub(crate) fn round(&mut self) {
         if let (Some(writer), Some(step)) = (self.writer.upgrade(), self.step()) {
-            submit(&writer, step, self.announcer.clone(), Removed::default());
+            let counted = Counted {
+                announcer: self.announcer.clone(),
+                metrics: Arc::clone(&self.metrics),
+            };
+            submit(&writer, step, counted, Removed::default());
             if let Some(files) = self.files.upgrade() {
                 files.keep_house(step.over_before_ms);
             }
@@ -220,7 +226,12 @@ impl Removed {
         (Vec::new(), false)
     }
 
-    fn report(&self) {
+    fn report(&self, metrics: &Metrics) {
+        let counts = &metrics.retention;
+        counts.entries.add(self.entries);
+        counts.ids.add(self.ids);
+        counts.accounts.add(self.accounts);
+        metrics.retention_ended();
         if self.entries > 0 {
             info!(
                 entries = self.entries,
@@ -234,17 +245,23 @@ impl Removed {
     }
 }
 
+/// Who is told of what the steps of a round remove.
+struct Counted {
+    announcer: Weak<Announcer>,
+    metrics: Arc<Metrics>,
+}
+
 /// One step, and another one behind it while there is more.
-fn submit(writer: &Arc<Writer>, step: Purge, announcer: Weak<Announcer>, mut removed: Removed) {
+fn submit(writer: &Arc<Writer>, step: Purge, counted: Counted, mut removed: Removed) {
     let again = Arc::downgrade(writer);
     let submitted = writer.submit(Write::Purge(step), move |result| {
         let (logs, more) = removed.take(result);
-        if let Some(announcer) = announcer.upgrade() {
+        if let Some(announcer) = counted.announcer.upgrade() {
             announcer.announce(logs);
         }
         match again.upgrade().filter(|_| more) {
-            Some(writer) => submit(&writer, step, announcer, removed),
-            None => removed.report(),
+            Some(writer) => submit(&writer, step, counted, removed),
+            None => removed.report(&counted.metrics),
         }
     });
     if let Err(error) = submitted {

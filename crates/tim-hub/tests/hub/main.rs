@@ -12,6 +12,7 @@ mod keeping;
 mod limits;
 mod login;
 mod messages;
+mod metrics;
 mod names;
 mod notices;
 mod pace;

@@ -18,11 +18,14 @@ pub(super) mod record;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::info;
 
 use self::block::{Block, Found, Header, SECTOR};
 use self::front::{FRONT, FRONT_LEN, Front};
+use super::counts::Counts;
 use super::only_file;
 
 /// The name of the log in the data directory.
@@ -57,6 +60,7 @@ pub(super) struct Log {
     used: u64,
     /// The next block is written from here.
     buffer: Buffer,
+    counts: Arc<Counts>,
     /// As if the disk were full.
     #[cfg(test)]
     pub(super) is_full: bool,
@@ -105,6 +109,7 @@ impl Log {
             end: FRONT,
             used: len,
             buffer: Buffer::default(),
+            counts: Arc::default(),
             #[cfg(test)]
             is_full_for_blocks: false,
             #[cfg(test)]
@@ -133,6 +138,11 @@ impl Log {
             Front::Nothing | Front::Foreign => Found::NoFront,
             Front::Own { .. } => found,
         })
+    }
+
+    /// What is counted.
+    pub(super) fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
     }
 
     /// Whether the file says whose it is.
@@ -185,7 +195,11 @@ impl Log {
     pub(super) fn append(&mut self, header: &Header, body: &[u8]) -> Result<(), NotAppended> {
         let len = self.buffer.fill(header, body);
         self.put_block(self.end, len).map_err(NotAppended::Written)?;
+        let begun = Instant::now();
         self.sync().map_err(NotAppended::Synced)?;
+        let took_us = begun.elapsed().as_micros();
+        let took_us = u64::try_from(took_us).unwrap_or(u64::MAX);
+        self.counts.syncs_us.observe(took_us);
         self.end += len as u64;
         self.used = self.used.max(self.end);
         Ok(())

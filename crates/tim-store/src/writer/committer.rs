@@ -1,13 +1,15 @@
 //! What commits batches, and reports their results.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tracing::warn;
 
 use super::waiting::{Callbacks, Job, Waiting};
 use super::{Hooks, WriteError, WriterConfig};
-use crate::{Commit, MAX_BATCH, StoreError, StoreWriter, Write};
+use crate::measure::{Histogram, SIZES};
+use crate::{Commit, MAX_BATCH, StoreError, StoreWriter, Write, WriterStats};
 
 /// The store, and the batch in hand.
 pub(super) struct Committer<S> {
@@ -15,6 +17,7 @@ pub(super) struct Committer<S> {
     pub(super) batch: usize,
     hooks: Hooks,
     pub(super) stopped: Arc<AtomicBool>,
+    pub(super) counts: Arc<Counts>,
     waiting: Arc<Waiting>,
     /// Those of the current batch; empty between two.
     writes: Vec<Write>,
@@ -29,6 +32,7 @@ impl<S: StoreWriter> Committer<S> {
             batch,
             hooks,
             stopped: Arc::default(),
+            counts: Arc::new(Counts::new()),
             waiting,
             writes: Vec::with_capacity(batch),
             answers: Vec::with_capacity(batch),
@@ -58,7 +62,10 @@ impl<S: StoreWriter> Committer<S> {
             self.answers.push(job.answers);
         }
         let now_ms = (self.hooks.now_ms)();
-        self.store.commit(now_ms, &self.writes)
+        let begun = Instant::now();
+        let outcome = self.store.commit(now_ms, &self.writes);
+        self.counts.batch(self.writes.len(), begun, &outcome);
+        outcome
     }
 
     pub(super) fn report(&mut self, outcome: Result<Commit, StoreError>) -> Result<(), String> {
@@ -106,6 +113,88 @@ impl<S: StoreWriter> Committer<S> {
         }
         self.waiting.fail(&reason);
         (self.hooks.fatal)(StoreError::Fatal(reason));
+    }
+}
+
+/// What is counted of the batches.
+#[derive(Debug)]
+pub(super) struct Counts {
+    written: AtomicU64,
+    refused: AtomicU64,
+    overloaded: AtomicU64,
+    failed: AtomicU64,
+    batches: Histogram,
+    commits_us: Histogram,
+    is_failing: AtomicBool,
+    /// Why, if it is.
+    failing: Mutex<Option<String>>,
+}
+
+impl Counts {
+    const fn new() -> Self {
+        Self {
+            written: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            overloaded: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            batches: Histogram::new(&SIZES),
+            commits_us: Histogram::of_times(),
+            is_failing: AtomicBool::new(false),
+            failing: Mutex::new(None),
+        }
+    }
+
+    /// A write was not enqueued.
+    pub(super) fn not_taken(&self, error: &WriteError) {
+        if *error == WriteError::Overloaded {
+            self.overloaded.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn batch(&self, writes: usize, begun: Instant, outcome: &Result<Commit, StoreError>) {
+        let writes = writes as u64;
+        self.batches.observe(writes);
+        let took_us = begun.elapsed().as_micros();
+        self.commits_us
+            .observe(u64::try_from(took_us).unwrap_or(u64::MAX));
+        match outcome {
+            Ok(commit) => {
+                let refused = commit.results.iter().filter(|result| result.is_err()).count() as u64;
+                self.refused.fetch_add(refused, Ordering::Relaxed);
+                self.written
+                    .fetch_add(writes.saturating_sub(refused), Ordering::Relaxed);
+                if self.is_failing.swap(false, Ordering::AcqRel) {
+                    self.set_failing(None);
+                }
+            }
+            Err(error) => {
+                self.failed.fetch_add(writes, Ordering::Relaxed);
+                self.set_failing(Some(error.to_string()));
+                self.is_failing.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    fn set_failing(&self, reason: Option<String>) {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    pub(super) fn stats(&self) -> WriterStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WriterStats {
+            waiting: 0,
+            written: count(&self.written),
+            refused: count(&self.refused),
+            overloaded: count(&self.overloaded),
+            failed: count(&self.failed),
+            batches: self.batches.distribution(),
+            commits_us: self.commits_us.distribution(),
+            failing: self
+                .failing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        }
     }
 }
 

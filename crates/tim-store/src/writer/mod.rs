@@ -16,8 +16,8 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 
-use super::{MAX_BATCH, Published, Refused, StoreError, StoreWriter, Write, Written};
-use committer::Committer;
+use super::{MAX_BATCH, Published, Refused, StoreError, StoreWriter, Write, WriterStats, Written};
+use committer::{Committer, Counts};
 use waiting::{Callback, Job, Waiting};
 
 /// Why a write failed, or may have failed.
@@ -117,6 +117,7 @@ pub struct Writer {
     waiting: Arc<Waiting>,
     commits: Commits,
     stopped: Arc<AtomicBool>,
+    counts: Arc<Counts>,
 }
 
 /// Who commits.
@@ -137,11 +138,12 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let waiting = Arc::new(Waiting::new(config));
         let committer = Committer::new(store, config, hooks, Arc::clone(&waiting));
-        let stopped = Arc::clone(&committer.stopped);
+        let (stopped, counts) = (Arc::clone(&committer.stopped), Arc::clone(&committer.counts));
         let thread = thread::Builder::new()
             .name("tim-store".to_owned())
             .spawn(move || committer.run())?;
         Ok(Self {
+            counts,
             waiting,
             commits: Commits::Thread(Mutex::new(Some(thread))),
             stopped,
@@ -159,7 +161,7 @@ impl Writer {
         let waiting = Arc::new(Waiting::new(config));
         let store: Box<dyn StoreWriter> = Box::new(store);
         let committer = Committer::new(store, config, hooks, Arc::clone(&waiting));
-        let stopped = Arc::clone(&committer.stopped);
+        let (stopped, counts) = (Arc::clone(&committer.stopped), Arc::clone(&committer.counts));
         let stepped = Stepped {
             waiting: Arc::clone(&waiting),
             committer: Mutex::new(Some(committer)),
@@ -169,6 +171,7 @@ impl Writer {
             waiting,
             commits: Commits::Stepped(stepped),
             stopped,
+            counts,
         }
     }
 
@@ -184,7 +187,8 @@ impl Writer {
         if self.is_stopped() {
             return Err(WriteError::Closed);
         }
-        self.waiting.push(Job::new(write, Callback::new(done)))?;
+        let pushed = self.waiting.push(Job::new(write, Callback::new(done)));
+        pushed.inspect_err(|error| self.counts.not_taken(error))?;
         if let Commits::Stepped(stepped) = &self.commits {
             (stepped.submitted)();
         }
@@ -257,6 +261,15 @@ impl Writer {
             && thread.thread().id() != thread::current().id()
         {
             let _ = thread.join();
+        }
+    }
+
+    /// What the writer has counted.
+    #[must_use]
+    pub fn stats(&self) -> WriterStats {
+        WriterStats {
+            waiting: self.waiting.len(),
+            ..self.counts.stats()
         }
     }
 
