@@ -2,9 +2,10 @@
 
 #![allow(clippy::print_stdout)] // the table
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 #[cfg(unix)]
 use tim_client::transport::UnixConnector;
@@ -14,15 +15,18 @@ use tim_client::transport::tls::{ClientTls, HubTls, HubTlsLink, TlsAcceptor, Tls
 use tim_client::transport::websocket::{WebSocketAcceptor, WebSocketConnector, WebSocketLink};
 use tim_client::transport::{Connector, MemoryConnector, TcpConnector, memory_listener};
 use tim_conformance::transport::{
-    Acceptor, TransportCheck, TransportOptions, TransportReport, check, check_with, table,
+    Acceptor, TransportCheck, TransportOptions, TransportReport, check, check_blocking, check_with, table,
 };
 use tim_testkit::certificates::{Age, Authority, Files};
+use tim_transport_std::blocking::{BlockingStream, TcpStreams};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 /// How many properties there are, of which a transport with other framing than that of streams has one less.
 const PROPERTIES: usize = 14;
+/// How many those of a blocking transport are.
+const BLOCKING_PROPERTIES: usize = 7;
 
 /// The report of a transport, printed with its time.
 async fn report(
@@ -184,6 +188,22 @@ async fn ws_in_pieces() -> TransportReport {
     .await
 }
 
+async fn blocking_tcp() -> TransportReport {
+    let (_, listener) = tcp_listener().await;
+    let connector = TcpStreams::new(listener.local_addr().unwrap());
+    check_blocking(connector, listener).await
+}
+
+#[cfg(unix)]
+async fn blocking_unix_socket() -> TransportReport {
+    tim_testkit::deadline();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hub");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let connector = move |_| std::os::unix::net::UnixStream::connect(&path);
+    check_blocking(connector, listener).await
+}
+
 /// Every transport of tim has every property. With `--nocapture`, the table is printed.
 #[tokio::test]
 async fn every_transport_has_every_property() {
@@ -196,11 +216,18 @@ async fn every_transport_has_every_property() {
         report("WebSocket", ws()).await,
         report("WebSocket over TLS", wss()).await,
         report("serial framing", serial()).await,
+        report("TCP, blocking", blocking_tcp()).await,
+        #[cfg(unix)]
+        report("Unix socket, blocking", blocking_unix_socket()).await,
     ];
     let columns: Vec<_> = reports.iter().map(|(name, report)| (*name, report)).collect();
     println!("{}", table(&columns));
     for (name, report) in &reports {
-        let properties = PROPERTIES - usize::from(*name == "serial framing");
+        let properties = match *name {
+            "serial framing" => PROPERTIES - 1,
+            name if name.ends_with("blocking") => BLOCKING_PROPERTIES,
+            _ => PROPERTIES,
+        };
         passes(name, report, properties);
     }
 }
@@ -208,6 +235,47 @@ async fn every_transport_has_every_property() {
 #[tokio::test]
 async fn web_socket_over_a_stream_that_cuts_everything() {
     passes("61 bytes at a time", &ws_in_pieces().await, PROPERTIES);
+}
+
+/// A stream whose reads do not wait.
+struct Impatient(std::net::TcpStream);
+
+impl Read for Impatient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.set_nonblocking(true)?;
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Impatient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.set_nonblocking(false)?;
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl BlockingStream for Impatient {
+    fn limit(&mut self, limit: Duration) -> io::Result<()> {
+        self.0.limit(limit)
+    }
+}
+
+#[tokio::test]
+async fn a_blocking_stream_that_does_not_wait_is_found() {
+    let (_, listener) = tcp_listener().await;
+    let address = listener.local_addr().unwrap();
+    let connector = move |_| std::net::TcpStream::connect(address).map(Impatient);
+    let report = check_blocking(connector, listener).await;
+    assert!(
+        report
+            .failed()
+            .contains(&"a read or write that takes too long moves nothing"),
+        "{report}"
+    );
 }
 
 #[test]

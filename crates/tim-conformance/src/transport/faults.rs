@@ -57,7 +57,7 @@ impl<L> FaultyLink<L> {
     }
 
     /// How many bytes may pass now; `None` if the link is silent.
-    fn allowance(&mut self) -> io::Result<Option<usize>> {
+    pub(super) fn allowance(&mut self) -> io::Result<Option<usize>> {
         let Some((after, how)) = self.faults.breaks else {
             return Ok(Some(self.faults.piece));
         };
@@ -73,10 +73,15 @@ impl<L> FaultyLink<L> {
         }
     }
 
-    fn link(&mut self) -> io::Result<&mut L> {
+    pub(super) fn link(&mut self) -> io::Result<&mut L> {
         self.link
             .as_mut()
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// So many bytes have passed.
+    pub(super) const fn pass(&mut self, len: usize) {
+        self.passed += len as u64;
     }
 }
 
@@ -92,7 +97,7 @@ impl<L: AsyncRead + Unpin> AsyncRead for FaultyLink<L> {
         let mut part = buffer.take(most);
         let read = Pin::new(self.link()?).poll_read(context, &mut part);
         let filled = part.filled().to_vec();
-        self.passed += filled.len() as u64;
+        self.pass(filled.len());
         buffer.put_slice(&filled);
         read
     }
@@ -110,7 +115,7 @@ impl<L: AsyncWrite + Unpin> AsyncWrite for FaultyLink<L> {
         let part = bytes.get(..most.min(bytes.len())).unwrap_or_default();
         let written = Pin::new(self.link()?).poll_write(context, part);
         if let Poll::Ready(Ok(len)) = written {
-            self.passed += len as u64;
+            self.pass(len);
         }
         written
     }

@@ -21,6 +21,7 @@
 //!
 //! [`table`] shows the reports of several transports side by side.
 
+mod blocking;
 mod bytes;
 mod faults;
 mod session;
@@ -36,6 +37,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 
 use crate::check::{Stop, Verdict};
 
+pub use blocking::check_blocking;
 use faults::Shared;
 
 /// How long a check may take.
@@ -234,19 +236,12 @@ pub async fn check_with<C: Connector, A: Acceptor>(
         acceptor,
         options,
     };
-    let mut checks = Vec::new();
-    let mut add = |property, verdict: Result<Verdict, tokio::time::error::Elapsed>| {
-        let result = match verdict {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(stop)) => Err(stop.to_string()),
-            Err(_) => Err(format!("not decided after {} s", DEADLINE.as_secs())),
-        };
-        checks.push(TransportCheck { property, result });
-    };
+    let mut checks = Checks::default();
     macro_rules! properties {
-        ($($property:literal: $check:path),+ $(,)?) => {
-            $(add($property, tokio::time::timeout(DEADLINE, $check(&mut ends)).await);)+
-        };
+        ($($property:literal: $check:path),+ $(,)?) => {$(
+            let verdict = checks.within($check(&mut ends)).await;
+            checks.add($property, verdict);
+        )+};
     }
     properties! {
         "bytes arrive in order, both ways at once": bytes::in_order,
@@ -273,10 +268,34 @@ pub async fn check_with<C: Connector, A: Acceptor>(
     } = ends;
     if options.framing == Framing::Stream {
         let session = session::over(connector, acceptor);
-        add(
+        let verdict = checks.within(session).await;
+        checks.add(
             "a session logs in, sends the largest message, is cut in a frame, and goes on",
-            tokio::time::timeout(DEADLINE, session).await,
+            verdict,
         );
     }
-    TransportReport { checks }
+    checks.into_report()
+}
+
+/// The checks so far.
+#[derive(Default)]
+struct Checks(Vec<TransportCheck>);
+
+impl Checks {
+    /// The verdict of a check, which has until the deadline.
+    async fn within(&self, check: impl Future<Output = Verdict>) -> Result<(), String> {
+        match tokio::time::timeout(DEADLINE, check).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(stop)) => Err(stop.to_string()),
+            Err(_) => Err(format!("not decided after {} s", DEADLINE.as_secs())),
+        }
+    }
+
+    fn add(&mut self, property: &'static str, result: Result<(), String>) {
+        self.0.push(TransportCheck { property, result });
+    }
+
+    fn into_report(self) -> TransportReport {
+        TransportReport { checks: self.0 }
+    }
 }

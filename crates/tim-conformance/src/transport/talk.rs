@@ -34,20 +34,20 @@ const MAX_OUTGOING: usize = 128 * 1024;
 
 /// What is said in a talk, and over what.
 #[derive(Clone, Copy)]
-struct Talk {
+pub(super) struct Talk {
     framing: Framing,
     /// How many messages each way.
-    messages: usize,
+    pub(super) messages: usize,
     /// The length of the texts.
-    len: usize,
-    client: Faults,
-    hub: Faults,
+    pub(super) len: usize,
+    pub(super) client: Faults,
+    pub(super) hub: Faults,
     /// The client's futures are dropped after each poll.
     drops: bool,
 }
 
 impl Talk {
-    const fn new(framing: Framing) -> Self {
+    pub(super) const fn new(framing: Framing) -> Self {
         Self {
             framing,
             messages: 20,
@@ -59,17 +59,83 @@ impl Talk {
     }
 
     /// The texts of a direction.
-    fn texts(&self, direction: &str) -> Vec<String> {
+    pub(super) fn texts(&self, direction: &str) -> Vec<String> {
         let text = |n| format!("{direction} {n} {}", "x".repeat(self.len));
         (0..self.messages).map(text).collect()
     }
+
+    /// The configuration of the client, which says who it is.
+    pub(super) fn client_config(&self) -> Result<ClientConfig, Stop> {
+        let mut config = ClientConfig::new(1, UserId::new("alice")?, 7);
+        config.framing = self.framing;
+        config.backoff_min = Duration::from_millis(10);
+        config.backoff_max = Duration::from_secs(1);
+        config.request_timeout = super::DEADLINE;
+        config.resume_window = super::DEADLINE;
+        if matches!(self.client.breaks.or(self.hub.breaks), Some((_, Break::Silent))) {
+            (config.keep_alive, config.keep_alive_timeout) = (ALIVE, ALIVE);
+            (config.login_timeout, config.serial_retry) = (2 * ALIVE, ALIVE);
+        }
+        Ok(config)
+    }
+
+    /// Whether a connection breaks.
+    pub(super) const fn breaks(&self) -> bool {
+        self.client.breaks.is_some() || self.hub.breaks.is_some()
+    }
+}
+
+/// With pieces of one byte, and of a few.
+pub(super) fn in_pieces(framing: Framing) -> impl Iterator<Item = Talk> {
+    [1, 2, 7, 1000].into_iter().map(move |piece| {
+        let mut talk = Talk::new(framing);
+        (talk.client.piece, talk.hub.piece) = (piece, piece);
+        talk.len = 400;
+        talk
+    })
+}
+
+/// With about the largest frames.
+pub(super) const fn with_largest(framing: Framing) -> Talk {
+    let mut talk = Talk::new(framing);
+    (talk.messages, talk.len) = (8, LARGEST);
+    talk
+}
+
+/// Whose connection breaks: after each byte of hello and login, and then some.
+pub(super) fn that_break(framing: Framing) -> impl Iterator<Item = (u64, Talk)> {
+    (0..160).chain((160..1200).step_by(43)).map(move |place| {
+        let mut talk = Talk::new(framing);
+        talk.messages = 14;
+        let broken = match place % 2 {
+            0 => &mut talk.client,
+            _ => &mut talk.hub,
+        };
+        broken.breaks = Some((place, Break::Dropped));
+        (place, talk)
+    })
+}
+
+/// Whose connection falls silent, at either end.
+pub(super) fn that_fall_silent(framing: Framing) -> impl Iterator<Item = (u64, Talk)> {
+    let ends = [10, 90, 300]
+        .into_iter()
+        .flat_map(|place| [(place, true), (place, false)]);
+    ends.map(move |(place, is_client)| {
+        let mut talk = Talk::new(framing);
+        talk.messages = 6;
+        let broken = if is_client {
+            &mut talk.client
+        } else {
+            &mut talk.hub
+        };
+        broken.breaks = Some((place, Break::Silent));
+        (place, talk)
+    })
 }
 
 pub(super) async fn pieces<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>) -> Verdict {
-    for piece in [1, 2, 7, 1000] {
-        let mut talk = Talk::new(ends.options.framing);
-        (talk.client.piece, talk.hub.piece) = (piece, piece);
-        talk.len = 400;
+    for talk in in_pieces(ends.options.framing) {
         hold(ends, talk).await?;
     }
     Ok(String::new())
@@ -87,45 +153,25 @@ pub(super) async fn dropped_futures<C: Connector, A: Acceptor>(ends: &mut Ends<C
 }
 
 pub(super) async fn largest<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>) -> Verdict {
-    let mut talk = Talk::new(ends.options.framing);
-    (talk.messages, talk.len) = (8, LARGEST);
+    let talk = with_largest(ends.options.framing);
     hold(ends, talk).await
 }
 
 pub(super) async fn breaks_anywhere<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>) -> Verdict {
-    // Each byte of hello and login, and then some.
-    let places = (0..160).chain((160..1200).step_by(43));
-    for place in places {
-        let mut talk = Talk::new(ends.options.framing);
-        talk.messages = 14;
-        let broken = match place % 2 {
-            0 => &mut talk.client,
-            _ => &mut talk.hub,
-        };
-        broken.breaks = Some((place, Break::Dropped));
+    for (place, talk) in that_break(ends.options.framing) {
         hold(ends, talk).await.map_err(|stop| at(place, &stop))?;
     }
     Ok(String::new())
 }
 
 pub(super) async fn half_open<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>) -> Verdict {
-    for place in [10, 90, 300] {
-        for is_client in [true, false] {
-            let mut talk = Talk::new(ends.options.framing);
-            talk.messages = 6;
-            let broken = if is_client {
-                &mut talk.client
-            } else {
-                &mut talk.hub
-            };
-            broken.breaks = Some((place, Break::Silent));
-            hold(ends, talk).await.map_err(|stop| at(place, &stop))?;
-        }
+    for (place, talk) in that_fall_silent(ends.options.framing) {
+        hold(ends, talk).await.map_err(|stop| at(place, &stop))?;
     }
     Ok(String::new())
 }
 
-fn at(place: u64, stop: &Stop) -> Stop {
+pub(super) fn at(place: u64, stop: &Stop) -> Stop {
     Stop::fail(format_args!("after {place} bytes: {stop}"))
 }
 
@@ -146,12 +192,12 @@ async fn hold<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>, talk: Talk) -> V
     }
     ensure_eq!(hub.stored, up, "the messages that the hub received");
     ensure_eq!(
-        client.delivered,
+        client.seen.delivered,
         down,
         "the messages that the client was delivered"
     );
     ensure!(
-        talk.client.breaks.is_none() && talk.hub.breaks.is_none() || client.connections > 1,
+        !talk.breaks() || client.seen.connections > 1,
         "the connection did not break"
     );
     Ok(String::new())
@@ -163,23 +209,44 @@ struct TalkingClient<C: Connector> {
     to_send: VecDeque<String>,
     /// Numbers the messages that were sent.
     sent: u32,
+    seen: Seen,
+}
+
+/// What a client has seen.
+#[derive(Default)]
+pub(super) struct Seen {
     answered: usize,
-    delivered: Vec<String>,
-    connections: u32,
+    pub(super) delivered: Vec<String>,
+    pub(super) connections: u32,
+    fault: Option<String>,
+}
+
+impl Seen {
+    pub(super) fn take(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Response { .. } => self.answered += 1,
+            Event::Delivered(delivery) => {
+                let text = delivery.header.payload::<Text<'_>>();
+                self.delivered
+                    .push(text.map_or_else(String::new, |text| text.text.to_owned()));
+            }
+            Event::NetState(NetState::Connecting) => self.connections += 1,
+            Event::NetState(_) | Event::LoggedIn(_) | Event::Ready => {}
+            other => self.fault = Some(format!("{other:?}")),
+        }
+    }
+
+    /// What a session never reports here.
+    pub(super) fn fault(&mut self) -> Result<(), Stop> {
+        self.fault.take().map_or(Ok(()), |fault| {
+            Err(Stop::fail(format_args!("the session reports {fault}")))
+        })
+    }
 }
 
 impl<C: Connector> TalkingClient<C> {
     fn new(talk: Talk, connector: C, texts: Vec<String>) -> Result<Self, Stop> {
-        let mut config = ClientConfig::new(1, UserId::new("alice")?, 7);
-        config.framing = talk.framing;
-        config.backoff_min = Duration::from_millis(10);
-        config.backoff_max = Duration::from_secs(1);
-        config.request_timeout = super::DEADLINE;
-        config.resume_window = super::DEADLINE;
-        if matches!(talk.client.breaks.or(talk.hub.breaks), Some((_, Break::Silent))) {
-            (config.keep_alive, config.keep_alive_timeout) = (ALIVE, ALIVE);
-            (config.login_timeout, config.serial_retry) = (2 * ALIVE, ALIVE);
-        }
+        let config = talk.client_config()?;
         let faults = talk.client;
         let connector = FaultyConnector { connector, faults };
         let mut driver = ClientDriver::new(config, "sig".to_owned(), ClientBuffers::default(), 1, connector);
@@ -190,9 +257,7 @@ impl<C: Connector> TalkingClient<C> {
             drops: talk.drops,
             to_send: texts.into(),
             sent: 0,
-            answered: 0,
-            delivered: Vec::new(),
-            connections: 0,
+            seen: Seen::default(),
         })
     }
 
@@ -203,7 +268,7 @@ impl<C: Connector> TalkingClient<C> {
         loop {
             self.take_events()?;
             self.send()?;
-            if self.answered == all && self.delivered.len() >= expected {
+            if self.seen.answered == all && self.seen.delivered.len() >= expected {
                 return Ok(());
             }
             if self.drops {
@@ -220,25 +285,12 @@ impl<C: Connector> TalkingClient<C> {
     }
 
     fn take_events(&mut self) -> Result<(), Stop> {
-        let mut fault = None;
-        let (answered, delivered) = (&mut self.answered, &mut self.delivered);
-        let connections = &mut self.connections;
+        let seen = &mut self.seen;
         self.driver.poll_events(|event| {
-            match event {
-                Event::Response { .. } => *answered += 1,
-                Event::Delivered(delivery) => {
-                    let text = delivery.header.payload::<Text<'_>>();
-                    delivered.push(text.map_or_else(String::new, |text| text.text.to_owned()));
-                }
-                Event::NetState(NetState::Connecting) => *connections += 1,
-                Event::NetState(_) | Event::LoggedIn(_) | Event::Ready => {}
-                other => fault = Some(format!("{other:?}")),
-            }
+            seen.take(&event);
             ControlFlow::Continue(())
         });
-        fault.map_or(Ok(()), |fault| {
-            Err(Stop::fail(format_args!("the session reports {fault}")))
-        })
+        self.seen.fault()
     }
 
     fn send(&mut self) -> Result<(), Stop> {
@@ -261,7 +313,7 @@ impl<C: Connector> TalkingClient<C> {
     }
 }
 
-fn message(to: ConversationId, number: u32, text: &str) -> Result<Message<'_>, Stop> {
+pub(super) fn message(to: ConversationId, number: u32, text: &str) -> Result<Message<'_>, Stop> {
     let id = MessageId {
         sender: ACCOUNT,
         client_time: 1_700_000_000,
@@ -282,7 +334,7 @@ enum Step {
 }
 
 /// A hub of one account.
-struct Hub {
+pub(super) struct Hub {
     config: HubConfig,
     faults: Faults,
     /// What it has for the client, encoded.
@@ -290,11 +342,11 @@ struct Hub {
     /// How many of them were handed over on this connection or acknowledged on an earlier one.
     next: usize,
     ids: Vec<MessageId>,
-    stored: Vec<String>,
+    pub(super) stored: Vec<String>,
 }
 
 impl Hub {
-    fn new(talk: Talk, texts: Vec<String>) -> Result<Self, Stop> {
+    pub(super) fn new(talk: Talk, texts: Vec<String>) -> Result<Self, Stop> {
         let mut config = HubConfig::default();
         config.framing = talk.framing;
         if matches!(talk.client.breaks.or(talk.hub.breaks), Some((_, Break::Silent))) {
@@ -322,7 +374,7 @@ impl Hub {
     }
 
     /// Serves the newest connection, one after another, for ever.
-    async fn serve<A: Acceptor>(&mut self, acceptor: &mut A) -> Result<(), Stop> {
+    pub(super) async fn serve<A: Acceptor>(&mut self, acceptor: &mut A) -> Result<(), Stop> {
         let mut link = acceptor.accept().await?;
         loop {
             let link_now = FaultyLink::new(link, self.faults.next());
