@@ -54,18 +54,27 @@ impl LiveMessage {
         checked: Generation,
         now_ms: u64,
     ) -> Self {
+        let from = (device.user(), device.number());
+        Self::of(from, message, fingerprint, content, mention_all, checked, now_ms)
+    }
+
+    /// A message from a user, and the number of the device; 0 for none.
+    pub(crate) fn of(
+        (user, origin): (UserId, u64),
+        message: &Content<'_>,
+        fingerprint: Fingerprint,
+        content: &[u8],
+        mention_all: bool,
+        checked: Generation,
+        now_ms: u64,
+    ) -> Self {
         let time = now_ms / 1000;
-        let envelope = live_envelope(device.user(), device.number(), time);
+        let envelope = live_envelope(user, origin, time);
         let encoded = encoding::enveloped(&envelope, content);
         Self {
             id: message.id,
             fingerprint,
-            delivery: Arc::new(Delivery::live(
-                device.user(),
-                device.number(),
-                message.priority,
-                encoded,
-            )),
+            delivery: Arc::new(Delivery::live(user, origin, message.priority, encoded)),
             time,
             mention_all,
             checked,

@@ -16,9 +16,9 @@ use crate::refusal::Refusal;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PassedOn {
     /// When, unix seconds.
-    pub(super) time: u64,
+    pub(crate) time: u64,
     /// It had been passed on before, and was not now.
-    pub(super) duplicate: bool,
+    pub(crate) duplicate: bool,
 }
 
 /// Answers a SEND, with the names that the message carries for its sender.

@@ -10,7 +10,7 @@ use tim_proto::request::{
     RevokeResponse,
 };
 use tim_proto::wire::{List, decode_body};
-use tim_proto::{ErrorCode, MessageId, MessageKind};
+use tim_proto::{ErrorCode, MessageId, MessageKind, UserId};
 use tim_store::{Entry, LogKey, PageRequest, Write, WriteError, Written};
 
 use super::pages::{self, MAX_LEN_PREFIX, Paged};
@@ -221,21 +221,17 @@ where
     let presence = Arc::clone(&services.presence);
     let responder = client.responder::<R>();
     services.writer.submit(write, move |answer| match answer {
-        Ok(Written::Read {
-            read_sequence,
-            unread,
-            counted,
-            deleted_through,
-        }) => {
+        Ok(
+            ref read @ Written::Read {
+                read_sequence,
+                unread,
+                counted,
+                ..
+            },
+        ) => {
             let unread = u32::try_from(unread).unwrap_or(u32::MAX);
             let device = responder.device();
-            // Without entries there is no such conversation.
-            if let Some(conversation) = log.seen_by(&device.user()).filter(|_| counted > 0) {
-                let change = ConversationChange::new(conversation)
-                    .with_unread(unread)
-                    .with_read_sequence(read_sequence)
-                    .with_counted(counted)
-                    .with_deleted_through(deleted_through);
+            if let Some(change) = read_change(&device.user(), &log, read) {
                 tell_other_devices(&presence, device, change);
             }
             responder.respond(
@@ -247,6 +243,27 @@ where
         Ok(_) => responder.refuse(Refusal::wrong_answer()),
         Err(error) => responder.refuse(error.into()),
     })
+}
+
+/// What a user's devices are told of a read mark; `None` without entries: there is no such conversation.
+pub(crate) fn read_change(user: &UserId, log: &LogKey, read: &Written) -> Option<ConversationChange> {
+    let Written::Read {
+        read_sequence,
+        unread,
+        counted,
+        deleted_through,
+    } = *read
+    else {
+        return None;
+    };
+    let conversation = log.seen_by(user).filter(|_| counted > 0)?;
+    Some(
+        ConversationChange::new(conversation)
+            .with_unread(u32::try_from(unread).unwrap_or(u32::MAX))
+            .with_read_sequence(read_sequence)
+            .with_counted(counted)
+            .with_deleted_through(deleted_through),
+    )
 }
 
 /// Tells the other devices of a device's user of a change of the user's own state.

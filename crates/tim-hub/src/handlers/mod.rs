@@ -13,6 +13,8 @@ mod conversations;
 mod files;
 mod groups;
 mod messages;
+#[cfg(feature = "rest")]
+mod outside;
 mod pages;
 mod profiles;
 mod renew;
@@ -25,6 +27,10 @@ mod visibility;
 pub(crate) use files::Readable;
 pub use groups::Audience;
 pub(crate) use groups::{notify_group, reclaim_group};
+#[cfg(feature = "rest")]
+pub(crate) use messages::read_change;
+#[cfg(feature = "rest")]
+pub(crate) use outside::check_message;
 #[cfg(feature = "rest")]
 pub(crate) use profiles::{MAX_NICK, check_profile};
 

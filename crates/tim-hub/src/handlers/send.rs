@@ -306,28 +306,11 @@ impl<'a> Draft<'a> {
         if content.to == ConversationId::System {
             return Err(invalid_conversation());
         }
-        if is_reserved(content.kind) {
-            let text = format!("only the hub writes {} messages", content.kind);
-            return Err(Refusal::new(ErrorCode::INVALID_OPERATION, text));
-        }
-        if content.priority.checked().is_err() {
-            return Err(Refusal::new(ErrorCode::UNKNOWN_PRIORITY, ""));
-        }
-        let payload = Payload::decode_strict(content.kind, content.payload).map_err(|error| {
-            let text = format!("the payload is no {}: {error}", content.kind);
-            Refusal::new(ErrorCode::MSG_INVALID_JSON_BODY_FORMAT, text)
-        })?;
-        let limits = &services.options.limits;
         let measured = match planted::is(Fault::LimitMeasuredTwice) {
             true => body.len(),
             false => content.payload.len(),
         };
-        limits
-            .check_message(&payload, measured, content.extensions)
-            .map_err(|over| Refusal::new(over.code, over.to_string()))?;
-        if !payload.has_content() {
-            return Err(Refusal::new(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY, ""));
-        }
+        let payload = check_content(services, content, measured)?;
         if content.has_reserved_extensions() {
             let text = "extensions with tags from 64 on are the hub's";
             return Err(Refusal::new(ErrorCode::INVALID_OPERATION, text));
@@ -389,6 +372,33 @@ impl<'a> Draft<'a> {
             client.generation(),
             services.now_ms(),
         )
+    }
+}
+
+/// Checks what a message says, whoever sends it. Returns its payload.
+pub(super) fn check_content<'a>(
+    services: &Services,
+    content: &Content<'a>,
+    measured: usize,
+) -> Result<Payload<'a>, Refusal> {
+    if is_reserved(content.kind) {
+        let text = format!("only the hub writes {} messages", content.kind);
+        return Err(Refusal::new(ErrorCode::INVALID_OPERATION, text));
+    }
+    if content.priority.checked().is_err() {
+        return Err(Refusal::new(ErrorCode::UNKNOWN_PRIORITY, ""));
+    }
+    let payload = Payload::decode_strict(content.kind, content.payload).map_err(|error| {
+        let text = format!("the payload is no {}: {error}", content.kind);
+        Refusal::new(ErrorCode::MSG_INVALID_JSON_BODY_FORMAT, text)
+    })?;
+    let limits = &services.options.limits;
+    limits
+        .check_message(&payload, measured, content.extensions)
+        .map_err(|over| Refusal::new(over.code, over.to_string()))?;
+    match payload.has_content() {
+        true => Ok(payload),
+        false => Err(Refusal::new(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY, "")),
     }
 }
 

@@ -9,6 +9,11 @@ use crate::{AtKind, UserId};
 pub mod tags {
     /// [`Mentions`](super::Mentions).
     pub const MENTIONS: u32 = 1;
+    /// Data of the sender's application, UTF-8 (`cloudCustomData`).
+    pub const CLOUD_CUSTOM_DATA: u32 = 2;
+    /// The elements of a message behind the first one, which is its payload: a JSON array as in the vendor's `MsgBody`, UTF-8. Clients of the
+    /// vendor show the first element only.
+    pub const MORE_ELEMENTS: u32 = 3;
     /// The first tag reserved for the hub. The hub refuses messages from clients that contain reserved tags.
     pub const FIRST_OF_HUB: u32 = 64;
     /// The sender's nick, UTF-8.
@@ -200,6 +205,18 @@ macro_rules! common {
             pub fn mentions(&self) -> Option<Mentions<'a>> {
                 let body = self.extensions.get(tags::MENTIONS)?;
                 decode_body(body).ok()
+            }
+
+            /// Data of the sender's application (`cloudCustomData`); empty if there is none.
+            #[must_use]
+            pub fn cloud_custom_data(&self) -> &'a str {
+                text(self.extensions, tags::CLOUD_CUSTOM_DATA)
+            }
+
+            /// The elements behind the first one, as the JSON of a `MsgBody`; empty if there are none.
+            #[must_use]
+            pub fn more_elements(&self) -> &'a str {
+                text(self.extensions, tags::MORE_ELEMENTS)
             }
 
             /// The name of the user who revoked, in a revoked message and in a revocation; empty if unknown.

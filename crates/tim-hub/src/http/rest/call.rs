@@ -16,7 +16,6 @@ use crate::service::Services;
 pub(super) struct Call {
     pub(super) services: Arc<Services>,
     /// Who calls.
-    #[allow(dead_code)] // for the commands to come
     pub(super) admin: UserId,
     pub(super) service: Service,
     pub(super) body: Map<String, Value>,

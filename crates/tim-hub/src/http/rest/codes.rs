@@ -22,3 +22,31 @@ pub(super) const NO_SUCH_ACCOUNT: u32 = 70_107;
 pub(super) const BAD_TO_ACCOUNT: u32 = 90_003;
 /// There are more users in `To_Account` than fit.
 pub(super) const TOO_MANY_TARGETS: u32 = 90_011;
+/// A message that is to be revoked does not exist.
+pub(super) const NO_SUCH_MESSAGE: u32 = 20_022;
+/// It is revoked already.
+pub(super) const ALREADY_REVOKED: u32 = 20_023;
+/// `MsgBody` is missing, empty or malformed.
+pub(super) const BAD_BODY: u32 = 90_002;
+/// `MsgRandom` is missing or wrong.
+pub(super) const BAD_RANDOM: u32 = 90_005;
+/// `MsgTimeStamp` is missing or wrong.
+pub(super) const BAD_TIME: u32 = 90_006;
+/// `MsgBody` is not an array.
+pub(super) const BODY_NOT_AN_ARRAY: u32 = 90_007;
+/// `From_Account` is missing, wrong, or has no account.
+pub(super) const BAD_FROM_ACCOUNT: u32 = 90_008;
+/// `MsgBody` is well-formed and no message.
+pub(super) const UNFIT_BODY: u32 = 90_010;
+/// `To_Account` has no account.
+pub(super) const UNKNOWN_TO_ACCOUNT: u32 = 90_012;
+/// `SyncFromOldSystem` is neither 1 nor 2.
+pub(super) const BAD_IMPORT: u32 = 90_030;
+/// `SyncOtherMachine` is neither 1 nor 2.
+pub(super) const BAD_SYNC: u32 = 90_031;
+/// `MsgLifeTime` is no whole number.
+pub(super) const BAD_LIFE_TIME: u32 = 90_044;
+/// A `MsgKey` that this hub has not given out.
+pub(super) const BAD_KEY: u32 = 90_054;
+/// The message is too long.
+pub(super) const TOO_LONG: u32 = 93_000;

@@ -11,10 +11,12 @@
 //! Pages of other origins cannot call this from a browser: there are no CORS headers, as no page has an administrator's UserSig.
 
 mod accounts;
+mod body;
 mod call;
 mod codes;
 mod envelope;
 mod fields;
+mod messages;
 mod online;
 mod query;
 
@@ -110,6 +112,13 @@ commands! {
     ACCOUNTS "account_check" => accounts::check;
     OPENIM "query_online_status" => online::status;
     OPENIM "querystate" => online::state;
+    OPENIM "sendmsg" => messages::send;
+    OPENIM "batchsendmsg" => messages::send_many;
+    OPENIM "importmsg" => messages::import;
+    OPENIM "admin_getroammsg" => messages::history;
+    OPENIM "admin_msgwithdraw" => messages::withdraw;
+    OPENIM "admin_set_msg_read" => messages::set_read;
+    OPENIM "get_c2c_unread_msg_num" => messages::unread;
 }
 
 impl Command {

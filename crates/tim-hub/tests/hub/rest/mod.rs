@@ -1,6 +1,8 @@
 //! The REST interface, as an application's own server calls it.
 
 mod accounts;
+mod faults;
+mod messages;
 mod refused;
 
 use serde_json::Value;

@@ -1,0 +1,203 @@
+//! A `MsgBody` and what stands beside it, as a message of tim, and back.
+//!
+//! A message has one payload: the first element, which is also the only one that the vendor's clients show. The elements behind it are
+//! kept with the message, as JSON, and come back with its history.
+
+use bytes::Bytes;
+use serde_json::Value;
+use tim_json::{Content as Contents, Element, Json as _, Spelling};
+use tim_proto::message::{Content, SenderNames, tags, to_vec, with_sender_names};
+use tim_proto::wire::{Encode as _, Extension, Extensions, Writer, decode_body, encoded_len};
+use tim_proto::{ConversationId, MessageId, MessageKind, Payload, Priority};
+use tim_store::{Account, Entry, EntryFlags, Fingerprint};
+
+use super::codes;
+use super::envelope::RestError;
+use super::fields::Fields;
+
+/// The codes of a service for what can be wrong with a body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Faults {
+    /// It is not an array.
+    pub(super) not_an_array: u32,
+    /// It is missing, empty, or an element is malformed.
+    pub(super) malformed: u32,
+    /// It is well-formed, but no message of tim.
+    pub(super) unfit: u32,
+    /// It is too long.
+    pub(super) too_long: u32,
+}
+
+/// What a message is to say, wherever it goes.
+#[derive(Debug, Clone)]
+pub(super) struct Body {
+    pub(super) kind: MessageKind,
+    payload: Vec<u8>,
+    /// The encoded extensions.
+    extensions: Vec<u8>,
+    pub(super) priority: Priority,
+    pub(super) flags: EntryFlags,
+    too_long: u32,
+    unfit: u32,
+}
+
+impl Body {
+    /// Reads `MsgBody`, `CloudCustomData` and `SendMsgControl`.
+    pub(super) fn read(fields: &Fields<'_>, faults: Faults) -> Result<Self, RestError> {
+        let elements = elements(fields, faults)?;
+        let Some((first, others)) = elements.split_first() else {
+            return Err(fields.fault("MsgBody", "is empty").with_code(faults.malformed));
+        };
+        let unfit = |index: usize, what: &dyn std::fmt::Display| {
+            let name = format!("MsgBody[{index}]");
+            fields.fault(&name, what).with_code(faults.unfit)
+        };
+        let custom = elements
+            .iter()
+            .filter(|it| matches!(it.content, Contents::Custom(_)));
+        if custom.count() > 1 {
+            return Err(unfit(0, &"has several TIMCustomElem; a message has one at most"));
+        }
+        // All of them, though only the first one is kept in this form.
+        for (index, element) in elements.iter().enumerate() {
+            let encoded = element.content.encode().map_err(|error| unfit(index, &error))?;
+            if matches!(encoded.kind().0, 32..64) {
+                return Err(unfit(
+                    index,
+                    &format_args!("is a {}, which only the hub writes", encoded.kind()),
+                ));
+            }
+        }
+        let encoded = first.content.encode().map_err(|error| unfit(0, &error))?;
+        let mut extensions = Vec::new();
+        let data = fields.text("CloudCustomData")?.unwrap_or("");
+        extend(&mut extensions, tags::CLOUD_CUSTOM_DATA, data);
+        if !others.is_empty() {
+            let others: Vec<_> = others.iter().map(|it| it.to_value(Spelling::Rest)).collect();
+            extend(
+                &mut extensions,
+                tags::MORE_ELEMENTS,
+                &Value::Array(others).to_string(),
+            );
+        }
+        Ok(Self {
+            kind: encoded.kind(),
+            payload: encoded.bytes().to_vec(),
+            extensions,
+            priority: Priority::NORMAL,
+            flags: flags(fields)?,
+            too_long: faults.too_long,
+            unfit: faults.unfit,
+        })
+    }
+
+    /// The content of a message with this body.
+    pub(super) fn content(&self, to: ConversationId, id: MessageId) -> Content<'_> {
+        Content::new(to, id, self.kind, &self.payload)
+            .with_priority(self.priority)
+            .with_extensions(Extensions::new(&self.extensions).unwrap_or(Extensions::NONE))
+    }
+
+    /// The encoded content, with the names of the sender.
+    pub(super) fn encode(&self, to: ConversationId, id: MessageId, from: &Account, name_card: &str) -> Bytes {
+        let names = SenderNames::new()
+            .with_nick(&from.nick)
+            .with_name_card(name_card)
+            .with_avatar(&from.avatar);
+        with_sender_names(&to_vec(&self.content(to, id)), &names).into()
+    }
+
+    /// What distinguishes the message from others with its id.
+    pub(super) fn fingerprint(&self, to: ConversationId, id: MessageId) -> Fingerprint {
+        Fingerprint::of_message(&self.content(to, id))
+    }
+
+    /// The error for a refusal of the message.
+    pub(super) fn refused(&self, refusal: crate::refusal::Refusal) -> RestError {
+        let code = match refusal.code {
+            tim_proto::ErrorCode::COMM_BODY_SIZE_LIMIT => self.too_long,
+            _ => self.unfit,
+        };
+        RestError::new(code, refusal.text)
+    }
+}
+
+/// The elements of `MsgBody`.
+fn elements(fields: &Fields<'_>, faults: Faults) -> Result<Vec<Element>, RestError> {
+    let value = match fields.value("MsgBody") {
+        None => return Err(fields.fault("MsgBody", "is missing").with_code(faults.malformed)),
+        Some(value @ Value::Array(_)) => value,
+        Some(_) => {
+            return Err(fields
+                .fault("MsgBody", "is not an array")
+                .with_code(faults.not_an_array));
+        }
+    };
+    Vec::<Element>::from_value(value.clone(), Spelling::Rest)
+        .map_err(|error| RestError::new(faults.malformed, error.within("MsgBody").to_string()))
+}
+
+/// `SendMsgControl`. Words that have no meaning here are ignored.
+fn flags(fields: &Fields<'_>) -> Result<EntryFlags, RestError> {
+    let words = fields.texts("SendMsgControl", 16)?;
+    let flag = |word, flag| {
+        if words.contains(&word) {
+            flag
+        } else {
+            EntryFlags::NONE
+        }
+    };
+    Ok(flag("NoUnread", EntryFlags::NO_UNREAD) | flag("NoLastMsg", EntryFlags::NO_LAST))
+}
+
+fn extend(extensions: &mut Vec<u8>, tag: u32, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let extension = Extension::new(tag, text.as_bytes());
+    let start = extensions.len();
+    extensions.resize(start + encoded_len(&extension), 0);
+    extension.encode(&mut Writer::new(extensions.get_mut(start..).unwrap_or_default()));
+}
+
+/// What the interface shows of a stored message.
+pub(super) struct Shown {
+    /// The elements; none of a message that was revoked.
+    pub(super) body: Vec<Value>,
+    pub(super) cloud_custom_data: String,
+    #[allow(dead_code)] // for groups
+    pub(super) priority: Priority,
+}
+
+/// The body of a stored message.
+pub(super) fn shown(entry: &Entry) -> Shown {
+    let Ok(content) = decode_body::<Content<'_>>(&entry.content) else {
+        return Shown {
+            body: Vec::new(),
+            cloud_custom_data: String::new(),
+            priority: Priority::NORMAL,
+        };
+    };
+    let mut body = Vec::new();
+    if !entry.is_revoked() {
+        let first = Contents::of_payload(&Payload::decode(content.kind, content.payload));
+        body.push(Element::from(first).to_value(Spelling::Rest));
+        // Written by whoever has sent the message.
+        if let Ok(Value::Array(others)) = tim_json::value(content.more_elements().as_bytes()) {
+            body.extend(others);
+        }
+    }
+    Shown {
+        body,
+        cloud_custom_data: content.cloud_custom_data().to_owned(),
+        priority: content.priority,
+    }
+}
+
+/// What can be wrong with the body of a one-to-one message.
+pub(super) const OF_C2C: Faults = Faults {
+    not_an_array: codes::BODY_NOT_AN_ARRAY,
+    malformed: codes::BAD_BODY,
+    unfit: codes::UNFIT_BODY,
+    too_long: codes::TOO_LONG,
+};

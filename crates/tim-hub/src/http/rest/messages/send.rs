@@ -1,0 +1,267 @@
+//! `sendmsg`, and what sending to one and to many users have in common.
+
+use std::sync::Arc;
+
+use tim_proto::{ConversationId, ErrorCode, FileId, MessageId, UserId};
+use tim_store::{
+    Account, Append, EntryFlags, Fingerprint, LogKey, Quota, Refused, Stored, Write, WriteError, Written,
+};
+
+use super::key::MsgKey;
+use super::repeat::{ATTEMPTS, Ids};
+use super::{sender, sender_account};
+use crate::delivery::{LiveMessage, RecentId};
+use crate::handlers::check_message;
+use crate::http::rest::body::{Body, OF_C2C};
+use crate::http::rest::call::Call;
+use crate::http::rest::codes;
+use crate::http::rest::envelope::{Answer, Coded as _, RestError};
+use crate::http::rest::fields::Fields;
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// What a call says of a message, besides to whom it goes.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) body: Body,
+    pub(super) random: u32,
+    /// It is not stored.
+    online_only: bool,
+    /// Of one that is not stored: whether the sender's devices get it.
+    to_sender: bool,
+}
+
+/// Where a message is now.
+pub(super) struct Sent {
+    pub(super) key: MsgKey,
+    id: MessageId,
+}
+
+impl Draft {
+    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, RestError> {
+        let random = fields.need_number32("MsgRandom").coded(codes::BAD_RANDOM)?;
+        fields.number32("MsgTimeStamp").coded(codes::BAD_TIME)?;
+        fields.number32("MsgSeq")?;
+        // Longer than messages are kept is as long as they are kept.
+        let life_time = fields.number("MsgLifeTime").coded(codes::BAD_LIFE_TIME)?;
+        let sync = fields.number("SyncOtherMachine").coded(codes::BAD_SYNC)?;
+        if sync.is_some_and(|sync| !(1..=2).contains(&sync)) {
+            return Err(fields
+                .fault("SyncOtherMachine", "is not 1 or 2")
+                .with_code(codes::BAD_SYNC));
+        }
+        let online_only = life_time == Some(0) || fields.flag("OnlineOnlyFlag")?;
+        Ok(Self {
+            body: Body::read(fields, OF_C2C)?,
+            random,
+            online_only,
+            to_sender: sync != Some(2),
+        })
+    }
+
+    /// Checks what the message says, and which files it names, on the pool of reads.
+    pub(super) async fn check(&self, call: &Call, to: UserId) -> Result<Vec<FileId>, RestError> {
+        let body = self.body.clone();
+        let is_stored = !self.online_only;
+        let files = call.services.reads.run(UserId::SYSTEM, {
+            let services = Arc::clone(&call.services);
+            move || {
+                let files = check_message(&services, &body.content(to.into(), MessageId::default()))?;
+                match is_stored || files.is_empty() {
+                    true => Ok(files),
+                    false => {
+                        let text = "the message is not stored, so nobody could fetch its file";
+                        Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text))
+                    }
+                }
+            }
+        });
+        let lost = |_| Err(Refusal::new(ErrorCode::STORAGE_FAILED, ""));
+        let checked = files.await.unwrap_or_else(lost);
+        checked.map_err(|refusal| match refusal.code {
+            ErrorCode::STORAGE_FAILED | ErrorCode::STORAGE_DAMAGED => RestError::of(call.service, refusal),
+            _ => self.body.refused(refusal),
+        })
+    }
+
+    /// Sends the message to one user, unless it was sent before.
+    pub(super) async fn send_to(
+        &self,
+        call: &Call,
+        from: &Account,
+        to: UserId,
+        random: u32,
+        files: &[FileId],
+    ) -> Result<Sent, RestError> {
+        let ids = Ids::new(from.number, random, call.services.now_ms() / 1000);
+        if let Some(sent) = self.sent_before(call, from, to, ids.before()).await? {
+            return Ok(sent);
+        }
+        for attempt in 0..ATTEMPTS {
+            let id = ids.id(attempt);
+            let sent = match self.online_only {
+                true => self.pass_on(&call.services, from, to, id)?,
+                false => self.store(call, from, to, id, files).await?,
+            };
+            if let Some(sent) = sent {
+                return Ok(sent);
+            }
+        }
+        let info =
+            "so many messages of this sender had the same MsgRandom within five minutes; choose another";
+        Err(RestError::new(codes::BAD_RANDOM, info))
+    }
+
+    /// Where the message is if it was sent with one of these ids.
+    async fn sent_before(
+        &self,
+        call: &Call,
+        from: &Account,
+        to: UserId,
+        ids: Ids,
+    ) -> Result<Option<Sent>, RestError> {
+        let user = from.user;
+        let fingerprint = self.body.fingerprint(to.into(), ids.id(0));
+        let found = call.read(move |services| {
+            for attempt in 0..ATTEMPTS {
+                let id = ids.id(attempt);
+                match services.reads.store().stored(&user, &id, fingerprint)? {
+                    None => return Ok(None),
+                    Some(Ok(at)) => return Ok(Some((id, at))),
+                    // Another message has this id.
+                    Some(Err(_)) => {}
+                }
+            }
+            Ok(None)
+        });
+        Ok(found.await?.map(|(id, at)| Sent::stored(id, at)))
+    }
+
+    /// Stores the message under this id; `None` if another message has it.
+    async fn store(
+        &self,
+        call: &Call,
+        from: &Account,
+        to: UserId,
+        id: MessageId,
+        files: &[FileId],
+    ) -> Result<Option<Sent>, RestError> {
+        let conversation = ConversationId::C2c(to);
+        let fingerprint = self.body.fingerprint(conversation, id);
+        if matches!(
+            call.services.recent_ids.look_up(&id, fingerprint),
+            RecentId::Other
+        ) {
+            return Ok(None);
+        }
+        let append = append(&self.body, from, to, id, fingerprint, files);
+        match call.services.writer.write(Write::Append(append)).await {
+            Ok(Written::Stored(at) | Written::Duplicate(at) | Written::DuplicateOfRevoked(at, _)) => {
+                Ok(Some(Sent::stored(id, at)))
+            }
+            Ok(_) => Err(call.wrong_answer()),
+            Err(WriteError::Refused(Refused::IdReused)) => Ok(None),
+            Err(error) => Err(RestError::of_write(call.service, error)),
+        }
+    }
+
+    /// Passes the message on to those online; `None` if another message has the id.
+    fn pass_on(
+        &self,
+        services: &Services,
+        from: &Account,
+        to: UserId,
+        id: MessageId,
+    ) -> Result<Option<Sent>, RestError> {
+        let conversation = ConversationId::C2c(to);
+        let content = self.body.encode(conversation, id, from, "");
+        let message = LiveMessage::of(
+            (from.user, 0),
+            &self.body.content(conversation, id),
+            self.body.fingerprint(conversation, id),
+            &content,
+            false,
+            services.permissions.generation(),
+            services.now_ms(),
+        );
+        let passed = message.pass_on(&services.recent_ids, services.steady_ms(), |delivery| {
+            let to_user = |user| {
+                let devices = services.presence.devices(user);
+                devices.iter().for_each(|device| device.deliver(delivery));
+            };
+            to_user(&to);
+            if self.to_sender && from.user != to {
+                to_user(&from.user);
+            }
+        });
+        // It is refused for nothing else.
+        let Ok(passed) = passed else { return Ok(None) };
+        let key = MsgKey {
+            sequence: 0,
+            random: id.random,
+            time: passed.time,
+        };
+        Ok(Some(Sent { key, id }))
+    }
+}
+
+impl Sent {
+    pub(super) const fn stored(id: MessageId, at: Stored) -> Self {
+        let key = MsgKey {
+            sequence: at.sequence,
+            random: id.random,
+            time: at.time_ms / 1000,
+        };
+        Self { key, id }
+    }
+}
+
+/// A message for the log of two users. What an application's server sends does not use up what the sender may store.
+pub(super) fn append(
+    body: &Body,
+    from: &Account,
+    to: UserId,
+    id: MessageId,
+    fingerprint: Fingerprint,
+    files: &[FileId],
+) -> Append {
+    Append {
+        log: LogKey::c2c(from.user, to),
+        sender: from.user,
+        id,
+        fingerprint,
+        origin: 0,
+        kind: body.kind,
+        flags: body.flags | EntryFlags::NONE,
+        content: body.encode(to.into(), id, from, ""),
+        require_membership: true,
+        mentions: Vec::new(),
+        mention_all: false,
+        quota: Quota::NONE,
+        files: files.to_vec(),
+    }
+}
+
+/// `sendmsg`: a message to one user.
+pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError> {
+    let from = sender(&call)?;
+    let to = call
+        .fields()
+        .need_user("To_Account")
+        .coded(codes::BAD_TO_ACCOUNT)?;
+    let draft = Draft::read(&call.fields())?;
+    let known = call
+        .read(move |services| Ok(services.reads.store().accounts(&[from, to])?))
+        .await?;
+    if !known.iter().any(|account| account.user == to) && to != call.admin {
+        let info = "invalid To_Account: there is no such account";
+        return Err(RestError::new(codes::UNKNOWN_TO_ACCOUNT, info));
+    }
+    let from = sender_account(&call, from, &known).await?;
+    let files = draft.check(&call, to).await?;
+    let sent = draft.send_to(&call, &from, to, draft.random, &files).await?;
+    Ok(Answer::ok()
+        .with("MsgTime", sent.key.time)
+        .with("MsgKey", sent.key.to_string())
+        .with("MsgId", sent.id.to_string()))
+}
