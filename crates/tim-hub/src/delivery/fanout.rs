@@ -161,3 +161,13 @@ pub(crate) fn deliver(presence: &PresenceRegistry, log: &LogKey, delivery: &Arc<
         presence.note_dropped(dropped);
     }
 }
+
+/// Puts a delivery into the mailboxes of some users.
+#[cfg(feature = "rest")]
+pub(crate) fn deliver_to(presence: &PresenceRegistry, users: &[tim_proto::UserId], delivery: &Arc<Delivery>) {
+    let devices = users.iter().flat_map(|user| presence.devices(user));
+    let dropped = devices.map(|device| u64::from(device.deliver(delivery))).sum();
+    if dropped > 0 {
+        presence.note_dropped(dropped);
+    }
+}

@@ -10,7 +10,7 @@ use tim_store::{
 use super::key::MsgKey;
 use super::repeat::{ATTEMPTS, Ids};
 use super::{sender, sender_account};
-use crate::delivery::{LiveMessage, RecentId};
+use crate::delivery::{LiveMessage, RecentId, fanout};
 use crate::handlers::check_message;
 use crate::http::rest::body::{Body, OF_C2C};
 use crate::http::rest::call::Call;
@@ -185,14 +185,11 @@ impl Draft {
             services.now_ms(),
         );
         let passed = message.pass_on(&services.recent_ids, services.steady_ms(), |delivery| {
-            let to_user = |user| {
-                let devices = services.presence.devices(user);
-                devices.iter().for_each(|device| device.deliver(delivery));
+            let users = match self.to_sender && from.user != to {
+                true => [to, from.user].to_vec(),
+                false => [to].to_vec(),
             };
-            to_user(&to);
-            if self.to_sender && from.user != to {
-                to_user(&from.user);
-            }
+            fanout::deliver_to(&services.presence, &users, delivery);
         });
         // It is refused for nothing else.
         let Ok(passed) = passed else { return Ok(None) };
