@@ -20,6 +20,7 @@ use tracing::info;
 
 use crate::address::{HttpAddress, TextAddress};
 use crate::error::{Failure, reading};
+use crate::file_place::FilePlace;
 use crate::listeners::serial_ports;
 use crate::local::DEFAULT_APP_ID;
 use crate::log::LogFormat;
@@ -101,6 +102,22 @@ settings! {
     /// Address at which /metrics (for Prometheus), /healthz and /readyz are served: http://HOST:PORT or https://HOST:PORT. Let only the
     /// operator's programs reach it [default: none].
     metrics("TIM_METRICS", "ADDRESS"): HttpAddress = HttpAddress::default();
+    /// Where the content of files is kept: directory, which is in the data directory, or s3://BUCKET/PREFIX in an S3-compatible store. Uploads
+    /// under way are in the data directory anyway [default: directory].
+    files("TIM_FILES", "PLACE"): FilePlace = FilePlace::Directory;
+    /// URL of the S3-compatible store [default: AWS_ENDPOINT_URL, or Amazon's of the region].
+    files_endpoint("TIM_FILES_ENDPOINT", "URL"): String = String::new();
+    /// Region of the bucket [default: AWS_REGION, AWS_DEFAULT_REGION, or us-east-1].
+    files_region("TIM_FILES_REGION", "REGION"): String = String::new();
+    /// Name the bucket in the host of URLs, not in their path [default: false].
+    files_bucket_in_host("TIM_FILES_BUCKET_IN_HOST", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool =
+        false;
+    /// Reach the store by http:// too: everybody on the way can read files [default: false].
+    files_allow_http("TIM_FILES_ALLOW_HTTP", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool =
+        false;
+    /// File with the keys for the store, as ~/.aws/credentials, read at the start [default: the variables AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the role of this machine].
+    files_credentials("TIM_FILES_CREDENTIALS", "FILE"): PathBuf = PathBuf::new();
     /// Permissions of Unix sockets: who may write to one can connect [default: 600].
     socket_mode("TIM_SOCKET_MODE", "MODE"): SocketMode = SocketMode(0o600);
     /// Serial port to serve: a tty, or DEVICE@BAUD. Can be repeated; a device that is missing or disappears is retried.
@@ -617,6 +634,7 @@ mod tests {
             "listen = 7878",
             "proxy-header = \"x-real-ip\"",
             "trusted-proxy = \"proxy.example.org\"",
+            "files = \"/var/lib/files\"",
             "socket-mode = \"rw\"",
             "socket-mode = \"1777\"",
             "retention = \"a week\"",

@@ -7,6 +7,7 @@ mod config;
 mod connect;
 mod emoji;
 mod error;
+mod file_place;
 mod hex;
 mod json;
 mod listeners;

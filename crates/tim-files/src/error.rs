@@ -53,6 +53,14 @@ pub enum FileError {
         /// What the operating system says.
         reason: String,
     },
+    /// A store of objects cannot be used, or has the files of somebody else. For the operator.
+    #[error("the store {store} cannot be used: {reason}")]
+    Store {
+        /// Its name.
+        store: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The disk or the store of objects failed. For the operator: the text may name files.
     #[error("the file store failed: {0}")]
     Failed(String),
@@ -85,7 +93,9 @@ impl From<io::Error> for FileError {
 
 impl From<object_store::Error> for FileError {
     fn from(error: object_store::Error) -> Self {
-        if matches!(error, object_store::Error::NotFound { .. }) {
+        let text = text_of(&error);
+        // Without its bucket, everything is missing.
+        if matches!(error, object_store::Error::NotFound { .. }) && !text.contains(NO_BUCKET) {
             return Self::NotFound;
         }
         // The local store wraps the operating system's errors several times.
@@ -101,6 +111,65 @@ impl From<object_store::Error> for FileError {
             }
             cause = inner.source();
         }
-        Self::Failed(error.to_string())
+        Self::Failed(text)
+    }
+}
+
+/// How S3 says that there is no such bucket.
+pub(crate) const NO_BUCKET: &str = "NoSuchBucket";
+/// How much of an error is shown.
+const MAX_TEXT: usize = 500;
+
+/// What an error of a store says. The bodies of responses may repeat what was signed: of these, only the code is shown.
+pub(crate) fn text_of(error: &object_store::Error) -> String {
+    let mut text = error.to_string();
+    // Some say what failed, and not why.
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    let shown = text
+        .split('<')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches([' ', ':']);
+    let code = text
+        .split("<Code>")
+        .nth(1)
+        .and_then(|rest| rest.split('<').next());
+    let mut shown: String = shown.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
+    if let Some(code) = code.filter(|code| code.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+        shown = format!("{shown}, {code}");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(body: &str) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "S3",
+            source: format!("403 Forbidden: {body}").into(),
+        }
+    }
+
+    #[test]
+    fn what_was_signed_is_not_shown() {
+        let body =
+            "<?xml?><Error><Code>SignatureDoesNotMatch</Code><StringToSign>secret</StringToSign></Error>";
+        let text = text_of(&error(body));
+        assert_eq!(text, "Generic S3 error: 403 Forbidden, SignatureDoesNotMatch");
+        assert!(text_of(&error("a\u{1b}[31m<html>")).ends_with("Forbidden: a[31m"));
+        let missing = object_store::Error::NotFound {
+            path: "x".to_owned(),
+            source: "<Code>NoSuchBucket</Code>".into(),
+        };
+        assert!(matches!(FileError::from(missing), FileError::Failed(_)));
     }
 }

@@ -6,6 +6,10 @@ mod content;
 mod error;
 mod faults;
 mod pictures;
+mod place;
+mod remote;
+#[cfg(feature = "s3")]
+mod s3;
 mod staging;
 mod store;
 #[cfg(test)]
@@ -18,5 +22,8 @@ pub use pictures::{
     DEFAULT_THUMBNAIL, Format, LARGE, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, Part, Picture, Rendition, THUMBNAIL,
     default_thumbnail,
 };
-pub use store::{Begun, Completed, FileStore, FileStoreOptions, Received};
+pub use remote::Remote;
+#[cfg(feature = "s3")]
+pub use s3::{S3Credentials, S3Options};
+pub use store::{Begun, Completed, FileStore, FileStoreOptions, Received, Swept};
 pub use tim_proto::{FileId, NoFileId};

@@ -3,14 +3,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use sha2::{Digest, Sha256};
+use tim_proto::FileId;
 
 use crate::announced::Announced;
 use crate::content::sync_directory;
 use crate::error::FileError;
 use crate::faults::{Faults, Operation};
+use crate::pictures::Rendered;
 use crate::store::Completed;
 
 /// How many bytes are written at the most before they are made durable, together with the last ones. A commit of messages may wait for
@@ -48,6 +50,12 @@ pub(crate) struct State {
     hasher: Option<Sha256>,
     /// By the caller's clock.
     pub(crate) touched_ms: u64,
+    /// The renditions of a picture, until they are in the store.
+    pub(crate) rendered: Option<Rendered>,
+    /// What its content is called, if some of that may be in the store.
+    pub(crate) content_id: Option<FileId>,
+    /// Somebody works on it who has not locked it.
+    pub(crate) is_busy: bool,
     /// Its content is in the store.
     pub(crate) completed: Option<Completed>,
     /// It was cancelled, or has failed.
@@ -85,6 +93,15 @@ impl Staged {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, unless somebody works on the files.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Whether somebody else has removed bytes that are needed.

@@ -36,6 +36,9 @@ mod wakeups;
 mod websocket_listener;
 mod worker;
 
+pub use tim_files::Remote;
+#[cfg(feature = "s3")]
+pub use tim_files::{S3Credentials, S3Options};
 pub use tim_store::{Store, WriteError};
 #[cfg(feature = "sqlite")]
 pub use tim_store_sqlite::OpenError;

@@ -15,6 +15,7 @@ use super::check;
 use crate::address::TextAddress;
 use crate::config::{PartialSettings, Settings};
 use crate::error::{EXIT_CODES, Failure};
+use crate::file_place::file_options;
 use crate::listeners::Plan;
 use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
@@ -46,6 +47,15 @@ the name of any user. A call carries a UserSig of an --admin, so the address nee
 With --metrics it serves numbers for Prometheus at /metrics, on a listener of their own; /healthz says whether the process lives, and
 /readyz whether the hub can store something now. The last two are served with --http, too.
 
+With --files s3://BUCKET/PREFIX the content of files is kept in a bucket of an S3-compatible store. The bucket has to exist; at the start
+the hub writes an object there and deletes it again, and says what to do if it cannot. The key needs s3:ListBucket, s3:GetObject,
+s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload; it is in variables or in a file, never in a flag. Uploads under way are in the
+data directory. While the store is slow or gone, chat goes on; a file that is ended or read is refused for now (200036), and can be ended
+or read later. The object tim-files in the bucket and files/store-id in the data directory have the same id: a hub refuses to start with
+another store, or with the store of another hub, until the files are copied there, with that object (aws s3 sync). A bucket rule should
+abort incomplete multipart uploads after a day: a hub that is killed leaves them behind. Files that no message uses are removed from the
+bucket as from the directory; after a start, all objects are looked at once, some thousand each minute.
+
 Serial ports carry the same frames as TCP, each in a packet with a counter and a checksum (SPEC.md): noise, cuts and restarts
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
@@ -56,7 +66,7 @@ once, and sessions continue; other settings take effect at the next start. New c
 the old one stays in use.
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
-after a clean stop; it belongs in each copy of the directory), files (the content of files, and uploads under way), app.key (signs UserSigs; created at the first start, readable by its
+after a clean stop; it belongs in each copy of the directory), files (the content of files unless --files names a bucket, and uploads under way), app.key (signs UserSigs; created at the first start, readable by its
 owner only), endpoint.toml (an address of the hub, for `tim chat` and other local commands).";
 
 /// Run a hub: store conversations and deliver messages.
@@ -290,9 +300,9 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     let stop = stop_signal()?;
     let plan = Plan::of(settings).await?;
     let key = sources.key_or_new()?;
-    let hub = Arc::new(
-        Hub::open(data.path(), settings.hub_options(key)).map_err(|error| cannot_open(&error, data))?,
-    );
+    let mut options = settings.hub_options(key);
+    options.files = Some(file_options(settings, data.path())?);
+    let hub = Arc::new(Hub::open(data.path(), options).map_err(|error| cannot_open(&error, data))?);
     let listeners = plan.open().await?;
     let reload = Reload {
         hub: Arc::clone(&hub),

@@ -70,6 +70,9 @@ impl Files {
         if abandoned > 0 {
             info!(abandoned, "removed uploads that were not ended");
         }
+        if let Err(error) = content.delete_leftovers() {
+            warn!(%error, "the content of removed files cannot be deleted; trying again later");
+        }
         if self.is_swept.load(Ordering::Acquire) {
             return;
         }
@@ -80,20 +83,22 @@ impl Files {
             Err(error) => Err(Refusal::from(error)),
         };
         match content.sweep(is_known) {
-            Ok(0) => {}
-            Ok(swept) => info!(swept, "removed content that belongs to no file"),
-            Err(refusal) => return warn!(refusal.text, "content without files is not looked for now"),
+            Ok(swept) => {
+                if swept.deleted > 0 {
+                    info!(swept = swept.deleted, "removed content that belongs to no file");
+                }
+                self.is_swept.store(swept.is_done, Ordering::Release);
+            }
+            Err(refusal) => warn!(refusal.text, "content without files is not looked for now"),
         }
-        self.is_swept.store(true, Ordering::Release);
     }
 
-    /// Deletes the content of files whose rows are gone. What cannot be deleted now is swept at the next start.
+    /// Deletes the content of files whose rows are gone. What cannot be deleted now is tried again in the next round.
     fn delete(&self, files: &[FileId]) {
         let Some(content) = &self.content else { return };
         for file in files {
             if let Err(error) = content.delete(*file) {
-                warn!(%error, "the content of a removed file cannot be deleted");
-                self.is_swept.store(false, Ordering::Release);
+                warn!(%error, "the content of a removed file cannot be deleted; trying again later");
             }
         }
         if !files.is_empty() {

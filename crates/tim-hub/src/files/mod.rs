@@ -1,7 +1,8 @@
 //! Files: uploads on their way into the file store, and reads of content.
 //!
 //! Everything that waits for the disk runs on a pool of its own, a few jobs at a time and fewer of one user, so that neither chat
-//! nor the files of others wait for one user's. Pictures are decoded one at a time. The file store has the bytes
+//! nor the files of others wait for one user's. What waits for a store of objects runs on another pool, so that uploads go on while
+//! it is slow or gone. Pictures are decoded one at a time. The file store has the bytes
 //! (`tim-files`), the store has the rows, and the protocol's checks are in the handlers.
 
 mod housekeeping;
@@ -32,6 +33,11 @@ use uploads::Lanes;
 /// Jobs that read and write files.
 const DISK: PoolSize = PoolSize {
     workers: 4,
+    of_user: 2,
+};
+/// Jobs that wait for a store of objects.
+const OBJECTS: PoolSize = PoolSize {
+    workers: 8,
     of_user: 2,
 };
 /// Jobs that decode pictures: each may take as much memory as [`tim_files::MAX_MEMORY`] says.
@@ -80,6 +86,8 @@ pub(crate) struct Files {
     /// `None` if the hub has none.
     content: Option<FileStore>,
     disk: Pool,
+    /// What puts, reads and deletes content.
+    objects: Pool,
     rendering: Pool,
     reads: Reads,
     writer: Arc<Writer>,
@@ -107,9 +115,15 @@ impl Files {
         settings: Arc<Settings>,
         clock: Clock,
     ) -> Self {
+        let disk = reads.pool().beside(DISK);
+        let objects = match content.as_ref().is_some_and(FileStore::is_remote) {
+            true => reads.pool().beside(OBJECTS),
+            false => disk.clone(),
+        };
         Self {
             content,
-            disk: reads.pool().beside(DISK),
+            disk,
+            objects,
             rendering: reads.pool().beside(RENDERING),
             reads,
             writer,
@@ -162,7 +176,7 @@ impl Files {
 
     /// Whether jobs are running or waiting.
     pub(crate) fn is_busy(&self) -> bool {
-        self.disk.is_busy() || self.rendering.is_busy()
+        self.disk.is_busy() || self.objects.is_busy() || self.rendering.is_busy()
     }
 
     /// An upload has become this file, or the file was there before: whoever ends it, again, is told so.
@@ -188,6 +202,11 @@ impl Files {
             .cloned()
     }
 
+    /// Runs what waits for content on the pool.
+    pub(crate) fn on_objects(&self, user: UserId, work: impl FnOnce() + Send + 'static) {
+        self.objects.run_detached(Some(user), work);
+    }
+
     /// Reads a range of a file on the pool, and hands it to `done` there.
     pub(crate) fn read(
         self: &Arc<Self>,
@@ -197,7 +216,7 @@ impl Files {
         done: impl FnOnce(Result<Bytes, Refusal>) + Send + 'static,
     ) {
         let files = Arc::clone(self);
-        self.disk.run_detached(Some(user), move || {
+        self.objects.run_detached(Some(user), move || {
             done(files.read_here(file, part, range));
         });
     }

@@ -229,10 +229,19 @@ impl Files {
             Ok(Some(announced)) if announced.kind == MessageKind::IMAGE.0 => {
                 let files = Arc::clone(self);
                 self.rendering.run_detached(Some(user), move || {
-                    files.complete(user, upload, &announced, responder)
+                    let rendered = files
+                        .content()
+                        .and_then(|content| Ok(content.render(user.as_str(), upload)?));
+                    match rendered {
+                        Ok(()) => files.complete_later(user, upload, announced, responder),
+                        Err(refusal) => {
+                            responder.refuse(refusal);
+                            files.work_on(user, upload);
+                        }
+                    }
                 });
             }
-            Ok(Some(announced)) => self.complete(user, upload, &announced, responder),
+            Ok(Some(announced)) => self.complete_later(user, upload, announced, responder),
             Ok(None) => {
                 responder.refuse(FileError::UnknownUpload.into());
                 self.work_on(user, upload);
@@ -242,6 +251,19 @@ impl Files {
                 self.work_on(user, upload);
             }
         }
+    }
+
+    fn complete_later(
+        self: &Arc<Self>,
+        user: UserId,
+        upload: u64,
+        announced: Announced,
+        responder: Responder<EndUpload>,
+    ) {
+        let files = Arc::clone(self);
+        self.on_objects(user, move || {
+            files.complete(user, upload, &announced, responder);
+        });
     }
 
     /// Puts the content of an upload in its place, and has the store write its row.
@@ -289,9 +311,9 @@ impl Files {
         let is_kept = match answer {
             Ok(Written::File { file, .. }) if file.id != completed => {
                 let files = Arc::clone(self);
-                return self.disk.run_detached(Some(user), move || {
+                return self.on_objects(user, move || {
                     files.settle_as(user, upload, file.into(), responder);
-                    files.work(user, upload);
+                    files.work_on(user, upload);
                 });
             }
             Ok(Written::File { file, .. }) => {
@@ -323,7 +345,7 @@ impl Files {
             }
         };
         let files = Arc::clone(self);
-        self.disk.run_detached(Some(user), move || {
+        self.on_objects(user, move || {
             if let Ok(content) = files.content() {
                 match is_kept {
                     Some(true) => content.settle(user.as_str(), upload),
@@ -331,7 +353,7 @@ impl Files {
                     None => {}
                 }
             }
-            files.work(user, upload);
+            files.work_on(user, upload);
         });
     }
 

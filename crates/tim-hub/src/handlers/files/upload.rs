@@ -9,17 +9,18 @@ use tim_store::{File, FileContent, Write, Written};
 
 use super::super::{Handled, Reply};
 use crate::client_context::ClientContext;
+use crate::device::Responder;
 use crate::files::{MAX_PIECES, Piece};
 use crate::refusal::Refusal;
 use crate::service::Services;
 
 /// Begins an upload, or goes on with one. Content that the account has at the hub already is not uploaded again.
 pub(in crate::handlers) fn begin<'a>(
-    services: &Services,
+    services: &Arc<Services>,
     client: &mut ClientContext,
     request: &BeginUpload<'a>,
 ) -> Handled<BeginUpload<'a>> {
-    let content = services.files.content()?;
+    services.files.content()?;
     request.check(&services.options.limits).map_err(refused)?;
     let sha256 = request
         .sha256
@@ -32,11 +33,6 @@ pub(in crate::handlers) fn begin<'a>(
         size: request.size,
         sha256,
     })?;
-    if let Some(file) = &known
-        && services.files.is_whole(file)?
-    {
-        return claim(services, client, file);
-    }
     let announced = Announced {
         owner: user.as_str().to_owned(),
         kind: request.kind.0,
@@ -46,16 +42,37 @@ pub(in crate::handlers) fn begin<'a>(
         sha256,
         duration_ms: request.duration_ms,
     };
-    // What was lost of a file that the account has counts already.
-    if known.is_none() {
+    let Some(file) = known else {
         check_quota(services, user, &announced)?;
-    }
-    let begun = content.begin(&announced, services.now_ms(), services.steady_ms())?;
-    Reply::now(&response(services, begun.upload, begun.received))
+        return Reply::now(&begun(services, &announced)?);
+    };
+    // Whether its content is there is for the file store to say, which may be slow.
+    let responder = client.responder::<BeginUpload<'static>>();
+    let known = Arc::clone(services);
+    services.files.on_objects(user, move || {
+        // What was lost of a file that the account has counts already.
+        let begun = match known.files.is_whole(&file) {
+            Ok(true) => return claim(&known, responder, &file),
+            Ok(false) => begun(&known, &announced),
+            Err(refusal) => Err(refusal),
+        };
+        match begun {
+            Ok(begun) => responder.respond(&begun),
+            Err(refusal) => responder.refuse(refusal),
+        }
+    });
+    Reply::later()
+}
+
+/// Begins the upload, or goes on with it.
+fn begun(services: &Services, announced: &Announced) -> Result<BeginUploadResponse, Refusal> {
+    let content = services.files.content()?;
+    let begun = content.begin(announced, services.now_ms(), services.steady_ms())?;
+    Ok(response(services, begun.upload, begun.received))
 }
 
 /// The file is to stay for the message that is about to name it. If it is removed at this moment, the client begins again.
-fn claim<'a>(services: &Services, client: &ClientContext, file: &File) -> Handled<BeginUpload<'a>> {
+fn claim(services: &Services, responder: Responder<BeginUpload<'static>>, file: &File) {
     let write = Write::ClaimFile {
         owner: file.owner,
         file: file.id,
@@ -64,23 +81,25 @@ fn claim<'a>(services: &Services, client: &ClientContext, file: &File) -> Handle
     let [a, b, c, d, e, f, g, h, ..] = file.id.to_bytes();
     let upload = u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1);
     let response = response(services, upload, file.size);
-    let responder = client.responder::<BeginUpload<'static>>();
-    services.writer.submit(write, move |answer| match answer {
+    let answered = responder.clone();
+    let submitted = services.writer.submit(write, move |answer| match answer {
         Ok(Written::File { file, .. }) => {
             files.finished(upload, file.into());
-            responder.respond(&response);
+            answered.respond(&response);
         }
-        Ok(_) => responder.refuse(Refusal::wrong_answer()),
+        Ok(_) => answered.refuse(Refusal::wrong_answer()),
         Err(error) => {
             let refusal = Refusal::from(error);
-            responder.refuse(match refusal.code {
+            answered.refuse(match refusal.code {
                 // It was there a moment ago.
                 ErrorCode::FILE_NOT_FOUND => Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""),
                 _ => refusal,
             });
         }
-    })?;
-    Reply::later()
+    });
+    if let Err(error) = submitted {
+        responder.refuse(error.into());
+    }
 }
 
 /// Refuses a file that would not be stored when it has come. The store decides then.

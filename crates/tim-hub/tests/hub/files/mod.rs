@@ -4,4 +4,6 @@ mod crossings;
 mod http;
 mod lost;
 mod refused;
+#[cfg(feature = "s3")]
+mod s3;
 mod transfer;

@@ -6,6 +6,8 @@ mod files;
 mod groups;
 mod http;
 mod hub;
+#[cfg(feature = "s3")]
+mod line;
 mod observed;
 mod raw;
 
@@ -18,6 +20,8 @@ pub(crate) use device::Device;
 pub(crate) use files::{FileFaults, bmp, file_message, files_left, sha256};
 pub(crate) use http::Served;
 pub(crate) use hub::TestHub;
+#[cfg(feature = "s3")]
+pub(crate) use line::Line;
 pub(crate) use observed::{Notice, Observed, Reply, Tip, Uploaded};
 pub(crate) use raw::Raw;
 pub(crate) use tim_testkit::{c2c, group as group_id, user};
