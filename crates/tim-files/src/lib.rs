@@ -24,6 +24,6 @@ pub use pictures::{
 };
 pub use remote::Remote;
 #[cfg(feature = "s3")]
-pub use s3::{S3Credentials, S3Options};
+pub use s3::{S3Credentials, S3Keys, S3Options};
 pub use store::{Begun, Completed, FileStore, FileStoreOptions, Received, Swept};
 pub use tim_proto::{FileId, NoFileId};

@@ -18,12 +18,12 @@ pub enum S3Credentials {
     /// A file as `~/.aws/credentials`, of which the profile `default` is used, or the one of `AWS_PROFILE`.
     File(PathBuf),
     /// These keys.
-    Keys(Keys),
+    Keys(S3Keys),
 }
 
 /// Keys that are not shown.
 #[derive(Clone)]
-pub struct Keys {
+pub struct S3Keys {
     id: String,
     secret: String,
     token: Option<String>,
@@ -32,7 +32,7 @@ pub struct Keys {
 impl S3Credentials {
     /// An access key, its secret, and the token of a session.
     pub fn keys(id: impl Into<String>, secret: impl Into<String>, token: Option<String>) -> Self {
-        Self::Keys(Keys {
+        Self::Keys(S3Keys {
             id: id.into(),
             secret: secret.into(),
             token,
@@ -81,7 +81,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// The keys of a profile. No text of the file is in an error: it may be a secret.
-fn parse(text: &str, profile: &str) -> Result<Keys, String> {
+fn parse(text: &str, profile: &str) -> Result<S3Keys, String> {
     let (mut id, mut secret, mut token) = (None, None, None);
     let (mut is_profile, mut is_found) = (false, false);
     for (number, line) in text.lines().enumerate() {
@@ -111,7 +111,7 @@ fn parse(text: &str, profile: &str) -> Result<Keys, String> {
         return Err(format!("there is no profile [{profile}]"));
     }
     match (id, secret) {
-        (Some(id), Some(secret)) => Ok(Keys { id, secret, token }),
+        (Some(id), Some(secret)) => Ok(S3Keys { id, secret, token }),
         _ => Err(format!(
             "the profile [{profile}] needs aws_access_key_id and aws_secret_access_key"
         )),
@@ -128,7 +128,7 @@ impl fmt::Debug for S3Credentials {
     }
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for S3Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys(..)")
     }

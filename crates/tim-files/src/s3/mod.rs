@@ -14,7 +14,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 
 pub(crate) use apart::Apart;
-pub use credentials::S3Credentials;
+pub use credentials::{S3Credentials, S3Keys};
 
 use crate::error::FileError;
 use crate::remote::{Driver, Remote};
@@ -69,7 +69,7 @@ impl S3Options {
         let is_of_prefix = |byte: u8| is_of_bucket(byte) || byte == b'/';
         let is_part = |part: &str| !matches!(part, "" | "." | "..");
         let is_prefix = prefix.len() <= MAX_NAME && prefix.bytes().all(is_of_prefix);
-        if !prefix.is_empty() && !(is_prefix && prefix.split('/').all(is_part)) {
+        if !(prefix.is_empty() || is_prefix && prefix.split('/').all(is_part)) {
             return wrong("a prefix has letters, digits, '-', '.', '_' and single '/'");
         }
         Ok(Self {
