@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use tim_files::FileStore;
+#[cfg(feature = "rest")]
+use tim_proto::GroupId;
 use tim_proto::{ErrorCode, UserId};
 use tim_store::{Epochs, Hooks, Store, StoreError, StoreReader, StoreWriter, Writer, WriterConfig};
 use tokio::sync::watch;
@@ -53,6 +55,9 @@ pub(crate) struct Services {
     /// Of calls of the REST interface, all together.
     #[cfg(feature = "rest")]
     pub(crate) rest_limiter: RateLimiter<()>,
+    /// Of changes of a group's attributes.
+    #[cfg(feature = "rest")]
+    pub(crate) attribute_limiter: RateLimiter<GroupId>,
     pub(crate) places: Arc<Places>,
     pub(crate) backlog: Backlog<Device>,
     pub(crate) events: Events,
@@ -197,6 +202,8 @@ impl Services {
             stranger_limiter: RateLimiter::default(),
             #[cfg(feature = "rest")]
             rest_limiter: RateLimiter::default(),
+            #[cfg(feature = "rest")]
+            attribute_limiter: RateLimiter::default(),
             network_accounts: AccountLimiter::new(options.accounts_per_hour),
             user_accounts: AccountLimiter::new(options.accounts_per_hour),
             places: Places::new(place_limits(&options)),

@@ -26,6 +26,8 @@ mod visibility;
 #[cfg(feature = "http")]
 pub(crate) use files::Readable;
 pub use groups::Audience;
+#[cfg(feature = "rest")]
+pub(crate) use groups::{Administered, administer, create_prepared, notify_room, tell_list_changed};
 pub(crate) use groups::{notify_group, reclaim_group};
 #[cfg(feature = "rest")]
 pub(crate) use messages::read_change;

@@ -15,7 +15,7 @@ use tim_proto::wire::{List, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, GroupId, UserId};
 use tim_store::{Group, Membership, WriteResult, Written};
 
-use super::store_change::submit_change;
+use super::store_change::{By, submit_change};
 use crate::client_context::ClientContext;
 use crate::device::Device;
 use crate::handlers::av_chat_rooms::{self, is_av_chat_room};
@@ -240,10 +240,10 @@ impl<'a, R: GroupChange> Change<'a, R> {
             };
             responder.finish(body);
         };
-        let actor = self.client.user();
+        let by = By::user(self.client.user());
         submit_change(
             self.services,
-            actor,
+            by,
             self.group,
             self.action,
             self.new_users,

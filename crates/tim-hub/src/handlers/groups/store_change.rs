@@ -12,30 +12,54 @@ use crate::permissions::{Permissions, revokes_permissions};
 use crate::presence::PresenceRegistry;
 use crate::service::Services;
 
+/// Who changes a group, in whose right, and whether it is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By {
+    pub(super) actor: UserId,
+    pub(super) authority: Authority,
+    pub(super) silent: bool,
+}
+
+impl By {
+    /// A user, as far as the user's role permits it.
+    pub(super) const fn user(actor: UserId) -> Self {
+        Self {
+            actor,
+            authority: Authority::Role,
+            silent: false,
+        }
+    }
+}
+
 /// Submits a change of a group to the store. `answered` is called by the fan-out when the change is durable and the hub's
 /// memory, with who is in the group, is in step with it. `new_users` get accounts in the same transaction.
 pub(super) fn submit_change(
     services: &Services,
-    actor: UserId,
+    by: By,
     group: GroupId,
     action: GroupAction,
     new_users: Vec<UserId>,
     answered: impl FnOnce(WriteResult) + Send + 'static,
 ) -> Result<(), WriteError> {
+    let By {
+        actor,
+        authority,
+        silent,
+    } = by;
     let follow_up = FollowUp {
         presence: Arc::clone(&services.presence),
         live: services.live.clone(),
         group,
         time: services.now_ms() / 1000,
-        concerns: Concerns::of(&action, actor),
+        concerns: Concerns::of(&action, by),
         permissions: revokes_permissions(&action).then(|| Arc::clone(&services.permissions)),
     };
     let command = GroupCommand {
         group,
         actor,
         random: services.randoms.next(),
-        authority: Authority::Role,
-        silent: false,
+        authority,
+        silent,
         policy: services.options.group_policy(),
         live_members: av_chat_room_members_after(&services.presence, &group, &action, actor),
         action,
@@ -87,8 +111,13 @@ enum Concerns {
 }
 
 impl Concerns {
-    fn of(action: &GroupAction, actor: UserId) -> Self {
+    fn of(action: &GroupAction, by: By) -> Self {
+        let actor = by.actor;
         match action {
+            // The owner before is not known here.
+            GroupAction::ChangeOwner { .. } if by.authority == Authority::Administrator => Self::Everybody,
+            GroupAction::MuteMembers { users, .. } => Self::Users(users.clone()),
+            GroupAction::Edit(edit) => Self::Users(vec![edit.user]),
             GroupAction::SetMember { user, .. } => Self::Users(vec![*user]),
             GroupAction::ChangeOwner { owner } => Self::Users(vec![*owner, actor]),
             GroupAction::Remove { users, .. } => Self::Users(users.clone()),

@@ -9,7 +9,7 @@ use tim_proto::message::NoticeOperation;
 use tim_proto::{GroupId, Priority, UserId};
 use tim_store::{Group, LogKey, WriteError};
 
-use super::store_change::submit_change;
+use super::store_change::{By, submit_change};
 use crate::delivery::{announcer, live_delivery};
 use crate::handlers::av_chat_rooms::is_av_chat_room;
 use crate::service::Services;
@@ -48,7 +48,7 @@ pub(crate) async fn notify_group(
         return Err(Refused::BadValue("more users are named than one notice can have").into());
     }
     if is_av_chat_room(&found) {
-        return notify_av_chat_room(services, &found, audience, text);
+        return notify_av_chat_room(services, UserId::SYSTEM, &found, audience, text);
     }
     let users = match audience {
         Audience::Everybody => Vec::new(),
@@ -60,8 +60,9 @@ pub(crate) async fn notify_group(
 }
 
 /// Sends those who are in an AVChatRoom a notice, which is not stored.
-fn notify_av_chat_room(
+pub(super) fn notify_av_chat_room(
     services: &Services,
+    by: UserId,
     group: &Group,
     audience: Audience<'_>,
     text: &str,
@@ -73,12 +74,7 @@ fn notify_av_chat_room(
         ..NoticeText::default()
     };
     let announcer = announcer(group, now_s)?;
-    let notice = announcer.notice(
-        NoticeOperation::CUSTOM,
-        UserId::SYSTEM,
-        text,
-        services.randoms.next(),
-    );
+    let notice = announcer.notice(NoticeOperation::CUSTOM, by, text, services.randoms.next());
     let delivery = live_delivery(&notice, now_s, Priority::HIGH);
     let deliver = |log| {
         let delivered = services.live.deliver(log, Arc::clone(&delivery));
@@ -101,7 +97,7 @@ async fn change_as_system(
     let (sender, receiver) = tokio::sync::oneshot::channel();
     submit_change(
         services,
-        UserId::SYSTEM,
+        By::user(UserId::SYSTEM),
         group,
         action,
         Vec::new(),

@@ -16,6 +16,18 @@ pub(super) const NO_SUCH_COMMAND: u32 = 60_009;
 pub(super) const TOO_MANY_CALLS: u32 = 60_011;
 /// The query names no application.
 pub(super) const NO_APP: u32 = 60_012;
+/// A call names more members than fit.
+pub(super) const TOO_MANY_MEMBERS: u32 = 10_005;
+/// A group id is malformed, or not one that an application may choose.
+pub(super) const BAD_GROUP_ID: u32 = 10_015;
+/// The answer would be too large.
+pub(super) const ANSWER_TOO_LARGE: u32 = 10_018;
+/// Another group has, or had, the id.
+pub(super) const GROUP_ID_IS_TAKEN: u32 = 10_021;
+/// A group of the same owner has the id.
+pub(super) const GROUP_ID_IS_YOURS: u32 = 10_025;
+/// The attributes of a group are changed too often.
+pub(super) const TOO_MANY_ATTRIBUTE_CHANGES: u32 = 10_049;
 /// There is no account of this user.
 pub(super) const NO_SUCH_ACCOUNT: u32 = 70_107;
 /// `To_Account` is missing, or not what it should be.

@@ -17,6 +17,7 @@ mod codes;
 mod envelope;
 mod fields;
 mod messages;
+mod groups;
 mod online;
 mod query;
 
@@ -84,6 +85,19 @@ mod service {
         parameter: 90_010,
         internal: 91_000,
     };
+    /// Groups.
+    pub(super) const GROUPS: Service = Service {
+        name: "group_open_http_svc",
+        not_admin: 10_007,
+        not_json: codes::NOT_JSON,
+        parameter: 10_004,
+        internal: 10_002,
+    };
+    /// Attributes of groups. Some of the vendor's clients look for them here, some among the groups.
+    pub(super) const GROUP_ATTRIBUTES: Service = Service {
+        name: "group_open_attr_http_svc",
+        ..GROUPS
+    };
 }
 
 type Handling = Pin<Box<dyn Future<Output = Result<Answer, RestError>> + Send>>;
@@ -119,6 +133,30 @@ commands! {
     OPENIM "admin_msgwithdraw" => messages::withdraw;
     OPENIM "admin_set_msg_read" => messages::set_read;
     OPENIM "get_c2c_unread_msg_num" => messages::unread;
+    GROUPS "get_appid_group_list" => groups::list;
+    GROUPS "create_group" => groups::create;
+    GROUPS "get_group_info" => groups::info;
+    GROUPS "modify_group_base_info" => groups::modify;
+    GROUPS "destroy_group" => groups::dismiss;
+    GROUPS "change_group_owner" => groups::hand_over;
+    GROUPS "get_online_member_num" => groups::count_online;
+    GROUPS "get_group_member_info" => groups::members;
+    GROUPS "add_group_member" => groups::add_members;
+    GROUPS "delete_group_member" => groups::remove_members;
+    GROUPS "modify_group_member_info" => groups::modify_member;
+    GROUPS "get_joined_group_list" => groups::joined;
+    GROUPS "get_role_in_group" => groups::roles;
+    GROUPS "forbid_send_msg" => groups::mute;
+    GROUPS "get_group_shutted_uin" => groups::muted;
+    GROUPS "get_group_muted_account" => groups::muted;
+    GROUPS "import_group_member" => groups::import_members;
+    GROUPS "set_unread_msg_num" => groups::set_unread;
+    GROUPS "get_group_attr" => groups::attributes;
+    GROUPS "modify_group_attr" => groups::modify_attributes;
+    GROUPS "clear_group_attr" => groups::clear_attributes;
+    GROUP_ATTRIBUTES "get_group_attr" => groups::attributes;
+    GROUP_ATTRIBUTES "modify_group_attr" => groups::modify_attributes;
+    GROUP_ATTRIBUTES "clear_group_attr" => groups::clear_attributes;
 }
 
 impl Command {
