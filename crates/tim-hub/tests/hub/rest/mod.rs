@@ -3,9 +3,11 @@
 mod accounts;
 mod faults;
 mod messages;
+mod group_members;
+mod groups;
 mod refused;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tim_hub::HubOptions;
 
 use crate::support::{APP, Served, TestHub, sig, user};
@@ -59,6 +61,44 @@ impl Rest {
         let answer = self.call(command, body);
         assert_eq!(answer["ErrorCode"], 0, "{answer}");
         answer
+    }
+}
+
+/// The name of a command about groups.
+pub(crate) fn of_groups(command: &str) -> String {
+    format!("group_open_http_svc/{command}")
+}
+
+impl Rest {
+    /// Makes accounts.
+    pub(crate) fn accounts(&self, names: &[&str]) {
+        self.ok(
+            "im_open_login_svc/multiaccount_import",
+            json!({"Accounts": names}),
+        );
+    }
+
+    /// Makes accounts, and a group of the first one with the others.
+    pub(crate) fn group(&self, kind: &str, id: &str, names: &[&str]) {
+        self.accounts(names);
+        let members: Vec<_> = names[1..]
+            .iter()
+            .map(|name| json!({"Member_Account": name}))
+            .collect();
+        let new = json!({
+            "Type": kind, "Name": "name", "GroupId": id, "Owner_Account": names[0], "MemberList": members,
+        });
+        self.ok(&of_groups("create_group"), new);
+    }
+
+    /// The answer to a call about groups that works.
+    pub(crate) fn groups_ok(&self, command: &str, body: Value) -> Value {
+        self.ok(&of_groups(command), body)
+    }
+
+    /// The code of a call about groups.
+    pub(crate) fn groups_code(&self, command: &str, body: Value) -> u64 {
+        self.code(&of_groups(command), body)
     }
 }
 

@@ -9,7 +9,9 @@ mod create;
 mod info;
 mod members;
 mod membership;
+mod notices;
 mod profile;
+mod revoke;
 mod shown;
 
 pub(super) use attributes::{attributes, clear_attributes, modify_attributes};
@@ -19,7 +21,9 @@ pub(super) use members::{
     add_members, import_members, modify_member, mute, muted, remove_members, set_unread,
 };
 pub(super) use membership::{joined, members, roles};
+pub(super) use notices::notify;
 pub(super) use profile::{dismiss, hand_over, modify};
+pub(super) use revoke::{recall, revoke_of_sender};
 
 use serde_json::Value;
 use tim_groups::{Field, FieldChange, GroupAction, GroupResponse};
