@@ -16,8 +16,8 @@ mod call;
 mod codes;
 mod envelope;
 mod fields;
-mod messages;
 mod groups;
+mod messages;
 mod online;
 mod query;
 

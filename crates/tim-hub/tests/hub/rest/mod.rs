@@ -2,9 +2,9 @@
 
 mod accounts;
 mod faults;
-mod messages;
 mod group_members;
 mod groups;
+mod messages;
 mod refused;
 
 use serde_json::{Value, json};
