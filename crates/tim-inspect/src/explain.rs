@@ -16,8 +16,8 @@ const FEATURES: [(u32, &str); 2] = [
 ];
 
 /// The fields of a frame's body, explained: error codes have their names, nested messages and known extensions are
-/// decoded, tips and notices have their texts, and UserSigs are replaced by their claims. URLs of files, which are credentials too,
-/// are left out.
+/// decoded, tips and notices have their texts, and UserSigs are replaced by their claims. URLs of files
+/// and tokens of push services, which are credentials too, are left out.
 ///
 /// # Errors
 /// [`DecodeError`] if the body is malformed.
@@ -25,7 +25,8 @@ pub fn describe(kind: FrameKind, body: &[u8]) -> Result<Value, DecodeError> {
     let mut value = fields(kind, body)?;
     redact(&mut value);
     match kind {
-        _ if kind == FrameKind::FILE_URL.answer() => redact_url(&mut value),
+        _ if kind == FrameKind::FILE_URL.answer() => redact_text(&mut value, "url"),
+        FrameKind::REGISTER_PUSH | FrameKind::UNREGISTER_PUSH => redact_text(&mut value, "token"),
         FrameKind::ERROR | FrameKind::GOODBYE => {
             let code = decode_body::<Failure<'_>>(body)?.code;
             value["name"] = json!(code.name());
@@ -155,10 +156,10 @@ fn redact(value: &mut Value) {
     };
 }
 
-/// Replaces the URL of a file, which lets its bearer read the file, by its length.
-fn redact_url(value: &mut Value) {
-    if let Some(url) = value.get_mut("url") {
-        *url = json!(format!("({} bytes)", url.as_str().unwrap_or_default().len()));
+/// Replaces a text that lets its bearer do something by its length: the URL of a file, a token of a push service.
+fn redact_text(value: &mut Value, field: &str) {
+    if let Some(text) = value.get_mut(field) {
+        *text = json!(format!("({} bytes)", text.as_str().unwrap_or_default().len()));
     }
 }
 

@@ -44,6 +44,15 @@ fn no_url_of_a_file_is_shown() {
 }
 
 #[test]
+fn no_token_of_a_push_service_is_shown() {
+    let shown = describe(FrameKind::UNREGISTER_PUSH, b"\x01\x03abc").expect("a good body");
+    assert_eq!(
+        shown,
+        serde_json::json!({ "platform": "ios", "token": "(3 bytes)" })
+    );
+}
+
+#[test]
 fn no_user_sig_is_shown() {
     let mut seen = 0;
     for vector in vectors() {

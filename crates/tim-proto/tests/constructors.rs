@@ -15,9 +15,10 @@ use tim_proto::request::{
     FetchResponse, FileUrl, FileUrlResponse, Gap, GetConversationProfile, GetGroupProfile, GroupMember,
     GroupMembers, GroupMembersResponse, Groups, GroupsResponse, HandleApplication, HandleInvitation, History,
     HistoryResponse, InviteMembers, JoinGroup, JoinGroupResponse, Login, LoginResponse, MarkRead,
-    MarkReadResponse, MemberOutcome, MembersResponse, QuitGroup, RemoveMembers, Renew, RenewResponse, Resume,
-    Revoke, RevokeResponse, Send, SendResponse, SetMember, SetReceiveOption, Synced, UpdateGroup,
-    UpdateUserProfile, Upload, UploadResponse, UserProfiles, UserProfilesResponse,
+    MarkReadResponse, MemberOutcome, MembersResponse, PushPlatform, QuitGroup, RegisterPush, RemoveMembers,
+    Renew, RenewResponse, Resume, Revoke, RevokeResponse, Send, SendResponse, SetMember, SetReceiveOption,
+    Synced, UnregisterPush, UpdateGroup, UpdateUserProfile, Upload, UploadResponse, UserProfiles,
+    UserProfilesResponse,
 };
 use tim_proto::wire::{Decode, Extension, List, decode_body};
 use tim_proto::{
@@ -66,6 +67,8 @@ fn a_request_made_by_new_alone_travels() {
         Login::new(1, user(), "sig", 2, Platform::DESKTOP),
         MarkRead::new(to()),
         Renew::new("sig"),
+        RegisterPush::new(PushPlatform::IOS, "token"),
+        UnregisterPush::new(PushPlatform::OPPO, "token"),
         Revoke::new(to(), 7),
         Send::new(content),
         UpdateUserProfile::new(),

@@ -205,7 +205,9 @@ fn every_kind_of_request_has_a_type_and_these_responses_are_empty() {
             | FrameKind::DISMISS_GROUP
             | FrameKind::HANDLE_INVITATION
             | FrameKind::SET_RECEIVE_OPTION
-            | FrameKind::UPDATE_USER_PROFILE => Some(true),
+            | FrameKind::UPDATE_USER_PROFILE
+            | FrameKind::REGISTER_PUSH
+            | FrameKind::UNREGISTER_PUSH => Some(true),
             _ => kind.name().map(|_| false),
         };
         assert_eq!(responds_with_nothing(kind), expected, "{kind}");

@@ -21,9 +21,9 @@ use tim_proto::request::{
     GroupMember, GroupMembers, GroupMembersResponse, Groups, GroupsResponse, HandleApplication,
     HandleInvitation, History, HistoryResponse, InviteMembers, JoinGroup, JoinGroupResponse, Login,
     LoginResponse, Logout, MarkRead, MarkReadResponse, MemberOutcome, MembersResponse, QuitGroup,
-    RemoveMembers, Renew, RenewResponse, Revoke, RevokeResponse, Send, SendResponse, SetMember,
-    SetReceiveOption, Synced, UpdateGroup, UpdateUserProfile, Upload, UploadResponse, UserProfiles,
-    UserProfilesResponse,
+    RegisterPush, RemoveMembers, Renew, RenewResponse, Revoke, RevokeResponse, Send, SendResponse, SetMember,
+    SetReceiveOption, Synced, UnregisterPush, UpdateGroup, UpdateUserProfile, Upload, UploadResponse,
+    UserProfiles, UserProfilesResponse,
 };
 use tim_proto::wire::{
     BufferTooSmall, Decode, Extension, List, arbitrary_body, decode_body, decode_prefix, encode_body,
@@ -114,7 +114,7 @@ every_body! { check_closed {
     MembersResponse<'_>, MemberOutcome, SetMember<'_>, ChangeOwner, UpdateGroup<'_>, SetReceiveOption,
     GroupMembers<'_>, GroupMembersResponse<'_>, GroupMember<'_>, Groups<'_>, GroupsResponse<'_>,
     GroupProfile<'_>, UserProfiles<'_>, UserProfilesResponse<'_>, UserProfile<'_>, UpdateUserProfile<'_>,
-    Renew<'_>, RenewResponse, Expiring, Failure<'_>, Gap, Synced<'_>, ConversationChange,
+    Renew<'_>, RenewResponse, RegisterPush<'_>, UnregisterPush<'_>, Expiring, Failure<'_>, Gap, Synced<'_>, ConversationChange,
 } check_open_ended {
     Message<'_>, Header<'_>, Content<'_>, Send<'_>, SendResponse<'_>, Deliver<'_>, Delivery<'_>,
 } }

@@ -8,9 +8,9 @@ use tim_proto::request::{
     BanMembers, BeginUpload, CancelUpload, ChangeOwner, ConversationChange, Conversations, CreateGroup,
     DeleteConversation, Deliver, DismissGroup, Done, Download, EndUpload, Expiring, Failure, Fetch, FileUrl,
     Gap, GetConversationProfile, GetGroupProfile, GroupMembers, Groups, HandleApplication, HandleInvitation,
-    History, InviteMembers, JoinGroup, Login, Logout, MarkRead, Push, QuitGroup, RemoveMembers, Renew,
-    Request, Revoke, Send, SetMember, SetReceiveOption, Synced, UpdateGroup, UpdateUserProfile, Upload,
-    UserProfiles, for_each_request,
+    History, InviteMembers, JoinGroup, Login, Logout, MarkRead, Push, QuitGroup, RegisterPush, RemoveMembers,
+    Renew, Request, Revoke, Send, SetMember, SetReceiveOption, Synced, UnregisterPush, UpdateGroup,
+    UpdateUserProfile, Upload, UserProfiles, for_each_request,
 };
 use tim_proto::wire::{
     Decode, DecodeError, Encode, End, Extensions, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer,
@@ -126,6 +126,8 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::USER_PROFILES => endpoint::<UserProfiles<'_>>,
         FrameKind::UPDATE_USER_PROFILE => endpoint::<UpdateUserProfile<'_>>,
         FrameKind::RENEW => endpoint::<Renew<'_>>,
+        FrameKind::REGISTER_PUSH => endpoint::<RegisterPush<'_>>,
+        FrameKind::UNREGISTER_PUSH => endpoint::<UnregisterPush<'_>>,
         FrameKind::EXPIRING => both_ways::<Expiring>,
         FrameKind::ERROR | FrameKind::GOODBYE => both_ways::<Failure<'_>>,
         FrameKind::DELIVER => both_ways::<Deliver<'_>>,

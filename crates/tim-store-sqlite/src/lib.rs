@@ -31,6 +31,7 @@ mod mentions;
 mod personal;
 mod pool;
 mod purge;
+mod push;
 mod recent;
 mod revoke;
 mod rosters;

@@ -10,7 +10,7 @@ use tim_store::{
     About, Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Conversation, ConversationsPage,
     Entry, Epochs, File, FileContent, FileUsage, Fingerprint, Group, GroupStatus, GroupsPage, ListPosition,
     LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Merge, Page, PageRequest,
-    ReadState, Refused, Restriction, StoreError, StoreReader, StoreStats, Stored,
+    PushToken, PushUser, ReadState, Refused, Restriction, StoreError, StoreReader, StoreStats, Stored,
 };
 use tracing::warn;
 
@@ -25,7 +25,7 @@ use super::rosters::{self, group, groups_of, membership};
 use super::rows::{Head, Personal, Senders, entries_columns, entry_at, number_of, sql, user_id};
 use super::shared::{Scope, Shared};
 use super::sums::Damage;
-use super::{changes, epochs, files, mentions};
+use super::{changes, epochs, files, mentions, push};
 
 /// Read-only connections to a data directory. It can be shared freely.
 pub struct SqliteReader {
@@ -342,6 +342,18 @@ impl StoreReader for SqliteReader {
 
     fn may_send_file(&self, user: &UserId, file: &FileId) -> Result<bool, StoreError> {
         self.read(Scope::All, |db| files::may_send(db, user, file))
+    }
+
+    fn push_tokens(&self, user: &UserId) -> Result<Vec<PushToken>, StoreError> {
+        self.pool.read(|db| push::tokens(db, user))
+    }
+
+    fn push_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<PushUser>, StoreError> {
+        self.read(Scope::All, |db| push::users(db, after.as_ref(), limit))
+    }
+
+    fn push_members(&self, group: &GroupId) -> Result<Vec<UserId>, StoreError> {
+        self.in_group(group, |db, head| push::members(db, head.id))
     }
 }
 

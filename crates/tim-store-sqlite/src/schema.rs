@@ -10,7 +10,16 @@ use super::usage::recount;
 const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-pub(super) const STEPS: [&str; 7] = [TABLES, RECENT, GENERATIONS, USAGE, UNUSED, FILES, ADMINISTER];
+pub(super) const STEPS: [&str; 8] = [
+    TABLES,
+    RECENT,
+    GENERATIONS,
+    USAGE,
+    UNUSED,
+    FILES,
+    ADMINISTER,
+    PUSH,
+];
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -327,6 +336,24 @@ CREATE TABLE fields (
     value TEXT NOT NULL,
     PRIMARY KEY (log, kind, user, name)
 ) WITHOUT ROWID;
+";
+
+/// What the module [`push`](super::push) keeps.
+const PUSH: &str = "
+-- Tokens of push services. Ids only grow. A token is one user's.
+CREATE TABLE push_tokens (
+    id INTEGER PRIMARY KEY,
+    user INTEGER NOT NULL,
+    platform INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    UNIQUE (token, platform)
+);
+CREATE INDEX push_tokens_by_user ON push_tokens (user, id);
+-- Users with tokens. pushed: the change through which the user was notified.
+CREATE TABLE push_users (user INTEGER PRIMARY KEY, pushed INTEGER NOT NULL);
+-- The newest id of a token.
+ALTER TABLE meta ADD COLUMN push_token INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The first version whose stores have a log.

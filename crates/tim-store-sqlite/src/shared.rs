@@ -253,6 +253,7 @@ impl Recent {
                 self.files.insert(add.file.id);
                 self.owners.insert(add.file.owner);
             }
+            Write::Pushed(users) => self.users.extend(users.iter().map(|pushed| pushed.user)),
             // No read is about it.
             Write::ClaimFile { .. } => {}
             // They are committed at once.
@@ -262,7 +263,9 @@ impl Recent {
             | Write::ImportMessages(_)
             | Write::SetUnread { .. }
             | Write::Purge(_)
-            | Write::RemoveFiles(_) => {}
+            | Write::RemoveFiles(_)
+            | Write::RegisterPush(_)
+            | Write::UnregisterPush { .. } => {}
         }
     }
 }

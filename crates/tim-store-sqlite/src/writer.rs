@@ -204,6 +204,13 @@ impl Batch<'_> {
             Write::AddFile(add) => self.add_file(add),
             Write::ClaimFile { owner, file } => self.claim_file(owner, file),
             Write::RemoveFiles(step) => self.remove_files(step),
+            Write::RegisterPush(register) => self.register_push(register),
+            Write::UnregisterPush {
+                user,
+                platform,
+                token,
+            } => self.unregister_push(user, *platform, token),
+            Write::Pushed(users) => self.pushed(users),
         }
     }
 

@@ -20,8 +20,8 @@ use crate::StoreStats;
 use crate::{
     Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Commit, Conversation, ConversationsPage,
     Entry, Epochs, File, FileContent, FileUsage, Fingerprint, GroupStatus, GroupsPage, ListPosition, LogKey,
-    Member, MembersPage, MembersRequest, Merge, Page, PageRequest, ReadState, Store, StoreError, StoreReader,
-    StoreWriter, Stored, Write,
+    Member, MembersPage, MembersRequest, Merge, Page, PageRequest, PushToken, PushUser, ReadState, Store,
+    StoreError, StoreReader, StoreWriter, Stored, Write,
 };
 
 /// Wraps a store. Without further calls it works as before.
@@ -273,5 +273,8 @@ impl StoreReader for FaultyReader {
         fn file_usage(owner: &UserId) -> FileUsage;
         fn files_of(log: &LogKey, sequence: u64) -> Vec<FileId>;
         fn may_send_file(user: &UserId, file: &FileId) -> bool;
+        fn push_tokens(user: &UserId) -> Vec<PushToken>;
+        fn push_users(after: Option<UserId>, limit: usize) -> Vec<PushUser>;
+        fn push_members(group: &GroupId) -> Vec<UserId>;
     }
 }

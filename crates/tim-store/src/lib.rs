@@ -11,6 +11,7 @@ mod fingerprint;
 pub mod measure;
 mod merge;
 mod open;
+mod push;
 mod read;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -29,6 +30,7 @@ pub use fingerprint::Fingerprint;
 pub use measure::{StoreStats, WriterStats};
 pub use merge::{Merge, Position};
 pub use open::Store;
+pub use push::{PushToken, PushUser, RegisterPush};
 pub use read::{
     About, ChangeEntry, Changes, ChangesRequest, Conversation, ConversationsPage, Gap, GroupsPage,
     ListPosition, Member, MembersPage, MembersRequest, Page, PageRequest, ReadState, StoreReader,
@@ -60,6 +62,8 @@ pub const MAX_MENTIONS: usize = 100;
 pub const MAX_FILES: usize = 4;
 /// The longest media type of a file, in bytes.
 pub const MAX_MEDIA_TYPE: usize = 255;
+/// The most tokens of push services that a user has.
+pub const MAX_PUSH_TOKENS: usize = 10;
 /// The most pictures of a file: itself and its renditions.
 pub const MAX_IMAGES: usize = 8;
 /// How many uses of a file are searched for one that lets a user who does not own it send it on.

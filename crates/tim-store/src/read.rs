@@ -8,7 +8,7 @@ use tim_proto::{ConversationId, FileId, GroupId, MessageId, Role, UserId};
 
 use super::{
     Account, AllGroups, AllGroupsRequest, Entry, Epochs, File, FileContent, FileUsage, Fingerprint,
-    GroupStatus, LogKey, Merge, StoreError, StoreStats, Stored,
+    GroupStatus, LogKey, Merge, PushToken, PushUser, StoreError, StoreStats, Stored,
 };
 
 /// The reading end of a store. Each call reads one snapshot, which contains every write whose result was reported before the
@@ -248,6 +248,24 @@ pub trait StoreReader: Send + Sync {
     /// # Errors
     /// The store's.
     fn may_send_file(&self, user: &UserId, file: &FileId) -> Result<bool, StoreError>;
+
+    /// The tokens of push services that a user has registered, oldest first.
+    ///
+    /// # Errors
+    /// The store's.
+    fn push_tokens(&self, user: &UserId) -> Result<Vec<PushToken>, StoreError>;
+
+    /// A page of the users with tokens, in the order of their ids: those after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// The store's.
+    fn push_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<PushUser>, StoreError>;
+
+    /// The members of a group who have tokens, in no order.
+    ///
+    /// # Errors
+    /// The store's.
+    fn push_members(&self, group: &GroupId) -> Result<Vec<UserId>, StoreError>;
 }
 
 /// A request for a page of history.

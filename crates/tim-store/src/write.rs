@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tim_groups::{CreateGroup, EntryFlags, GroupCommand, GroupResponse, Refused, SystemEntry};
+use tim_proto::request::PushPlatform;
 use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 
-use super::{AddFile, Entry, File, Fingerprint, ImportMessages, LogKey, RemoveFiles, StoreError};
+use super::{
+    AddFile, Entry, File, Fingerprint, ImportMessages, LogKey, PushUser, RegisterPush, RemoveFiles,
+    StoreError,
+};
 
 /// One write of a batch. It is applied as a whole or, if refused, not at all, and it sees the writes before it.
 #[derive(Debug, Clone)]
@@ -110,6 +114,22 @@ pub enum Write {
     /// entry uses, and an append that comes later is refused. Durable when it is answered; the contents are the caller's to remove
     /// then. Result: [`Written::FilesRemoved`].
     RemoveFiles(RemoveFiles),
+    /// Registers a token of a push service for a user. A token belongs to one user: whoever had it before does not have it any more. Of
+    /// more than [`MAX_PUSH_TOKENS`](super::MAX_PUSH_TOKENS) the user's oldest is removed. A user with the first token is to be notified
+    /// of what comes later. Refused with [`Refused::TextTooLong`] if the token is empty or too long. Result: [`Written::PushRegistered`].
+    RegisterPush(Box<RegisterPush>),
+    /// Removes a token of a user, if the user has it. Result: [`Written::Done`].
+    UnregisterPush {
+        /// The user.
+        user: UserId,
+        /// The push service.
+        platform: PushPlatform,
+        /// The token.
+        token: String,
+    },
+    /// Users were notified of everything through these changes. A number that is smaller than the one before changes nothing, and users
+    /// without tokens are left out. Result: [`Written::Done`].
+    Pushed(Vec<PushUser>),
 }
 
 impl Write {
@@ -126,11 +146,14 @@ impl Write {
             Self::ChangeGroup(command) => &command.actor,
             Self::AddFile(add) => &add.file.owner,
             Self::ClaimFile { owner, .. } => owner,
+            Self::RegisterPush(register) => &register.user,
+            Self::UnregisterPush { user, .. } => user,
             Self::EnsureAccounts(_)
             | Self::AppendSystem { .. }
             | Self::ImportMessages(_)
             | Self::Purge(_)
-            | Self::RemoveFiles(_) => return None,
+            | Self::RemoveFiles(_)
+            | Self::Pushed(_) => return None,
         };
         (*user != UserId::SYSTEM).then_some(*user)
     }
@@ -352,6 +375,11 @@ pub enum Written {
         files: Vec<FileId>,
         /// Whether there may be more.
         more: bool,
+    },
+    /// The token is registered.
+    PushRegistered {
+        /// The change through which the user was notified.
+        pushed: u64,
     },
     /// Done, without further information.
     Done,

@@ -5,6 +5,7 @@ mod create;
 mod groups;
 mod history;
 mod profiles;
+mod push;
 mod send;
 
 pub use conversations::{

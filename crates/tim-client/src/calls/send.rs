@@ -47,6 +47,8 @@ impl Client {
     /// The status is unchanged and nothing is sent:
     /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if the message does not belong to the account of this client;
     /// - [`ErrorCode::INVALID_OPERATION`] if it was sent already, is being sent, or was revoked;
+    /// - [`ErrorCode::COMM_BODY_SIZE_LIMIT`] if the texts of [`SendOptions::offline_push`] have more than
+    ///   [`MAX_OFFLINE_PUSH_BYTES`](tim_proto::message::MAX_OFFLINE_PUSH_BYTES);
     /// - [`ErrorCode::ONLINE_ONLY_NOT_ALLOWED`] for an online-only message to a group that this client knows to be an
     ///   AVChatRoom; for others the hub refuses it.
     pub async fn send_message(
@@ -56,6 +58,10 @@ impl Client {
     ) -> Result<SendMessageResponse, ImError> {
         if options.online_user_only && self.shared.av_chat_rooms.contains(&message.conversation_id()) {
             return Err(ErrorCode::ONLINE_ONLY_NOT_ALLOWED.into());
+        }
+        if let Some(push) = &options.offline_push {
+            let checked = push.as_borrowed().check();
+            checked.map_err(|over| ImError::new(over.code, over.to_string()))?;
         }
         self.send_with(message, |message| message.begin_sending(options))
             .await

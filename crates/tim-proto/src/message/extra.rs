@@ -1,6 +1,6 @@
 //! Extensions of a message: the sender's mentions, and what the hub adds about the sender and a revocation.
 
-use super::{Content, Message, Payload, TipNames};
+use super::{Content, Message, OfflinePush, Payload, TipNames};
 use crate::request::SendResponse;
 use crate::wire::{BufferTooSmall, Encode, Extension, Extensions, List, Writer, decode_body, wire};
 use crate::{AtKind, UserId};
@@ -28,6 +28,8 @@ pub mod tags {
     pub const REVOKE_REASON: u32 = 68;
     /// Of a revoked message and of a revocation: the name of who took it back, UTF-8. The name card, or else the nick.
     pub const REVOKER_NAME: u32 = 69;
+    /// How users who are offline are notified: the sender's [`OfflinePush`](crate::message::OfflinePush).
+    pub const OFFLINE_PUSH: u32 = 70;
 }
 
 /// The user id by which the SDK's `atUserList` means everybody. (The three s are the SDK's.) On the wire that is
@@ -126,6 +128,23 @@ pub fn with_sender_names(content: &[u8], names: &SenderNames<'_>) -> alloc::vec:
     bytes
 }
 
+/// The bytes of a content, followed by how users who are offline are notified. What the sender says of it stands beside the content in
+/// SEND; the hub keeps it with the message.
+#[cfg(feature = "alloc")]
+#[must_use]
+pub fn with_offline_push(content: &[u8], push: &OfflinePush<'_>) -> alloc::vec::Vec<u8> {
+    let bytes = super::to_vec(push);
+    let extension = Extension {
+        tag: tags::OFFLINE_PUSH,
+        bytes: &bytes,
+    };
+    let mut whole = alloc::vec![0; content.len() + crate::wire::encoded_len(&extension)];
+    let mut writer = Writer::new(&mut whole);
+    writer.put(content);
+    extension.encode(&mut writer);
+    whole
+}
+
 /// Who revoked a message, and why. Encoded as extensions, without empty ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -200,6 +219,13 @@ impl Content<'_> {
 macro_rules! common {
     ($message:ident) => {
         impl<'a> $message<'a> {
+            /// How users who are offline are notified, as the hub keeps it with the message; `None` if the sender said nothing.
+            #[must_use]
+            pub fn offline_push(&self) -> Option<OfflinePush<'a>> {
+                let body = self.extensions.get(tags::OFFLINE_PUSH)?;
+                decode_body(body).ok()
+            }
+
             /// The mentions, if the message has any that are well-formed.
             #[must_use]
             pub fn mentions(&self) -> Option<Mentions<'a>> {

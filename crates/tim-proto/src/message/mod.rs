@@ -16,12 +16,12 @@ mod tagged;
 mod tip;
 
 pub use encoded::{CopyError, Encoded};
-#[cfg(feature = "alloc")]
-pub use extra::with_sender_names;
 pub use extra::{MENTION_ALL, Mentions, RevokedBy, SenderNames, tags};
+#[cfg(feature = "alloc")]
+pub use extra::{with_offline_push, with_sender_names};
 pub use flags::MessageFlags;
 pub use notice::{NoticeOperation, SystemNotice};
-pub use options::{OfflinePush, SendOptions};
+pub use options::{MAX_OFFLINE_PUSH_BYTES, OfflinePush, SendOptions};
 pub use payload::{
     Audio, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, PayloadBody,
     Revocation, Text, Thumbnail, Video,

@@ -1,5 +1,6 @@
 //! Options of sending a message.
 
+use crate::vendor::limits::{OverLimit, within};
 use crate::wire::wire;
 
 wire! {
@@ -30,5 +31,39 @@ wire! {
         pub ignore_ios_badge: bool = false => with_ignore_ios_badge,
         /// The OPPO channel, on Android 8.0 and later.
         pub android_oppo_channel_id: Option<&'a str> = None => with_android_oppo_channel_id,
+    }
+}
+
+/// The most bytes of the texts of an [`OfflinePush`] together. Push services take 4 KiB with everything around them.
+pub const MAX_OFFLINE_PUSH_BYTES: usize = 3 * 1024;
+
+impl OfflinePush<'_> {
+    /// The bytes of its texts, of which it may have [`MAX_OFFLINE_PUSH_BYTES`].
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let texts = [
+            self.title,
+            self.description,
+            self.extension,
+            self.android_oppo_channel_id,
+        ];
+        texts
+            .iter()
+            .flatten()
+            .fold(0, |sum, text| sum.saturating_add(text.len()))
+    }
+
+    /// Checks the length of its texts. Client and hub both do.
+    ///
+    /// # Errors
+    /// [`OverLimit`] with [`COMM_BODY_SIZE_LIMIT`](crate::ErrorCode::COMM_BODY_SIZE_LIMIT).
+    pub fn check(&self) -> Result<(), OverLimit> {
+        let (code, bytes) = (crate::ErrorCode::COMM_BODY_SIZE_LIMIT, self.text_bytes() as u64);
+        within(
+            code,
+            "bytes of the notification",
+            bytes,
+            MAX_OFFLINE_PUSH_BYTES as u64,
+        )
     }
 }

@@ -38,6 +38,7 @@ mod logout;
 mod mark_read;
 mod push;
 mod raw;
+mod register_push;
 mod renew;
 mod revoke;
 mod send;
@@ -66,6 +67,7 @@ pub use logout::Logout;
 pub use mark_read::{MarkRead, MarkReadResponse};
 pub use push::{ConversationChange, Deliver, Delivery, Expiring, Gap, Push, Synced};
 pub use raw::{RawRequest, RawResponse};
+pub use register_push::{MAX_PUSH_TOKEN, PushPlatform, RegisterPush, UnregisterPush};
 pub use renew::{Renew, RenewResponse};
 pub use revoke::{Revoke, RevokeResponse};
 pub use send::{Send, SendMessage, SendResponse};
@@ -156,7 +158,9 @@ macro_rules! for_each_request {
             $crate::request::SetReceiveOption,
             $crate::request::UserProfiles<'_>,
             $crate::request::UpdateUserProfile<'_>,
-            $crate::request::Renew<'_>
+            $crate::request::Renew<'_>,
+            $crate::request::RegisterPush<'_>,
+            $crate::request::UnregisterPush<'_>
         }
     };
 }

@@ -135,7 +135,7 @@ pub struct OverLimit {
     pub most: u64,
 }
 
-const fn within(code: ErrorCode, what: &'static str, is: u64, most: u64) -> Result<(), OverLimit> {
+pub(crate) const fn within(code: ErrorCode, what: &'static str, is: u64, most: u64) -> Result<(), OverLimit> {
     if is <= most {
         Ok(())
     } else {

@@ -120,6 +120,10 @@ kinds! {
     UPDATE_USER_PROFILE = 0x31;
     /// Request: continue the session with a new UserSig.
     RENEW = 0x32;
+    /// Request: send notifications to a token of a push service.
+    REGISTER_PUSH = 0x33;
+    /// Request: send no more notifications to a token.
+    UNREGISTER_PUSH = 0x34;
     /// Push: an entry of a conversation.
     DELIVER = 0x40;
     /// Push: entries were purged before the device received them.

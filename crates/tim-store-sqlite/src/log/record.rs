@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use tim_groups::{EntryFlags, SystemEntry};
 use tim_proto::{FileId, GroupId, IdError, MessageId, MessageKind, UserId};
-use tim_store::{AddFile, Append, FileQuota, Fingerprint, LogKey, Quota, Revoke, Write};
+use tim_store::{AddFile, Append, FileQuota, Fingerprint, LogKey, PushUser, Quota, Revoke, Write};
 
 use super::super::details::{self, Details};
 
@@ -21,7 +21,8 @@ pub(in super::super) fn is_logged(write: &Write) -> bool {
         | Write::MarkRead { .. }
         | Write::DeleteConversation { .. }
         | Write::AddFile(_)
-        | Write::ClaimFile { .. } => true,
+        | Write::ClaimFile { .. }
+        | Write::Pushed(_) => true,
         Write::WithAccounts { write, .. } => is_logged(write),
         Write::SetUserProfile { .. }
         | Write::CreateGroup(_)
@@ -29,7 +30,9 @@ pub(in super::super) fn is_logged(write: &Write) -> bool {
         | Write::ImportMessages(_)
         | Write::SetUnread { .. }
         | Write::Purge(_)
-        | Write::RemoveFiles(_) => false,
+        | Write::RemoveFiles(_)
+        | Write::RegisterPush(_)
+        | Write::UnregisterPush { .. } => false,
     }
 }
 
@@ -49,6 +52,7 @@ mod tag {
     pub(super) const CLAIM_FILE: u8 = 12;
     /// As an administrator.
     pub(super) const REVOKE_ANY: u8 = 13;
+    pub(super) const PUSHED: u8 = 14;
 
     pub(super) const C2C: u8 = 1;
     pub(super) const GROUP: u8 = 2;
@@ -73,13 +77,16 @@ pub(in super::super) fn encode(write: &Write, out: &mut Vec<u8>) {
         Write::DeleteConversation { user, log } => out.byte(tag::DELETE_CONVERSATION).user(user).log(log),
         Write::AddFile(add) => out.add_file(add),
         Write::ClaimFile { owner, file } => out.byte(tag::CLAIM_FILE).user(owner).file(file),
+        Write::Pushed(users) => out.pushed(users),
         Write::SetUserProfile { .. }
         | Write::CreateGroup(_)
         | Write::ChangeGroup(_)
         | Write::ImportMessages(_)
         | Write::SetUnread { .. }
         | Write::Purge(_)
-        | Write::RemoveFiles(_) => &mut out,
+        | Write::RemoveFiles(_)
+        | Write::RegisterPush(_)
+        | Write::UnregisterPush { .. } => &mut out,
     };
 }
 
@@ -154,6 +161,14 @@ impl Writer<'_> {
         self.number(files.len() as u64);
         for file in files {
             self.file(file);
+        }
+        self
+    }
+
+    fn pushed(&mut self, users: &[PushUser]) -> &mut Self {
+        self.byte(tag::PUSHED).number(users.len() as u64);
+        for PushUser { user, pushed } in users {
+            self.user(user).number(*pushed);
         }
         self
     }
@@ -364,8 +379,20 @@ impl<'a> Reader<'a> {
                 owner: self.user()?,
                 file: self.file()?,
             },
+            tag::PUSHED => Write::Pushed(self.pushed()?),
             _ => return None,
         })
+    }
+
+    fn pushed(&mut self) -> Option<Vec<PushUser>> {
+        let count: u64 = self.number()?;
+        let user = |reader: &mut Self| {
+            Some(PushUser {
+                user: reader.user()?,
+                pushed: reader.number()?,
+            })
+        };
+        (0..count).map(|_| user(self)).collect()
     }
 
     fn file(&mut self) -> Option<FileId> {
@@ -564,6 +591,10 @@ mod tests {
                 upto: None,
             },
             Write::DeleteConversation { user: bob, log },
+            Write::Pushed(vec![PushUser {
+                user: bob,
+                pushed: 1 << 40,
+            }]),
         ]
     }
 

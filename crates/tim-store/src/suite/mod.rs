@@ -27,6 +27,7 @@ pub mod lists;
 #[doc(hidden)]
 pub mod model;
 mod model_files;
+mod model_push;
 mod model_state;
 #[doc(hidden)]
 pub mod pages;
@@ -34,6 +35,8 @@ pub mod pages;
 pub mod permissions;
 #[doc(hidden)]
 pub mod purge;
+#[doc(hidden)]
+pub mod push;
 #[doc(hidden)]
 pub mod quotas;
 #[doc(hidden)]
@@ -131,6 +134,10 @@ macro_rules! suite {
                 those_who_see_a_file_send_it_on, members_send_on_what_they_see, a_file_is_removed_when_nothing_uses_it,
                 a_resend_needs_no_file, a_claim_outlasts_the_last_use, removal_and_use_are_decided_in_their_order,
                 steps_of_removal_are_bounded, an_owner_of_files_keeps_the_account,
+            }
+            push {
+                a_token_is_of_who_registered_it_last, a_user_has_so_many_tokens, what_was_pushed_only_moves_forward,
+                members_with_tokens_are_found,
             }
             unused {
                 what_nothing_refers_to_is_removed_in_time, whatever_refers_to_an_account_keeps_it,

@@ -5,7 +5,7 @@ use tim_groups::{GroupAction, GroupResponse};
 use tim_proto::{JoinStatus, MessageKind, ReceiveOption, UserId};
 
 use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
-use super::{World, groups, model_files, revoke};
+use super::{World, groups, model_files, model_push, revoke};
 use crate::{
     ChangesRequest, Cursor, EntryFlags, Gap, LogKey, Merge, Purge, Refused, RemoveFiles, SystemEntry, Write,
     Written,
@@ -35,6 +35,7 @@ pub fn any_history_agrees_with_the_model(world: &mut World) {
                 apply(world, &mut model, &step);
                 compare(world, &model);
                 model_files::compare(world, &model);
+                model_push::compare(world, &model);
             }
             compare_history(world, &model);
             model_files::compare_uses(world, &model);
@@ -81,6 +82,11 @@ fn apply(world: &mut World, model: &mut Model, step: &Step) {
             }
         }
         Step::RemoveFiles { keep_s, most } => model_files::remove(world, model, keep_s, most),
+        Step::Register { user, token, enabled } => {
+            model_push::register_one(world, model, user, token, enabled);
+        }
+        Step::Unregister { user, token } => model_push::unregister_one(world, model, user, token),
+        Step::Pushed { user, back } => model_push::pushed(world, model, user, back),
         Step::Wait { seconds } => world.now_ms += seconds * 1000,
         Step::Purge { keep_s, budget } => purge(world, model, keep_s, budget),
         Step::CatchUp {

@@ -7,6 +7,7 @@ use tim_proto::{FileId, GroupId, MessageKind, UserId};
 
 use super::World;
 use super::model_files::{CONTENTS, ModelFile};
+use super::model_push::{ModelPush, TOKENS};
 use crate::{EntryFlags, LogKey, Merge, Quota, Stored};
 
 /// What may happen. Users and logs are numbers; a log is one of three pairs, a note to oneself, the group, or what the
@@ -70,6 +71,19 @@ pub(crate) enum Step {
         keep_s: u64,
         most: u32,
     },
+    Register {
+        user: usize,
+        token: u8,
+        enabled: bool,
+    },
+    Unregister {
+        user: usize,
+        token: u8,
+    },
+    Pushed {
+        user: usize,
+        back: u64,
+    },
     Wait {
         seconds: u64,
     },
@@ -104,6 +118,10 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (user.clone(), file.clone()).prop_map(|(user, file)| Step::Claim { user, file }),
         3 => file.prop_map(|file| Step::TakeBack { file }),
         2 => (prop_oneof![Just(0), 0..200u64], 1..4u32).prop_map(|(keep_s, most)| Step::RemoveFiles { keep_s, most }),
+        2 => (user.clone(), 0..TOKENS, any::<bool>())
+            .prop_map(|(user, token, enabled)| Step::Register { user, token, enabled }),
+        1 => (user.clone(), 0..TOKENS).prop_map(|(user, token)| Step::Unregister { user, token }),
+        1 => (user.clone(), 0..3u64).prop_map(|(user, back)| Step::Pushed { user, back }),
         2 => (1..100u64).prop_map(|seconds| Step::Wait { seconds }),
         2 => (prop_oneof![0..20u64, 0..200u64], 1..8u32).prop_map(|(keep_s, budget)| Step::Purge { keep_s, budget }),
         2 => (user, 1..6usize, prop_oneof![1..4usize, Just(usize::MAX)])
@@ -167,6 +185,7 @@ pub(crate) struct Model {
     pub(crate) rows: BTreeMap<(usize, usize), ModelRow>,
     pub(crate) devices: Vec<Device>,
     pub(crate) files: Vec<ModelFile>,
+    pub(crate) push: ModelPush,
     pub(crate) change: u64,
 }
 
@@ -225,6 +244,7 @@ impl Model {
             rows,
             devices,
             files: Vec::new(),
+            push: ModelPush::default(),
             change,
         }
     }

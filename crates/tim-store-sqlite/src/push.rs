@@ -1,0 +1,171 @@
+//! Tokens of push services, and up to where their users were notified.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_proto::UserId;
+use tim_proto::request::{MAX_PUSH_TOKEN, PushPlatform};
+use tim_store::{MAX_PUSH_TOKENS, PushToken, PushUser, Refused, RegisterPush, Written};
+
+use super::rows::{parsed, sql, unsigned, user_id};
+use super::writer::{Batch, Stop};
+
+/// A user's tokens, in the order in which they were registered.
+pub(super) fn tokens(db: &Connection, user: &UserId) -> rusqlite::Result<Vec<PushToken>> {
+    let Some(user) = user_id(db, user)? else {
+        return Ok(Vec::new());
+    };
+    let mut statement = db.prepare_cached(
+        "SELECT id, platform, token, enabled FROM push_tokens INDEXED BY push_tokens_by_user WHERE user = ?1 ORDER BY id",
+    )?;
+    let rows = statement.query_map([user], |row| {
+        Ok(PushToken {
+            number: unsigned(row, 0)?,
+            platform: PushPlatform(row.get(1)?),
+            token: row.get(2)?,
+            enabled: row.get(3)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// A page of the users with tokens, in the order of their ids.
+pub(super) fn users(
+    db: &Connection,
+    after: Option<&UserId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<PushUser>> {
+    let after = after.map_or("", UserId::as_str);
+    let mut statement = db.prepare_cached(
+        "SELECT u.name, p.pushed FROM users u CROSS JOIN push_users p ON p.user = u.id
+         WHERE u.name > ?1 ORDER BY u.name LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![after, sql(limit as u64)], |row| {
+        Ok(PushUser {
+            user: parsed(row, 0)?,
+            pushed: unsigned(row, 1)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// The members of a group who have tokens.
+pub(super) fn members(db: &Connection, log: i64) -> rusqlite::Result<Vec<UserId>> {
+    let mut statement = db.prepare_cached(
+        "SELECT u.name FROM personal m INDEXED BY members CROSS JOIN push_users p ON p.user = m.user
+         CROSS JOIN users u ON u.id = m.user WHERE m.log = ?1 AND m.role IS NOT NULL",
+    )?;
+    let rows = statement.query_map([log], |row| parsed(row, 0))?;
+    rows.collect()
+}
+
+impl Batch<'_> {
+    pub(super) fn register_push(&self, register: &RegisterPush) -> Result<Written, Stop> {
+        let user = self.user(&register.user)?;
+        let len = register.token.len();
+        if len == 0 || len > MAX_PUSH_TOKEN {
+            return Err(Refused::TextTooLong {
+                what: "token of a push service",
+                len,
+                max: MAX_PUSH_TOKEN,
+            }
+            .into());
+        }
+        let (platform, token) = (register.platform.0, register.token.as_str());
+        let former = self
+            .db
+            .prepare_cached("SELECT id, user FROM push_tokens WHERE token = ?1 AND platform = ?2")?
+            .query_row(params![token, platform], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        match former {
+            Some((id, owner)) if owner == user => self.switch_token(id, register.enabled)?,
+            former => {
+                if let Some((id, owner)) = former {
+                    self.remove_token(id, owner)?;
+                }
+                self.add_token(user, register)?;
+            }
+        }
+        self.keep_account(user)?;
+        let pushed = self
+            .db
+            .prepare_cached("SELECT pushed FROM push_users WHERE user = ?1")?
+            .query_row([user], |row| unsigned(row, 0))?;
+        Ok(Written::PushRegistered { pushed })
+    }
+
+    fn switch_token(&self, id: i64, enabled: bool) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("UPDATE push_tokens SET enabled = ?2 WHERE id = ?1")?
+            .execute(params![id, enabled])?;
+        Ok(())
+    }
+
+    /// Adds a token. The oldest makes room; who had none is notified of what comes from now on.
+    fn add_token(&self, user: i64, register: &RegisterPush) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "DELETE FROM push_tokens WHERE id IN (
+                     SELECT id FROM push_tokens WHERE user = ?1 ORDER BY id DESC LIMIT -1 OFFSET ?2)",
+            )?
+            .execute([user, sql(MAX_PUSH_TOKENS as u64 - 1)])?;
+        // Numbers only grow, so that nothing that was sent to one token is taken for something to another.
+        let id: i64 = self
+            .db
+            .prepare_cached("UPDATE meta SET push_token = push_token + 1 RETURNING push_token")?
+            .query_row([], |row| row.get(0))?;
+        self.db
+            .prepare_cached("INSERT INTO push_tokens VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                id,
+                user,
+                register.platform.0,
+                register.token,
+                register.enabled
+            ])?;
+        self.db
+            .prepare_cached("INSERT OR IGNORE INTO push_users VALUES (?1, ?2)")?
+            .execute([user, sql(self.change)])?;
+        Ok(())
+    }
+
+    fn remove_token(&self, id: i64, owner: i64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("DELETE FROM push_tokens WHERE id = ?1")?
+            .execute([id])?;
+        self.db
+            .prepare_cached(
+                "DELETE FROM push_users WHERE user = ?1 AND NOT EXISTS (SELECT 1 FROM push_tokens WHERE user = ?1)",
+            )?
+            .execute([owner])?;
+        Ok(())
+    }
+
+    pub(super) fn unregister_push(
+        &self,
+        user: &UserId,
+        platform: PushPlatform,
+        token: &str,
+    ) -> Result<Written, Stop> {
+        let user = self.user(user)?;
+        let found = self
+            .db
+            .prepare_cached("SELECT id FROM push_tokens WHERE token = ?1 AND platform = ?2 AND user = ?3")?
+            .query_row(params![token, platform.0, user], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = found {
+            self.remove_token(id, user)?;
+        }
+        Ok(Written::Done)
+    }
+
+    pub(super) fn pushed(&self, users: &[PushUser]) -> Result<Written, Stop> {
+        for PushUser { user, pushed } in users {
+            let Some(id) = self.known.user(self.db, user)? else {
+                continue;
+            };
+            self.db
+                .prepare_cached("UPDATE push_users SET pushed = ?2 WHERE user = ?1 AND pushed < ?2")?
+                .execute([id, sql(*pushed)])?;
+        }
+        Ok(Written::Done)
+    }
+}
