@@ -194,6 +194,17 @@ settings! {
     unused_account_life("TIM_UNUSED_ACCOUNT_LIFE", "TIME"): Seconds = Seconds(90 * 24 * 3600);
     /// Store messages to users who have never logged in, instead of refusing them [default: true].
     open_registration("TIM_OPEN_REGISTRATION", "BOOL"): bool = true;
+    /// Notify users who are offline: append what they are to be shown to this file, a line of JSON for each of their tokens
+    /// [default: none].
+    push_log("TIM_PUSH_LOG", "FILE"): PathBuf = PathBuf::new();
+    /// Notify users who are offline: post what they are to be shown, as JSON, to this http:// or https:// URL [default: none].
+    push_webhook("TIM_PUSH_WEBHOOK", "URL"): String = String::new();
+    /// File with a token that signs the requests to --push-webhook: the parameters Sign and RequestTime [default: none].
+    push_token_file("TIM_PUSH_TOKEN_FILE", "FILE"): PathBuf = PathBuf::new();
+    /// How old a message may be of which a user is notified, as after a failure of --push-webhook [default: 1d].
+    push_max_age("TIM_PUSH_MAX_AGE", "TIME"): Seconds = Seconds(24 * 3600);
+    /// Language of texts such as [Image] that stand for messages: en or zh [default: en].
+    push_language("TIM_PUSH_LANGUAGE", "LANGUAGE"): String = "en".to_owned();
     /// Maximum size of the database in bytes; 0 is no limit [default: 0].
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;
     /// What to log to stderr: error, warn, info, debug, trace, or module=level,… [default: info].

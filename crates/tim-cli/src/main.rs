@@ -13,6 +13,7 @@ mod json;
 mod listeners;
 mod local;
 mod log;
+mod outgoing;
 mod output;
 mod serial_ports;
 mod session;

@@ -9,7 +9,7 @@ use crate::check::Stop;
 use crate::person::Person;
 use crate::spec::RawClient;
 use crate::tap::{Connect, Tap};
-use crate::target::{HubSettings, StartedHub, Target};
+use crate::target::{HubSettings, SeenPush, StartedHub, Target};
 
 /// How long removing what a check made may take.
 const CLEAN_UP: Duration = Duration::from_secs(10);
@@ -59,6 +59,11 @@ impl Lab {
             made: Mutex::default(),
         };
         Ok((hub, lab))
+    }
+
+    /// The notifications that the hub has sent for a user, if the suite can see them.
+    pub(crate) fn pushes(&self, user: &UserId) -> Option<Vec<SeenPush>> {
+        self.target.pushes(user)
     }
 
     /// Configures a client for a user.

@@ -20,4 +20,4 @@ pub use own_hub::{OwnHub, OwnHubs};
 pub use report::{Outcome, Report, RowReport};
 pub use row::{Requirement, requirements};
 pub use run::{Selection, UnknownRow, run};
-pub use target::{Boxed, HubFactory, HubSettings, StartedHub, Target};
+pub use target::{Boxed, HubFactory, HubSettings, SeenPush, StartedHub, Target};

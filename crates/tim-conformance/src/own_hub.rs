@@ -1,16 +1,17 @@
 //! A tim hub in this process.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tim_client::UserId;
 use tim_client::transport::{MemoryConnector, memory_listener};
 use tim_hub::usersig::{App, UserSig};
-use tim_hub::{Clock, Hub, HubOptions};
+use tim_hub::{Clock, Hub, HubOptions, Notification, PushOptions, PushSink, Sending};
 use tokio::task::JoinHandle;
 
-use crate::target::{Boxed, HubFactory, HubSettings, StartedHub, Target};
+use crate::target::{Boxed, HubFactory, HubSettings, SeenPush, StartedHub, Target};
 
 /// The application that the hub serves.
 const APP: u32 = 1_400_000_000;
@@ -28,6 +29,35 @@ pub struct OwnHub {
     accepting: JoinHandle<()>,
     ahead_ms: Arc<AtomicU64>,
     _data: tempfile::TempDir,
+}
+
+/// A sink of notifications, for as long as the hub runs.
+#[derive(Default)]
+struct Pushes(Mutex<Vec<(UserId, SeenPush)>>);
+
+impl Pushes {
+    fn of(&self, user: &UserId) -> Vec<SeenPush> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = seen.iter().filter(|(owner, _)| owner == user);
+        own.map(|(_, push)| push.clone()).collect()
+    }
+}
+
+impl PushSink for Pushes {
+    fn send<'a>(&'a self, push: &'a Notification) -> Sending<'a> {
+        let seen = SeenPush {
+            platform: push.platform,
+            token: push.token.clone(),
+            title: push.title.clone(),
+            text: push.text.clone(),
+            extension: push.extension.clone(),
+            badge: push.badge,
+            channel: push.channel.clone(),
+        };
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push((push.user, seen));
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Whether a hub's clock runs, or moves only by [`StartedHub::advance`].
@@ -64,6 +94,8 @@ impl OwnHub {
                 ahead_of(&Clock::new(move || wall_ms, move || steady_ms), &ahead_ms)
             }
         };
+        let pushes = Arc::new(Pushes::default());
+        options.push = Some(PushOptions::new(pushes.clone()));
         change(&mut options);
         let data = tempfile::tempdir()?;
         let hub = Hub::open(data.path(), options).map_err(io::Error::other)?;
@@ -76,7 +108,7 @@ impl OwnHub {
             }
         });
         Ok(Self {
-            target: target_of(key, connector.clone()),
+            target: target_of(key, connector.clone()).with_pushes(move |user| pushes.of(user)),
             connector,
             hub,
             accepting,

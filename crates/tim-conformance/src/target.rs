@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tim_client::proto::request::PushPlatform;
 use tim_client::transport::Connector;
 use tim_client::{ErrorCode, ImError, Limits, UserId};
 use tim_usersig::{App, UserSig};
@@ -42,7 +43,10 @@ pub struct Target {
     connect: Arc<Connect>,
     sign: Arc<Sign>,
     factory: Option<Arc<dyn HubFactory>>,
+    pushes: Option<Arc<Pushes>>,
 }
+
+type Pushes = dyn Fn(&UserId) -> Vec<SeenPush> + Send + Sync;
 
 impl Target {
     /// A hub whose UserSigs `sign` makes. Each must be valid for as long as a run takes.
@@ -63,6 +67,7 @@ impl Target {
             connect: Arc::new(connect),
             sign: Arc::new(sign),
             factory: None,
+            pushes: None,
         }
     }
 
@@ -81,6 +86,18 @@ impl Target {
     pub fn with_factory(mut self, factory: impl HubFactory) -> Self {
         self.factory = Some(Arc::new(factory));
         self
+    }
+
+    /// Lets the suite see which notifications the hub has sent for a user who was offline, in their order. Without that, rows about
+    /// offline push are not applicable.
+    #[must_use]
+    pub fn with_pushes(mut self, pushes: impl Fn(&UserId) -> Vec<SeenPush> + Send + Sync + 'static) -> Self {
+        self.pushes = Some(Arc::new(pushes));
+        self
+    }
+
+    pub(crate) fn pushes(&self, user: &UserId) -> Option<Vec<SeenPush>> {
+        self.pushes.as_ref().map(|pushes| pushes(user))
     }
 
     /// Logs a user in and out, to find out whether the hub is there and takes the UserSigs.
@@ -123,6 +140,25 @@ impl fmt::Debug for Target {
             .field("app", &self.app)
             .finish_non_exhaustive()
     }
+}
+
+/// A notification that a hub has sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenPush {
+    /// The push service.
+    pub platform: PushPlatform,
+    /// The token that it went to.
+    pub token: String,
+    /// The title.
+    pub title: String,
+    /// The text.
+    pub text: String,
+    /// What the application gets.
+    pub extension: String,
+    /// The number that the application's icon is to show; `None` leaves it as it is.
+    pub badge: Option<u64>,
+    /// For OPPO: the channel.
+    pub channel: Option<String>,
 }
 
 /// Starts hubs whose settings and clock the suite controls.

@@ -5,6 +5,7 @@ mod support;
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use support::{APP, Frame, KEY, Mangle, behind, number, put, skip_bytes, skip_to, target};
@@ -12,8 +13,8 @@ use tim_client::transport::Connector;
 use tim_conformance::{
     Boxed, HubFactory, HubSettings, Outcome, OwnHub, OwnHubs, Report, Selection, StartedHub, run,
 };
-use tim_hub::HubOptions;
 use tim_hub::usersig::App;
+use tim_hub::{HubOptions, Notification, PushSink, Sending};
 use tokio::task::JoinSet;
 
 const DELIVER: u8 = 0x40;
@@ -101,6 +102,31 @@ async fn wrong_options_break_their_rows() {
         check(name, &report, fails, *passes);
         hub.stop().await;
     }
+}
+
+/// A sink that sends everything twice.
+struct Twice(Arc<dyn PushSink>);
+
+impl PushSink for Twice {
+    fn send<'a>(&'a self, push: &'a Notification) -> Sending<'a> {
+        Box::pin(async move {
+            self.0.send(push).await?;
+            self.0.send(push).await
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notifications_that_come_twice_break_the_rows_about_them() {
+    let hub = hub(|options| {
+        let push = options.push.as_mut().unwrap();
+        push.sink = Arc::new(Twice(Arc::clone(&push.sink)));
+    });
+    let fails = [92, 93, 94, 95, 96, 98, 99, 100, 102, 104, 216];
+    // S97: there is none to come twice.
+    let report = run(&hub.target(), &rows(&fails, 97)).await;
+    check("notifications twice", &report, &fails, 97);
+    hub.stop().await;
 }
 
 /// A factory whose hubs have other settings than they were asked for.

@@ -18,9 +18,12 @@ mod listener;
 mod merges;
 mod metrics;
 mod options;
+#[cfg(feature = "outgoing")]
+mod outgoing;
 mod permissions;
 mod pool;
 mod presence;
+mod push;
 mod randoms;
 mod reads;
 mod refusal;
@@ -42,7 +45,7 @@ pub use tim_files::{S3Credentials, S3Options};
 pub use tim_store::{Store, WriteError};
 #[cfg(feature = "sqlite")]
 pub use tim_store_sqlite::OpenError;
-#[cfg(feature = "tls")]
+#[cfg(any(feature = "outgoing", feature = "tls"))]
 pub use tim_transport_std::tls;
 #[cfg(feature = "websocket")]
 pub use tim_transport_std::websocket;
@@ -58,6 +61,11 @@ pub use hub::{Hub, HubError, HubStats};
 pub use listener::TlsListener;
 pub use listener::{Listener, Peer};
 pub use options::{HubOptions, MIN_KEY_LEN};
+#[cfg(feature = "outgoing")]
+pub use outgoing::Endpoint;
+pub use push::{Notification, PushError, PushOptions, PushSink, PushStats, Sending};
+#[cfg(feature = "outgoing")]
+pub use push::{PushLog, PushWebhook};
 pub use steps::{Step, Steps, Waiting};
 #[cfg(feature = "websocket")]
 pub use websocket_listener::WebSocketListener;

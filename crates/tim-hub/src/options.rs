@@ -11,6 +11,7 @@ use tim_session::HubConfig;
 
 use crate::clock::Clock;
 use crate::files::FileOptions;
+use crate::push::PushOptions;
 use tim_groups::GroupPolicy;
 use tim_usersig::App;
 
@@ -96,6 +97,8 @@ pub struct HubOptions {
     /// Where files are kept, which are part of messages. `None` in a hub that keeps none; for
     /// [`Hub::open`](crate::Hub::open), the directory `files` in that of the store. Default `None`.
     pub files: Option<FileOptions>,
+    /// How users who are offline are notified; `None` in a hub that notifies nobody. Tokens are kept in any case. Default `None`.
+    pub push: Option<PushOptions>,
     /// How long an account is kept that was never used for anything, a conversation, a group or a profile, after it was logged in last;
     /// zero keeps it. Who logs in later gets a new one. Default 90 days.
     pub unused_account_life: Duration,
@@ -146,6 +149,7 @@ impl HubOptions {
             max_account_file_bytes: 1 << 30,
             max_account_files: 10_000,
             files: None,
+            push: None,
             unused_account_life: Duration::from_secs(90 * 24 * 3600),
             open_registration: true,
             #[cfg(feature = "sqlite")]

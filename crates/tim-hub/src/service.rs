@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::options::HubOptions;
 use crate::permissions::Permissions;
 use crate::presence::PresenceRegistry;
+use crate::push::Push;
 use crate::randoms::Randoms;
 use crate::reads::Reads;
 use crate::retention::{Announcer, ProvenTime, Retention, Work};
@@ -84,6 +85,7 @@ pub(crate) struct Services {
     pub(crate) recent_ids: Arc<RecentIds>,
     pub(crate) group_queue: Arc<GroupQueue>,
     pub(crate) timer: Timer,
+    pub(crate) push: Push,
     /// Behind the writer and the queues, which end them.
     workers: [Worker; 2],
 }
@@ -147,8 +149,15 @@ impl Services {
         let revocations = Arc::new(Revocations::default());
         let withdrawals = Arc::new(Withdrawals::default());
         let (fanout, fanout_worker) = start_fanout(workplace, &presence, &revocations)?;
+        let push = Push::new(
+            options.push.clone(),
+            clock.clone(),
+            reads.clone(),
+            Arc::clone(&presence),
+        );
         let mut hooks = hooks(
             &fanout,
+            push.handle(),
             revocations,
             Arc::clone(&withdrawals),
             &presence,
@@ -160,6 +169,7 @@ impl Services {
             Box::new(move || begin_again(&presence, &permissions))
         };
         let writer = Arc::new(start_writer(workplace, store, hooks)?);
+        push.set_writer(&writer);
         let group_queue = Arc::new(GroupQueue::new(
             options.limits.group_messages_per_second(),
             clock.clone(),
@@ -219,6 +229,7 @@ impl Services {
             reads,
             epochs: reader.epochs(),
             timer,
+            push,
             presence,
             permissions,
             randoms,
@@ -318,6 +329,7 @@ fn begin_again(presence: &PresenceRegistry, permissions: &Permissions) {
 /// The hooks of the writer, which feed the fan-out.
 fn hooks(
     fanout: &FanOutQueue,
+    push: Push,
     revocations: Arc<Revocations>,
     withdrawals: Arc<Withdrawals>,
     presence: &Arc<PresenceRegistry>,
@@ -331,6 +343,7 @@ fn hooks(
         published: Box::new(move |batch| {
             revocations.committed(&batch);
             withdrawals.committed(&batch);
+            push.committed(&batch);
             // The fan-out ends only after the writer, unless it panics. Without it nothing would be delivered.
             if fanout.deliver(batch).is_err() {
                 error!("the fan-out has ended; the hub stops");

@@ -19,6 +19,7 @@ use crate::file_place::file_options;
 use crate::listeners::Plan;
 use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
+use crate::outgoing;
 use crate::serial_ports::SerialPorts;
 use crate::session::block_on_threads;
 
@@ -55,6 +56,9 @@ or read later. The object tim-files in the bucket and files/store-id in the data
 another store, or with the store of another hub, until the files are copied there, with that object (aws s3 sync). A bucket rule should
 abort incomplete multipart uploads after a day: a hub that is killed leaves them behind. Files that no message uses are removed from the
 bucket as from the directory; after a start, all objects are looked at once, some thousand each minute.
+
+With --push-log or --push-webhook, users who are offline are notified of messages through the push services whose tokens their
+applications have registered. docs/push.md says of which, and what a receiver gets.
 
 Serial ports carry the same frames as TCP, each in a packet with a counter and a checksum (SPEC.md): noise, cuts and restarts
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
@@ -302,6 +306,7 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     let key = sources.key_or_new()?;
     let mut options = settings.hub_options(key);
     options.files = Some(file_options(settings, data.path())?);
+    options.push = outgoing::push_options(settings)?;
     let hub = Arc::new(Hub::open(data.path(), options).map_err(|error| cannot_open(&error, data))?);
     let listeners = plan.open().await?;
     let reload = Reload {

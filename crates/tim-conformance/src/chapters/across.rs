@@ -7,7 +7,7 @@ use tim_client::proto::vendor::capability::{Capabilities, FEATURES, MANUAL_VERSI
 use tim_client::proto::vendor::constants::event;
 use tim_client::{ConversationId, EventKind, GroupType, Platform, Priority, SendOptions};
 
-use super::{SENDABLE, revoking};
+use super::{SENDABLE, push, revoking};
 use crate::check::{Stop, Verdict, ensure, ensure_eq, ensure_refused};
 use crate::lab::Lab;
 use crate::person::burst;
@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Row] = table! {
     213, "a typed response per call", { responses };
     214, "one error type", { one_error };
     215, "the rate limit of a group is configurable", { group_rate };
-    216, "default push text by kind", { not built: "offline push" };
+    216, "default push text by kind", { push::default_texts };
 };
 
 async fn versions(_: &Lab) -> Verdict {

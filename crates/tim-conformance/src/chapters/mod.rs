@@ -15,6 +15,7 @@ mod list;
 mod notices;
 mod payloads;
 mod profile;
+mod push;
 mod reading;
 mod receiving;
 mod resending;

@@ -17,6 +17,7 @@ mod messages;
 mod outside;
 mod pages;
 mod profiles;
+mod push;
 mod renew;
 mod send;
 #[cfg(test)]
@@ -195,6 +196,8 @@ endpoints! { services, client, body:
     CancelUpload, Nothing, 1 => files::cancel;
     Download, Nothing, 1 => files::download;
     FileUrl, Store, 2 => files::file_url;
+    RegisterPush<'_>, Store, 2 => push::register;
+    UnregisterPush<'_>, Nothing, 2 => push::unregister;
 }
 
 /// Decodes a request. A malformed one is counted and logged.

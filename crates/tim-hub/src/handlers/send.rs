@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tim_groups::Refused;
-use tim_proto::message::{Content, SenderNames, tags, to_vec, with_sender_names};
+use tim_proto::message::{
+    Content, OfflinePush, SenderNames, tags, to_vec, with_offline_push, with_sender_names,
+};
 use tim_proto::planted::{self, Fault};
 use tim_proto::request::Send;
 use tim_proto::wire::FrameKind;
@@ -29,6 +31,8 @@ struct Draft<'a> {
     bytes: &'a [u8],
     fingerprint: Fingerprint,
     online_only: bool,
+    /// How those who are offline are notified, if the sender says anything.
+    push: Option<OfflinePush<'a>>,
     /// The members of a group whom it mentions.
     mentions: Vec<UserId>,
     mention_all: bool,
@@ -315,6 +319,10 @@ impl<'a> Draft<'a> {
             let text = "extensions with tags from 64 on are the hub's";
             return Err(Refusal::new(ErrorCode::INVALID_OPERATION, text));
         }
+        if let Some(push) = &request.options.0.offline_push {
+            push.check()
+                .map_err(|over| Refusal::new(over.code, over.to_string()))?;
+        }
         let (mentions, mention_all) = mentions(content)?;
         let files: Vec<_> = named(&payload).into_iter().flatten().collect();
         if content.id.sender != client.account() {
@@ -326,6 +334,7 @@ impl<'a> Draft<'a> {
             bytes: Send::content_bytes(body).map_err(|error| Refusal::malformed(FrameKind::SEND, error))?,
             fingerprint: Fingerprint::of_message(content),
             online_only: request.options.0.online_user_only,
+            push: request.options.0.offline_push,
             mentions,
             mention_all,
             files,
@@ -345,6 +354,10 @@ impl<'a> Draft<'a> {
     }
 
     fn append(self, services: &Services, client: &ClientContext, log: LogKey, content: Bytes) -> Append {
+        let content = match &self.push {
+            Some(push) => with_offline_push(&content, push).into(),
+            None => content,
+        };
         Append {
             log,
             sender: client.user(),

@@ -26,6 +26,7 @@ use crate::handlers::{self, Audience};
 use crate::listener::{Listener, Peer};
 use crate::metrics;
 use crate::options::HubOptions;
+use crate::push::PushStats;
 use crate::service::{Services, Status};
 use crate::steps::Steps;
 use crate::stopping::StopListener;
@@ -83,6 +84,8 @@ pub struct HubStats {
     pub backlog: usize,
     /// How often a device gave up what waited for it, because too much waited for all together.
     pub shed: u64,
+    /// Offline push.
+    pub push: PushStats,
 }
 
 /// Why a hub stopped, or could not start.
@@ -165,6 +168,7 @@ impl Hub {
         let status = Arc::new(Status::new());
         let content = Files::open(options.files.as_ref(), &options.clock)?;
         let services = Services::start(options, store, content, &status, workplace)?;
+        services.push.start();
         Ok(Self {
             services: Arc::new(services),
             status,
@@ -187,6 +191,8 @@ impl Hub {
         mut listener: impl Listener,
         stop: impl Future<Output = ()>,
     ) -> Result<(), HubError> {
+        // It could not start where there was no runtime.
+        self.services.push.start();
         let mut stop = std::pin::pin!(stop);
         let mut failed = self.status.failed.subscribe();
         let result = loop {
@@ -291,6 +297,7 @@ impl Hub {
             protocol_violations: events.protocol_violations.total(),
             backlog: self.services.backlog.total(),
             shed: events.shed.total(),
+            push: self.services.push.stats(),
         }
     }
 
@@ -350,6 +357,7 @@ impl Hub {
         while self.is_busy() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        self.services.push.save();
         // What waits is written first, which blocks.
         let writer = Arc::clone(&self.services.writer);
         if self.is_stepped {

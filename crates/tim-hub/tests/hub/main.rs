@@ -16,6 +16,7 @@ mod metrics;
 mod names;
 mod notices;
 mod pace;
+mod push;
 mod rest;
 mod restored;
 mod revoked;

@@ -1,0 +1,79 @@
+//! REGISTER_PUSH and UNREGISTER_PUSH: through which tokens of push services a user is notified.
+
+use std::sync::Arc;
+
+use tim_proto::ErrorCode;
+use tim_proto::request::{Done, MAX_PUSH_TOKEN, PushPlatform, RegisterPush, UnregisterPush};
+use tim_store::{Write, Written};
+
+use super::{Handled, Reply};
+use crate::client_context::ClientContext;
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// Registers a token. Applications do that after each login, so a token that is there already costs no write.
+pub(super) fn register<'a>(
+    services: &Arc<Services>,
+    client: &mut ClientContext,
+    request: &RegisterPush<'a>,
+) -> Handled<RegisterPush<'a>> {
+    check(request.platform, request.token)?;
+    let user = client.user();
+    let known = services.reads.store().push_tokens(&user)?;
+    if known.iter().any(|known| {
+        (known.platform, known.token.as_str(), known.enabled)
+            == (request.platform, request.token, request.enabled)
+    }) {
+        return Reply::now(&Done);
+    }
+    let write = Write::RegisterPush(Box::new(tim_store::RegisterPush {
+        user,
+        platform: request.platform,
+        token: request.token.to_owned(),
+        enabled: request.enabled,
+    }));
+    let (push, responder) = (
+        services.push.handle(),
+        client.responder::<RegisterPush<'static>>(),
+    );
+    services.writer.submit(write, move |answer| match answer {
+        Ok(Written::PushRegistered { pushed }) => {
+            push.registered(user, pushed);
+            responder.respond(&Done);
+        }
+        Ok(_) => responder.refuse(Refusal::wrong_answer()),
+        Err(error) => responder.refuse(error.into()),
+    })?;
+    Reply::later()
+}
+
+/// Removes a token.
+pub(super) fn unregister<'a>(
+    services: &Arc<Services>,
+    client: &mut ClientContext,
+    request: &UnregisterPush<'a>,
+) -> Handled<UnregisterPush<'a>> {
+    check(request.platform, request.token)?;
+    let responder = client.responder::<UnregisterPush<'static>>();
+    let write = Write::UnregisterPush {
+        user: client.user(),
+        platform: request.platform,
+        token: request.token.to_owned(),
+    };
+    services.writer.submit(write, move |answer| match answer {
+        Ok(_) => responder.respond(&Done),
+        Err(error) => responder.refuse(error.into()),
+    })?;
+    Reply::later()
+}
+
+fn check(platform: PushPlatform, token: &str) -> Result<(), Refusal> {
+    let text = if token.is_empty() || token.len() > MAX_PUSH_TOKEN {
+        format!("a token of a push service has 1 to {MAX_PUSH_TOKEN} bytes")
+    } else if !platform.is_known() {
+        format!("this hub does not know the push service {platform}")
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(ErrorCode::GROUP_INVALID_PARAMETERS, text))
+}

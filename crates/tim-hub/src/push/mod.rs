@@ -1,0 +1,28 @@
+//! Offline push: who is notified of which message, through the push services that users have registered.
+//!
+//! There is no second queue. Each user with tokens has a cursor in the store's order of changes, like a device, and what is behind it is
+//! still to be looked at ([`reading`]). So a hub that is killed between a commit and the notification goes on where it was, and a sink
+//! that is down for an hour costs no memory. The cursor moves when the sink has taken a notification; it is written a little later, so
+//! that after a kill the newest ones come again, under the same ids.
+//!
+//! What is in memory is a line for each user with tokens ([`pending`]). Without tokens, and without a sink, a commit costs one look at a
+//! counter. The rules are pure functions ([`rules`]).
+
+#[cfg(feature = "outgoing")]
+mod log;
+mod notification;
+mod pending;
+mod reading;
+mod rules;
+#[cfg(test)]
+mod rules_tests;
+#[cfg(feature = "outgoing")]
+mod webhook;
+mod worker;
+
+#[cfg(feature = "outgoing")]
+pub use log::PushLog;
+pub use notification::{Notification, PushError, PushOptions, PushSink, PushStats, Sending};
+#[cfg(feature = "outgoing")]
+pub use webhook::PushWebhook;
+pub(crate) use worker::Push;

@@ -1,0 +1,218 @@
+//! Of which users it is to be looked up whether they are to be notified, and up to where each was.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use tim_proto::{GroupId, UserId};
+use tim_store::PushUser;
+
+/// The users with tokens, and what waits. Bounded by their number, and by that of the groups.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    users: HashMap<UserId, User>,
+    /// Users with something to look up, of whom nothing is under way.
+    due: VecDeque<UserId>,
+    /// Groups with new messages, and the newest change of each, whose members with tokens are to be looked up.
+    groups: BTreeMap<GroupId, u64>,
+    /// Cursors that are not stored yet.
+    unsaved: BTreeMap<UserId, u64>,
+}
+
+/// A user with tokens.
+#[derive(Debug, Clone, Copy)]
+struct User {
+    /// Everything through this change was dealt with.
+    pushed: u64,
+    /// There may be something through this change.
+    newest: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Due,
+    UnderWay,
+}
+
+/// Something to look up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// A user who was notified through this change, if there may be something through the newest.
+    User { user: UserId, pushed: u64, newest: u64 },
+    /// The members of a group in which there is something at this change.
+    Group(GroupId, u64),
+}
+
+impl Pending {
+    /// A user has tokens, and was notified through this change. What is there already is looked up.
+    pub(super) fn add(&mut self, user: UserId, pushed: u64) {
+        // Who is known goes on from there.
+        let known = self.users.entry(user).or_insert(User {
+            pushed,
+            newest: 0,
+            state: State::Idle,
+        });
+        known.newest = u64::MAX;
+        self.wait(user);
+    }
+
+    /// A user has no tokens any more.
+    pub(super) fn remove(&mut self, user: &UserId) {
+        self.users.remove(user);
+        self.unsaved.remove(user);
+    }
+
+    pub(super) fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.due.len() + self.groups.len()
+    }
+
+    /// There is something for a user at this change.
+    pub(super) fn note(&mut self, user: UserId, change: u64) {
+        if let Some(known) = self.users.get_mut(&user) {
+            known.newest = known.newest.max(change);
+            self.wait(user);
+        }
+    }
+
+    pub(super) fn note_group(&mut self, group: GroupId, change: u64) {
+        let newest = self.groups.entry(group).or_default();
+        *newest = change.max(*newest);
+    }
+
+    fn wait(&mut self, user: UserId) {
+        let Some(known) = self.users.get_mut(&user) else {
+            return;
+        };
+        if known.state == State::Idle && known.newest > known.pushed {
+            known.state = State::Due;
+            self.due.push_back(user);
+        }
+    }
+
+    /// Takes what is to be looked up next. Groups come first, as their members may.
+    pub(super) fn take(&mut self) -> Option<Due> {
+        if let Some((group, change)) = self.groups.pop_first() {
+            return Some(Due::Group(group, change));
+        }
+        while let Some(user) = self.due.pop_front() {
+            // Without tokens by now, or added anew.
+            if let Some(known) = self.users.get_mut(&user)
+                && known.state == State::Due
+            {
+                known.state = State::UnderWay;
+                return Some(Due::User {
+                    user,
+                    pushed: known.pushed,
+                    // What comes from now on is noted anew.
+                    newest: std::mem::take(&mut known.newest),
+                });
+            }
+        }
+        None
+    }
+
+    /// Everything for a user through this change was dealt with.
+    pub(super) fn pushed(&mut self, user: &UserId, through: u64) {
+        if let Some(known) = self.users.get_mut(user)
+            && through > known.pushed
+        {
+            known.pushed = through;
+            self.unsaved.insert(*user, through);
+        }
+    }
+
+    /// What was under way for a user has ended. `rest`: there may be more through this change.
+    pub(super) fn end(&mut self, user: UserId, rest: Option<u64>) {
+        if let Some(known) = self.users.get_mut(&user) {
+            known.state = State::Idle;
+            known.newest = known.newest.max(rest.unwrap_or_default());
+            self.wait(user);
+        }
+    }
+
+    /// Takes up to so many cursors that are to be stored.
+    pub(super) fn take_unsaved(&mut self, most: usize) -> Vec<PushUser> {
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some((user, pushed)) = self.unsaved.pop_first()
+        {
+            taken.push(PushUser { user, pushed });
+        }
+        taken
+    }
+
+    pub(super) fn has_unsaved(&self) -> bool {
+        !self.unsaved.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(name: &str) -> UserId {
+        UserId::new(name).unwrap()
+    }
+
+    fn user(user: UserId, pushed: u64, newest: u64) -> Option<Due> {
+        Some(Due::User { user, pushed, newest })
+    }
+
+    #[test]
+    fn a_user_is_looked_up_once_at_a_time_and_again_for_what_came_meanwhile() {
+        let (alice, mut pending) = (name("alice"), Pending::default());
+        pending.note(alice, 4);
+        assert_eq!(pending.take(), None, "without a token");
+        pending.add(alice, 5);
+        assert_eq!(pending.take(), user(alice, 5, u64::MAX), "what is there already");
+        pending.pushed(&alice, 7);
+        pending.note(alice, 8);
+        pending.end(alice, None);
+        assert_eq!(pending.take(), user(alice, 7, 8));
+        pending.note(alice, 9);
+        assert_eq!(pending.take(), None, "it is under way");
+        pending.pushed(&alice, 8);
+        pending.end(alice, None);
+        assert_eq!(pending.take(), user(alice, 8, 9));
+        // Not all of it: again, also without anything new.
+        pending.end(alice, Some(9));
+        assert_eq!(pending.take(), user(alice, 8, 9));
+        pending.pushed(&alice, 9);
+        pending.end(alice, None);
+        assert_eq!((pending.take(), pending.waiting()), (None, 0));
+        let saved = pending.take_unsaved(10);
+        assert_eq!(
+            saved,
+            [PushUser {
+                user: alice,
+                pushed: 9
+            }]
+        );
+        assert!(!pending.has_unsaved());
+    }
+
+    #[test]
+    fn who_has_no_token_any_more_is_forgotten() {
+        let (alice, mut pending) = (name("alice"), Pending::default());
+        pending.add(alice, 5);
+        pending.remove(&alice);
+        assert_eq!((pending.take(), pending.users()), (None, 0));
+        pending.pushed(&alice, 7);
+        pending.end(alice, None);
+        assert!(!pending.has_unsaved());
+    }
+
+    #[test]
+    fn groups_come_first_and_are_taken_once() {
+        let (group, mut pending) = (GroupId::new("hikers").unwrap(), Pending::default());
+        pending.add(name("alice"), 0);
+        pending.note_group(group, 3);
+        pending.note_group(group, 4);
+        assert_eq!(pending.take(), Some(Due::Group(group, 4)));
+        assert!(matches!(pending.take(), Some(Due::User { .. })));
+    }
+}

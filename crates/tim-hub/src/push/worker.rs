@@ -1,0 +1,495 @@
+//! The task that looks up who is to be notified and hands notifications to the sink.
+//!
+//! It is one task of the executor, with a bounded number of users under way at a time; what it reads it reads on the read pool. So it
+//! works in a stepped hub too. The fan-out and the handlers tell it that there is something; they never wait for it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
+
+use tim_proto::{GroupId, UserId};
+use tim_store::{EntryFlags, LogKey, Published, PushUser, StoreReader, Write, Writer};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::notification::{Notification, PushError, PushOptions, PushStats};
+use super::pending::{Due, Pending};
+use super::reading::{self, Found, Terms};
+use crate::admission::LogLimiter;
+use crate::clock::Clock;
+use crate::presence::PresenceRegistry;
+use crate::reads::Reads;
+use crate::threads::lock;
+
+/// How many users are read at a time when the hub starts.
+const PAGE: usize = 512;
+/// After how long cursors are stored, and how many at a time.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+const SAVED_AT_ONCE: usize = 256;
+/// What was read longer ago is read again before it is sent: it may be read or revoked by now.
+const FRESH: Duration = Duration::from_secs(1);
+/// Pauses after failures double, from the first to the last. What a sink asks for is kept, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LAST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// The offline push of a hub, if it has a sink.
+pub(crate) struct Push(Option<Arc<Inner>>);
+
+struct Inner {
+    options: PushOptions,
+    clock: Clock,
+    reads: Reads,
+    writer: OnceLock<Weak<Writer>>,
+    presence: Arc<PresenceRegistry>,
+    pending: Mutex<Pending>,
+    /// As many as `pending` has, for those who must not wait for its lock.
+    users: AtomicUsize,
+    sink: Mutex<SinkState>,
+    wakeup: Arc<Notify>,
+    is_running: AtomicBool,
+    counted: Counted,
+    log: LogLimiter,
+}
+
+/// Whether the sink takes notifications.
+#[derive(Default)]
+struct SinkState {
+    failures: u32,
+    paused_until: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Counted {
+    sent: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
+    too_old: AtomicU64,
+    suppressed: AtomicU64,
+}
+
+impl Push {
+    pub(crate) fn new(
+        options: Option<PushOptions>,
+        clock: Clock,
+        reads: Reads,
+        presence: Arc<PresenceRegistry>,
+    ) -> Self {
+        Self(options.map(|options| {
+            Arc::new(Inner {
+                options,
+                clock,
+                reads,
+                writer: OnceLock::new(),
+                presence,
+                pending: Mutex::default(),
+                users: AtomicUsize::new(0),
+                sink: Mutex::default(),
+                wakeup: Arc::default(),
+                is_running: AtomicBool::new(false),
+                counted: Counted::default(),
+                log: LogLimiter::new(),
+            })
+        }))
+    }
+
+    /// Another handle, for the hooks of the writer.
+    pub(crate) fn handle(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    pub(crate) fn set_writer(&self, writer: &Arc<Writer>) {
+        if let Some(push) = &self.0 {
+            // It is set once.
+            let _ = push.writer.set(Arc::downgrade(writer));
+        }
+    }
+
+    /// Starts the task, unless it runs or there is no runtime yet.
+    pub(crate) fn start(&self) {
+        let Some(push) = &self.0 else { return };
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if !push.is_running.swap(true, Ordering::AcqRel) {
+            runtime.spawn(run(Arc::downgrade(push), Arc::clone(&push.wakeup)));
+        }
+    }
+
+    /// A commit has published entries. Nothing is looked up here: this is the writer's thread.
+    pub(crate) fn committed(&self, published: &[Published]) {
+        let Some(push) = &self.0 else { return };
+        if push.users.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut pending = lock(&push.pending);
+        for Published { log, entry, .. } in published {
+            if entry.flags.contains(EntryFlags::SYSTEM) {
+                continue;
+            }
+            match log {
+                LogKey::C2c(pair) => {
+                    let (one, other) = pair.users();
+                    for user in [one, other] {
+                        if user != entry.sender {
+                            pending.note(user, entry.change);
+                        }
+                    }
+                }
+                LogKey::Group(group) => pending.note_group(*group, entry.change),
+                LogKey::System(_) => {}
+            }
+        }
+        let waits = pending.waiting() > 0;
+        drop(pending);
+        if waits {
+            push.wakeup.notify_one();
+        }
+    }
+
+    /// A user has registered a token, and was notified through this change.
+    pub(crate) fn registered(&self, user: UserId, pushed: u64) {
+        let Some(push) = &self.0 else { return };
+        push.add([PushUser { user, pushed }]);
+        push.wakeup.notify_one();
+    }
+
+    /// Hands cursors that are not stored yet to the writer, which is about to end.
+    pub(crate) fn save(&self) {
+        if let Some(push) = &self.0 {
+            push.save();
+        }
+    }
+
+    pub(crate) fn stats(&self) -> PushStats {
+        let Some(push) = &self.0 else {
+            return PushStats::default();
+        };
+        let pending = lock(&push.pending);
+        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        PushStats {
+            users: pending.users(),
+            waiting: pending.waiting(),
+            sent: count(&push.counted.sent),
+            failed: count(&push.counted.failed),
+            refused: count(&push.counted.refused),
+            too_old: count(&push.counted.too_old),
+            suppressed: count(&push.counted.suppressed),
+        }
+    }
+}
+
+/// The task ends with the hub.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.wakeup.notify_one();
+    }
+}
+
+impl Inner {
+    fn add(&self, users: impl IntoIterator<Item = PushUser>) {
+        let mut pending = lock(&self.pending);
+        for PushUser { user, pushed } in users {
+            pending.add(user, pushed);
+        }
+        self.users.store(pending.users(), Ordering::Release);
+    }
+
+    fn remove(&self, user: &UserId) {
+        let mut pending = lock(&self.pending);
+        pending.remove(user);
+        self.users.store(pending.users(), Ordering::Release);
+    }
+
+    /// Reads on the read pool. Nothing comes if the pool has ended.
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn StoreReader) -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        let reads = self.reads.clone();
+        self.reads
+            .run_detached(None, move || drop(sender.send(read(reads.store()))));
+        receiver
+    }
+
+    /// How many may be under way: one, to try, while the sink fails; none during a pause.
+    fn concurrency(&self) -> usize {
+        let sink = lock(&self.sink);
+        match sink.paused_until {
+            Some(until) if until > Instant::now() => 0,
+            _ if sink.failures > 0 => 1,
+            _ => self.options.max_concurrent.max(1),
+        }
+    }
+
+    fn pause_ends(&self) -> Option<Instant> {
+        lock(&self.sink)
+            .paused_until
+            .filter(|until| *until > Instant::now())
+    }
+
+    fn sink_worked(&self) {
+        *lock(&self.sink) = SinkState::default();
+    }
+
+    fn sink_failed(&self, what: &str, retry_after: Option<Duration>) {
+        let mut sink = lock(&self.sink);
+        let doubled = FIRST_PAUSE.saturating_mul(1 << sink.failures.min(6));
+        let pause = retry_after.map_or(doubled.min(LAST_PAUSE), |asked| asked.min(LONGEST_PAUSE));
+        sink.failures = sink.failures.saturating_add(1);
+        sink.paused_until = Some(Instant::now() + pause.max(FIRST_PAUSE));
+        drop(sink);
+        self.counted.failed.fetch_add(1, Ordering::Relaxed);
+        if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
+            warn!(
+                what,
+                suppressed, "notifications cannot be sent now; trying again in {pause:?}"
+            );
+        }
+    }
+
+    /// Stores cursors. One that is lost costs a notification more.
+    fn save(&self) {
+        let Some(writer) = self.writer.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        loop {
+            let users = lock(&self.pending).take_unsaved(SAVED_AT_ONCE);
+            if users.is_empty() {
+                return;
+            }
+            let submitted = writer.submit(Write::Pushed(users), |result| {
+                if let Err(error) = result {
+                    debug!(%error, "it is not stored who was notified");
+                }
+            });
+            if submitted.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Looks up the members of a group who have tokens. The futures here keep the hub's store open only while they do something with it.
+async fn look_up(push: Weak<Inner>, group: GroupId, change: u64) {
+    let Some(inner) = push.upgrade() else { return };
+    let reading = inner.read(move |store| store.push_members(&group));
+    drop(inner);
+    let Ok(found) = reading.await else { return };
+    let Some(inner) = push.upgrade() else { return };
+    match found {
+        Ok(users) => {
+            let mut pending = lock(&inner.pending);
+            users.into_iter().for_each(|user| pending.note(user, change));
+        }
+        Err(error) => {
+            debug!(%error, "the members of a group cannot be read now");
+            drop(inner);
+            tokio::time::sleep(FIRST_PAUSE).await;
+            if let Some(inner) = push.upgrade() {
+                lock(&inner.pending).note_group(group, change);
+            }
+        }
+    }
+}
+
+/// Until the hub is gone.
+async fn run(push: Weak<Inner>, wakeup: Arc<Notify>) {
+    if !load_all(&push).await {
+        return;
+    }
+    let mut under_way = JoinSet::new();
+    let mut save_at = None;
+    loop {
+        let Some(inner) = push.upgrade() else { return };
+        while under_way.len() < inner.concurrency() {
+            let due = lock(&inner.pending).take();
+            match due {
+                Some(Due::Group(group, change)) => {
+                    under_way.spawn(look_up(Weak::clone(&push), group, change));
+                }
+                Some(Due::User { user, pushed, newest }) => {
+                    under_way.spawn(notify(Weak::clone(&push), user, pushed, newest));
+                }
+                None => break,
+            }
+        }
+        if save_at.is_some_and(|at| at <= Instant::now()) {
+            inner.save();
+            save_at = None;
+        }
+        if lock(&inner.pending).has_unsaved() {
+            save_at = save_at.or_else(|| Some(Instant::now() + SAVE_INTERVAL));
+        }
+        let wakes_at = inner.pause_ends().into_iter().chain(save_at).min();
+        drop(inner);
+        tokio::select! {
+            biased;
+            Some(_) = under_way.join_next() => {}
+            () = wakeup.notified() => {}
+            () = tokio::time::sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {}
+        }
+    }
+}
+
+/// Reads all users with tokens; whether the hub is still there.
+async fn load_all(push: &Weak<Inner>) -> bool {
+    let mut after = None;
+    loop {
+        let Some(inner) = push.upgrade() else { return false };
+        let reading = inner.read(move |store| store.push_users(after, PAGE));
+        drop(inner);
+        let Ok(found) = reading.await else { return false };
+        let Some(inner) = push.upgrade() else { return false };
+        match found {
+            Ok(users) => {
+                after = users.last().filter(|_| users.len() == PAGE).map(|last| last.user);
+                inner.add(users);
+                if after.is_none() {
+                    return true;
+                }
+            }
+            Err(error) => {
+                warn!(%error, "who is to be notified cannot be read; trying again");
+                drop(inner);
+                tokio::time::sleep(FIRST_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Notifies a user of what is behind a change, of which the newest is known.
+async fn notify(push: Weak<Inner>, user: UserId, pushed: u64, newest: u64) {
+    let rest = notify_from(&push, user, pushed, newest).await;
+    if let Some(inner) = push.upgrade() {
+        lock(&inner.pending).end(user, rest);
+        inner.wakeup.notify_one();
+    }
+}
+
+/// Returns through which change there may be more.
+async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: u64) -> Option<u64> {
+    loop {
+        let inner = push.upgrade()?;
+        if newest != u64::MAX && inner.presence.is_online(&user) {
+            // The devices have it, or are about to.
+            lock(&inner.pending).pushed(&user, newest);
+            return None;
+        }
+        let terms = inner.terms();
+        let reading = inner.read(move |store| reading::read(store, user, pushed, terms));
+        drop(inner);
+        let (found, read_at) = (reading.await, Instant::now());
+        let inner = push.upgrade()?;
+        let found = match found.ok()? {
+            Ok(found) if found.has_tokens => found,
+            Ok(_) => {
+                inner.remove(&user);
+                return None;
+            }
+            Err(error) => {
+                inner.sink_failed(&error.to_string(), None);
+                return Some(newest);
+            }
+        };
+        inner.count(&found);
+        let Found {
+            notifications,
+            through,
+            more,
+            ..
+        } = found;
+        drop(inner);
+        for (change, notification) in notifications {
+            let inner = push.upgrade()?;
+            let is_online = inner.presence.is_online(&user);
+            if is_online {
+                lock(&inner.pending).pushed(&user, through);
+                return Some(newest).filter(|_| more);
+            }
+            // Everything before it was sent.
+            lock(&inner.pending).pushed(&user, change - 1);
+            if read_at.elapsed() > FRESH {
+                return Some(newest.max(through));
+            }
+            let (options, timeout) = (inner.options.clone(), inner.options.timeout);
+            drop(inner);
+            let sent = tokio::time::timeout(timeout, options.sink.send(&notification)).await;
+            let sent = sent.unwrap_or_else(|_| {
+                Err(PushError::Unavailable {
+                    what: format!("it has not answered within {timeout:?}"),
+                    retry_after: None,
+                })
+            });
+            if !push.upgrade()?.is_dealt_with(&notification, sent) {
+                return Some(newest.max(through));
+            }
+        }
+        let inner = push.upgrade()?;
+        lock(&inner.pending).pushed(&user, through);
+        pushed = through;
+        if !more {
+            // What has come since was noted.
+            return None;
+        }
+    }
+}
+
+impl Inner {
+    fn terms(&self) -> Terms {
+        let max_age_ms = u64::try_from(self.options.max_age.as_millis()).unwrap_or(u64::MAX);
+        Terms {
+            oldest_ms: self.clock.wall_ms().saturating_sub(max_age_ms),
+            words: self.options.words,
+        }
+    }
+
+    fn count(&self, found: &Found) {
+        self.counted.too_old.fetch_add(found.too_old, Ordering::Relaxed);
+        self.counted
+            .suppressed
+            .fetch_add(found.suppressed, Ordering::Relaxed);
+    }
+
+    /// Whether the next notification can be sent.
+    fn is_dealt_with(&self, notification: &Notification, sent: Result<(), PushError>) -> bool {
+        match sent {
+            Ok(()) => {
+                self.sink_worked();
+                self.counted.sent.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(PushError::Unavailable { what, retry_after }) => {
+                self.sink_failed(&what, retry_after);
+                return false;
+            }
+            Err(error) => {
+                // It has answered.
+                self.sink_worked();
+                self.counted.refused.fetch_add(1, Ordering::Relaxed);
+                if error == PushError::TokenUnknown {
+                    self.forget_token(notification);
+                }
+                if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
+                    warn!(id = notification.id, user = %notification.user, %error, suppressed, "a notification is dropped");
+                }
+            }
+        }
+        true
+    }
+
+    fn forget_token(&self, notification: &Notification) {
+        let Some(writer) = self.writer.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        let unregister = Write::UnregisterPush {
+            user: notification.user,
+            platform: notification.platform,
+            token: notification.token.clone(),
+        };
+        let _ = writer.submit(unregister, |_| ());
+    }
+}
