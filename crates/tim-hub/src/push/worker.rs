@@ -127,9 +127,12 @@ impl Push {
         }
         let mut pending = lock(&push.pending);
         for Published { log, entry, .. } in published {
-            if entry.flags.contains(EntryFlags::SYSTEM) {
+            let Some(entry) = entry
+                .as_ref()
+                .filter(|entry| !entry.flags.contains(EntryFlags::SYSTEM))
+            else {
                 continue;
-            }
+            };
             match log {
                 LogKey::C2c(pair) => {
                     let (one, other) = pair.users();
@@ -239,7 +242,10 @@ impl Inner {
     fn sink_failed(&self, what: &str, retry_after: Option<Duration>) {
         let mut sink = lock(&self.sink);
         let doubled = FIRST_PAUSE.saturating_mul(1 << sink.failures.min(6));
-        let pause = retry_after.map_or(doubled.min(LAST_PAUSE), |asked| asked.min(LONGEST_PAUSE));
+        let pause = match retry_after {
+            Some(asked) => asked.min(LONGEST_PAUSE),
+            None => doubled.min(LAST_PAUSE),
+        };
         sink.failures = sink.failures.saturating_add(1);
         sink.paused_until = Some(Instant::now() + pause.max(FIRST_PAUSE));
         drop(sink);

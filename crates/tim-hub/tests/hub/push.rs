@@ -457,6 +457,21 @@ fn a_webhook_gets_json_with_a_key_and_a_signature_and_is_asked_again() {
 }
 
 #[test]
+fn a_webhook_that_does_not_answer_is_given_up_and_asked_again() {
+    let server = TestServer::start([Answer::Hang, Answer::ok("")]);
+    let webhook = PushWebhook::new(Endpoint::new(server.url("/")), Clock::system()).unwrap();
+    let mut options = PushOptions::new(Arc::new(webhook));
+    options.timeout = Duration::from_millis(200);
+    let hub = TestHub::start_with(|hub| hub.push = Some(options));
+    offline(&hub, "bob", 2, PHONE);
+    let mut alice = Device::login(&hub, "alice", 1);
+    alice.send(c2c("bob"), "hello");
+    let asked = server.asked(2);
+    assert_eq!(asked[0].body, asked[1].body);
+    assert_ne!(asked[0].connection, asked[1].connection);
+}
+
+#[test]
 fn what_a_webhook_answers() {
     let refused = Answer::Status(400, "", "no".to_owned());
     let server = TestServer::start([refused, Answer::Status(410, "", String::new()), Answer::ok("")]);

@@ -71,11 +71,6 @@ impl TestServer {
         format!("http://{}{path}", self.address)
     }
 
-    /// From now on.
-    pub(crate) fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
-        self.state.0.lock().unwrap().answers = answers.into_iter().collect();
-    }
-
     /// What was asked, once there are so many requests.
     pub(crate) fn asked(&self, count: usize) -> Vec<Asked> {
         let (start, mut state) = (Instant::now(), self.state.0.lock().unwrap());
