@@ -118,10 +118,12 @@ impl PushSink for Twice {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn notifications_that_come_twice_break_the_rows_about_them() {
-    let hub = hub(|options| {
+    tim_testkit::deadline();
+    let hub = OwnHub::start_with(|options| {
         let push = options.push.as_mut().unwrap();
         push.sink = Arc::new(Twice(Arc::clone(&push.sink)));
-    });
+    })
+    .unwrap();
     let fails = [92, 93, 94, 95, 96, 98, 99, 100, 102, 104, 216];
     // S97: there is none to come twice.
     let report = run(&hub.target(), &rows(&fails, 97)).await;

@@ -110,7 +110,8 @@ fn the_push_matrix() {
                     } else if disabled {
                         Err(Why::SwitchedOff)
                     } else {
-                        chosen.or(default.map(|texts| texts[0])).ok_or(Why::NoText)
+                        let default = default.map(|texts| texts[0]);
+                        chosen.or(default).ok_or(Why::NoText)
                     };
                     let text = found
                         .as_ref()
