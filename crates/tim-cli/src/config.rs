@@ -79,7 +79,7 @@ settings! {
     /// [default: false].
     allow_plaintext("TIM_ALLOW_PLAINTEXT", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool =
         false;
-    /// Address of a reverse proxy in front of a ws:// or wss:// address: the client's address is the one that it names in the header of
+    /// Address of a reverse proxy in front of a ws:// or wss:// address, or of --http: the client's address is the one that it names in the header of
     /// --proxy-header, and the limits of an address apply to that. Can be repeated [default: none].
     #[serde(default, deserialize_with = "one_or_more")]
     trusted_proxy("TIM_TRUSTED_PROXY", "ADDRESS", value_delimiter = ','): Vec<IpAddr> = Vec::new();

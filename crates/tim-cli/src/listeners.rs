@@ -219,6 +219,9 @@ fn http_options(settings: &Settings) -> Result<HttpOptions, Failure> {
         |option: &str, error: &dyn std::fmt::Display| Failure::usage(format_args!("{option}: {error}"));
     let mut options = HttpOptions::new("http://localhost");
     options.url_life = Duration::from_secs(settings.file_url_life.0);
+    let proxies = accept_options(settings);
+    options.trusted_proxies = proxies.trusted_proxies;
+    options.client_address = proxies.client_address;
     options
         .check()
         .map_err(|error| wrong("--file-url-life", &error))?;

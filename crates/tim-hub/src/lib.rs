@@ -67,5 +67,7 @@ pub use push::{Notification, PushError, PushOptions, PushSink, PushStats, Sendin
 #[cfg(feature = "outgoing")]
 pub use push::{PushLog, PushWebhook};
 pub use steps::{Step, Steps, Waiting};
+#[cfg(feature = "http")]
+pub use tim_transport_std::forwarded::ClientAddress;
 #[cfg(feature = "websocket")]
 pub use websocket_listener::WebSocketListener;

@@ -6,6 +6,8 @@ mod any;
 pub mod blocking;
 mod client;
 mod connect;
+#[cfg(feature = "forwarded")]
+pub mod forwarded;
 mod hub;
 #[cfg(feature = "serial")]
 mod serial;

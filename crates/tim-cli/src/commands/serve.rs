@@ -40,7 +40,8 @@ Connection, and must set the header of --proxy-header itself, as nginx does with
 
 With --http it serves the files of messages by HTTP, to whoever has a URL that it has given to a user who may read the message. A URL
 is signed with the app key and expires (--file-url-life). The right of the user is checked at each request: after a revocation, or
-when the user has left the group, the URL leads nowhere.
+when the user has left the group, the URL leads nowhere, and a download under way ends. At an https:// address it uses the certificate
+of --tls-cert. Behind a --trusted-proxy, each client of the proxy has as many requests at a time as an address has connections otherwise.
 
 With --admin it also serves the vendor's REST interface there, at /v4/: an application's own server makes accounts and sends messages in
 the name of any user. A call carries a UserSig of an --admin, so the address needs TLS or a loopback address, as --listen does.

@@ -12,6 +12,8 @@ use crate::refusal::Refusal;
 
 /// How long a file waits for the message that it was uploaded for.
 pub(crate) const UNSENT_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
+/// A time before which no file waits for its message: only those are removed that a message has used.
+const USED_ONCE: u64 = 1;
 /// How many files one step removes.
 const STEP: u32 = 100;
 
@@ -41,23 +43,31 @@ impl Files {
         }
         let files = Arc::clone(self);
         self.disk.run_detached(None, move || files.tidy());
-        self.remove(proven_ms);
+        self.remove(step(proven_ms));
     }
 
-    fn remove(self: &Arc<Self>, proven_ms: u64) {
-        let files = Arc::downgrade(self);
-        let submitted = self
-            .writer
-            .submit(Write::RemoveFiles(step(proven_ms)), move |removed| {
-                let (Some(files), Some((keys, more))) = (files.upgrade(), taken(removed)) else {
-                    return;
-                };
-                if more {
-                    files.remove(proven_ms);
-                }
-                let deleting = Arc::clone(&files);
-                files.disk.run_detached(None, move || deleting.delete(&keys));
+    /// A message was revoked: files that it alone has used are removed now. Those that nobody has sent stay for their time.
+    pub(crate) fn remove_unused(self: &Arc<Self>) {
+        if self.content.is_some() {
+            self.remove(RemoveFiles {
+                unsent_before_ms: USED_ONCE,
+                most: STEP,
             });
+        }
+    }
+
+    fn remove(self: &Arc<Self>, step: RemoveFiles) {
+        let files = Arc::downgrade(self);
+        let submitted = self.writer.submit(Write::RemoveFiles(step), move |removed| {
+            let (Some(files), Some((keys, more))) = (files.upgrade(), taken(removed)) else {
+                return;
+            };
+            if more {
+                files.remove(step);
+            }
+            let deleting = Arc::clone(&files);
+            files.objects.run_detached(None, move || deleting.delete(&keys));
+        });
         if let Err(error) = submitted {
             debug!(%error, "files that nothing uses are not looked for now");
         }

@@ -136,6 +136,7 @@ pub(super) fn revoke<'a>(
         let code = revocation_code(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND, &log);
         return Err(Refusal::new(code, ""));
     };
+    let has_files = !services.reads.store().files_of(&log, sequence)?.is_empty();
     let revocation =
         Revocation::new(sequence, target.id, target.sender, client.user()).with_reason(request.reason);
     // Derived, so that a repeated request makes the same entry.
@@ -161,8 +162,12 @@ pub(super) fn revoke<'a>(
         content: content(request.conversation, id, MessageKind::REVOCATION, &revocation),
     });
     let responder = client.responder::<Revoke<'static>>();
+    let files = Arc::clone(&services.files);
     services.writer.submit(write, move |answer| match answer {
         Ok(Written::Revoked { entry, .. }) => {
+            if has_files {
+                files.remove_unused();
+            }
             responder.respond_stored(&RevokeResponse::new(entry.sequence), entry.change);
         }
         Ok(_) => responder.refuse(Refusal::wrong_answer()),

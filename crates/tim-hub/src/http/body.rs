@@ -13,6 +13,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tim_proto::UserId;
 use tim_proto::request::FileUrl;
 
+use super::Place;
 use crate::handlers::Readable;
 use crate::refusal::Refusal;
 use crate::service::Services;
@@ -24,6 +25,35 @@ const PIECE: u64 = 128 * 1024;
 pub(super) enum ResponseBody {
     Text(Bytes),
     File(Box<FileBody>),
+}
+
+/// The body of a response, and the place that it takes up as long as it is sent.
+pub(super) struct Held {
+    pub(super) body: ResponseBody,
+    pub(super) _place: Option<Place>,
+}
+
+impl From<ResponseBody> for Held {
+    fn from(body: ResponseBody) -> Self {
+        Self { body, _place: None }
+    }
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A file, or a range of it, on its way.

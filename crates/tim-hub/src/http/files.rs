@@ -19,7 +19,7 @@ use crate::service::Services;
 /// The text of whatever is not there, or not for whoever asks: nothing tells these apart.
 pub(super) const NOT_FOUND: &str = "Not found.\n";
 const EXPIRED: &str = "The URL has expired. The application can get a new one.\n";
-const BUSY: &str = "Try again later.\n";
+pub(super) const BUSY: &str = "Try again later.\n";
 /// What a request costs, besides its pieces: as FILE_URL.
 const COST: u32 = 2;
 

@@ -13,6 +13,7 @@ mod rest;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tim_transport_std::forwarded::ClientAddress;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tracing::debug;
@@ -31,12 +33,14 @@ use crate::admission::Network;
 use crate::file_urls::FILES;
 use crate::service::Services;
 use crate::threads::lock;
-use body::ResponseBody;
+use body::{Held, ResponseBody};
 pub(crate) use operator::Surface;
 use patience::Patient;
 
 /// The longest head of a request that fits.
 const MAX_HEAD: usize = 16 * 1024;
+/// A header that no request has.
+const NO_HEADER: &str = "x-no-header";
 /// The most lines in it.
 const MAX_HEADERS: usize = 64;
 
@@ -53,6 +57,11 @@ pub struct HttpOptions {
     /// The maximum number of them from one address; 0 is no limit. It does not apply to
     /// [`trusted_addresses`](crate::HubOptions::trusted_addresses). Default 100.
     pub max_connections_per_address: usize,
+    /// The addresses of reverse proxies in front of the listener. From these, connections are not limited, but the requests under way of
+    /// each client, of which there may be as many as connections from one address. Default: none.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Which header of a trusted proxy has the client's address. Default: none, so that all its clients are one.
+    pub client_address: ClientAddress,
     /// How long a client may take for the head of a request, from when it has connected or has got the last response. Default 15 s.
     pub head_timeout: Duration,
     /// How long a client may take for the body of a request. Default 15 s.
@@ -70,6 +79,8 @@ impl HttpOptions {
             url_life: Duration::from_secs(3600),
             max_connections: 1_000,
             max_connections_per_address: 100,
+            trusted_proxies: Vec::new(),
+            client_address: ClientAddress::OfConnection,
             head_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
@@ -118,14 +129,18 @@ struct Places {
 pub(crate) struct Place {
     server: Arc<Server>,
     network: Option<Network>,
+    /// Whether it is one of a connection, not of a request on the connection of a proxy.
+    is_connection: bool,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let connections = &self.server.services.metrics.http_connections;
-        connections.fetch_sub(1, Ordering::Relaxed);
         let mut places = lock(&self.server.places);
-        places.all = places.all.saturating_sub(1);
+        if self.is_connection {
+            let connections = &self.server.services.metrics.http_connections;
+            connections.fetch_sub(1, Ordering::Relaxed);
+            places.all = places.all.saturating_sub(1);
+        }
         if let Some(network) = self.network
             && let Some(count) = places.by_network.get_mut(&network)
         {
@@ -147,34 +162,86 @@ impl Server {
         }
     }
 
-    /// A place for one more connection, if there is one.
-    pub(crate) fn enter(self: &Arc<Self>, network: Option<Network>) -> Option<Place> {
+    /// A place for one more connection from this address, if there is one.
+    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
+        // What comes from a proxy counts with its client, request by request.
+        let network = match self.is_proxy(address) {
+            true => None,
+            false => self.services.network_of(address),
+        };
+        self.enter_as(network, true)
+    }
+
+    fn enter_as(self: &Arc<Self>, network: Option<Network>, is_connection: bool) -> Option<Place> {
         let mut places = lock(&self.places);
         let of_address = self.options.max_connections_per_address;
         let is_full = network.is_some_and(|network| {
             let count = places.by_network.get(&network).copied().unwrap_or_default();
             of_address != 0 && count >= of_address
         });
-        if is_full || places.all >= self.options.max_connections {
+        if is_full || (is_connection && places.all >= self.options.max_connections) {
             return None;
         }
-        places.all += 1;
-        self.services
-            .metrics
-            .http_connections
-            .fetch_add(1, Ordering::Relaxed);
+        if is_connection {
+            places.all += 1;
+            self.services
+                .metrics
+                .http_connections
+                .fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(network) = network {
             *places.by_network.entry(network).or_default() += 1;
         }
         let server = Arc::clone(self);
-        Some(Place { server, network })
+        Some(Place {
+            server,
+            network,
+            is_connection,
+        })
+    }
+
+    fn is_proxy(&self, address: Option<IpAddr>) -> bool {
+        let proxies = &self.options.trusted_proxies;
+        address.is_some_and(|address| {
+            proxies
+                .iter()
+                .any(|proxy| proxy.to_canonical() == address.to_canonical())
+        })
+    }
+
+    /// Responds to a request from this address, which may be that of a proxy.
+    async fn respond_from(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        address: Option<IpAddr>,
+    ) -> Response<Held> {
+        let Some(proxy) = address.filter(|_| self.is_proxy(address)) else {
+            let network = self.services.network_of(address);
+            return self.respond(request, network).await.map(Held::from);
+        };
+        let kind = self.options.client_address;
+        let lines = request.headers().get_all(kind.header().unwrap_or(NO_HEADER));
+        let lines = lines.iter().map(HeaderValue::as_bytes);
+        let Some(client) = kind.of(lines, proxy, &self.options.trusted_proxies) else {
+            let text = "The proxy does not name the address of its client.\n";
+            return headers::error(StatusCode::BAD_REQUEST, text).map(Held::from);
+        };
+        let network = self.services.network_of(Some(client));
+        let Some(place) = self.enter_as(network, false) else {
+            return headers::error(StatusCode::TOO_MANY_REQUESTS, files::BUSY).map(Held::from);
+        };
+        let response = self.respond(request, network).await;
+        response.map(|body| Held {
+            body,
+            _place: Some(place),
+        })
     }
 
     /// Serves a connection until it is over, or has answered what it was asked when `closing` is set.
     pub(crate) async fn serve<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: Arc<Self>,
         link: L,
-        network: Option<Network>,
+        address: Option<IpAddr>,
         mut closing: watch::Receiver<bool>,
     ) {
         let link = Patient::new(link, self.options.write_timeout);
@@ -186,7 +253,7 @@ impl Server {
             .max_headers(MAX_HEADERS);
         let service = service_fn(move |request| {
             let server = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(server.respond(request, network).await) }
+            async move { Ok::<_, Infallible>(server.respond_from(request, address).await) }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(link), service));
         let ended = tokio::select! {

@@ -63,12 +63,12 @@ impl Hub {
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((link, peer)) => {
-                        let network = self.services.network_of(peer.address());
-                        match server.enter(network) {
+                        let address = peer.address();
+                        match server.enter(address) {
                             Some(place) => {
                                 let (server, closing) = (Arc::clone(&server), closing.subscribe());
                                 connections.spawn(async move {
-                                    server.serve(link, network, closing).await;
+                                    server.serve(link, address, closing).await;
                                     drop(place);
                                 });
                             }

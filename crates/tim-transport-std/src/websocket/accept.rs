@@ -11,8 +11,9 @@ use httparse::{Header, Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::head::{HeadError, MAX_HEADERS, has_token, read_head, single, text, tokens, values};
+use super::head::{HeadError, MAX_HEADERS, has_token, read_head, single, tokens, values};
 use super::{ClientAddress, SUBPROTOCOL, WebSocketLink};
+use crate::forwarded::text;
 
 /// How long a client that was refused has to read why, and how much more is read from it meanwhile.
 const LINGER: Duration = Duration::from_secs(1);
@@ -287,7 +288,10 @@ async fn read(
 }
 
 fn client_address(headers: &[Header<'_>], options: &AcceptOptions, peer: IpAddr) -> Result<IpAddr, Response> {
-    let client = options.client_address.of(headers, peer, &options.trusted_proxies);
+    let name = options.client_address.header().unwrap_or_default();
+    let client = options
+        .client_address
+        .of(values(headers, name), peer, &options.trusted_proxies);
     client.ok_or(bad("The proxy does not name the address of its client."))
 }
 

@@ -8,10 +8,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::head::{HeadError, MAX_HEADERS, has_token, read_head, single, text, values};
+use super::head::{HeadError, MAX_HEADERS, has_token, read_head, single, values};
 use super::{SUBPROTOCOL, WebSocketLink};
 use crate::address::{Address, WebSocketAddress};
 use crate::connect::Connector;
+use crate::forwarded::text;
 
 /// The longest head of a response, and how much of its body is shown.
 const MAX_HEAD: usize = 16 * 1024;

@@ -5,6 +5,8 @@ use std::io;
 use httparse::Header;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::forwarded::text;
+
 /// The most headers of a head.
 pub(super) const MAX_HEADERS: usize = 64;
 /// How many bytes are read at a time.
@@ -82,11 +84,6 @@ pub(super) fn values<'h>(headers: &[Header<'h>], name: &str) -> impl Iterator<It
 
 pub(super) fn tokens(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|token| !token.is_empty())
-}
-
-pub(super) fn text(value: &[u8]) -> Option<&str> {
-    let value = std::str::from_utf8(value).ok()?;
-    value.is_ascii().then(|| value.trim())
 }
 
 #[cfg(test)]

@@ -64,13 +64,12 @@
 
 mod accept;
 mod connect;
-mod forwarded;
 mod head;
 mod link;
 
+pub use crate::forwarded::ClientAddress;
 pub use accept::{AcceptOptions, Accepted, HandshakeError, WebSocketAcceptor};
 pub use connect::WebSocketConnector;
-pub use forwarded::ClientAddress;
 pub use link::WebSocketLink;
 
 /// The subprotocol that both ends must name.

@@ -12,7 +12,7 @@ use crate::support::{Device, Reply, Served, TestHub, bmp, c2c, group, user};
 const CONTENT: &[u8] = b"0123456789";
 
 /// The path of the URL that a device gets.
-fn target(
+pub(super) fn target(
     device: &mut Device,
     of: ConversationId,
     sequence: u64,

@@ -6,4 +6,5 @@ mod lost;
 mod refused;
 #[cfg(feature = "s3")]
 mod s3;
+mod streams;
 mod transfer;

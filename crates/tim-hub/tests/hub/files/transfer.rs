@@ -169,6 +169,17 @@ fn a_message_that_is_sent_again_when_its_file_is_gone_is_the_first_one() {
 }
 
 #[test]
+fn the_content_of_a_revoked_file_is_removed_at_once() {
+    // The rounds that remove the rest are a minute apart.
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let sequence = alice.send_file(c2c("bob"), MessageKind::IMAGE, &bmp(210, 199));
+    until_left(&hub, 2);
+    alice.revoke(c2c("bob"), sequence).unwrap();
+    until_left(&hub, 0);
+}
+
+#[test]
 fn what_is_revoked_or_expired_is_gone_with_its_content() {
     let hub = TestHub::start_with(|options| options.purge_interval = Duration::from_millis(2));
     let [mut alice, mut bob] =

@@ -3,7 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use tim_hub::HttpOptions;
+use tim_hub::tls::{HubTls, TlsProtocol};
+use tim_hub::{HttpOptions, Listener, TlsListener};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::TestHub;
@@ -17,6 +19,32 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(hub: &TestHub, change: impl FnOnce(&mut HttpOptions)) -> Self {
+        let served = Self::start_on(hub, change, |listener| listener);
+        // The system takes connections before the hub serves them, and URLs are given once it does.
+        assert_eq!(served.get("/", "").0, 404);
+        served
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_tls(hub: &TestHub, tls: &HubTls) -> Self {
+        let tls = tls.clone();
+        let served = Self::start_on(
+            hub,
+            |_| (),
+            move |listener| TlsListener::with_protocol(listener, &tls, TlsProtocol::Http),
+        );
+        // It does not answer in TLS what is none.
+        let mut stream = TcpStream::connect(served.address).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+        served
+    }
+
+    fn start_on<L: Listener>(
+        hub: &TestHub,
+        change: impl FnOnce(&mut HttpOptions),
+        listen: impl FnOnce(TcpListener) -> L + Send + 'static,
+    ) -> Self {
         let hub = hub.shared();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -30,19 +58,26 @@ impl Served {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                let listener = TcpListener::from_std(listener).unwrap();
                 let stop = async { drop(stopped.await) };
-                hub.serve_http(listener, options, stop).await.unwrap();
+                hub.serve_http(listen(listener), options, stop).await.unwrap();
             });
         });
-        let served = Self {
+        Self {
             address,
             stop: Some(stop),
             thread: Some(thread),
-        };
-        // The system takes connections before the hub serves them, and URLs are given once it does.
-        assert_eq!(served.get("/", "").0, 404);
-        served
+        }
+    }
+
+    /// The status of the response, unless the connection is turned away.
+    pub(crate) fn try_get(&self, target: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(self.address).ok()?;
+        let head = format!("GET {target} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response).ok()?;
+        response.split(' ').nth(1)?.parse().ok()
     }
 
     /// The response to a request for this target: its status, its head in lower case, and its body.

@@ -2,10 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use httparse::Header;
-
-use super::head::{text, values};
-
 /// Which header of a trusted proxy has the client's address.
 ///
 /// It must be the one that the proxy sets or appends to. Whatever else a client writes passes a proxy unchanged.
@@ -22,16 +18,30 @@ pub enum ClientAddress {
 }
 
 impl ClientAddress {
-    /// The address of the client whose connection comes from `peer`.
+    /// The name of the header, in lower case.
+    #[must_use]
+    pub const fn header(self) -> Option<&'static str> {
+        match self {
+            Self::OfConnection => None,
+            Self::Forwarded => Some("forwarded"),
+            Self::XForwardedFor => Some("x-forwarded-for"),
+        }
+    }
+
+    /// The address of the client whose connection comes from `peer`, by the values of all lines of the header, in their order.
     ///
     /// The last entry was added by `peer`, the one before it by whom that entry names, and so on: as long as these are trusted, their
     /// entries are believed. `None` if one that is to be believed is no address: a client must not get the address of the proxy by
     /// damaging the header.
-    pub(super) fn of(self, headers: &[Header<'_>], peer: IpAddr, trusted: &[IpAddr]) -> Option<IpAddr> {
+    pub fn of<'h>(
+        self,
+        lines: impl IntoIterator<Item = &'h [u8]>,
+        peer: IpAddr,
+        trusted: &[IpAddr],
+    ) -> Option<IpAddr> {
         let entries: Vec<&str> = match self {
             Self::OfConnection => Vec::new(),
-            Self::Forwarded => entries(headers, "forwarded"),
-            Self::XForwardedFor => entries(headers, "x-forwarded-for"),
+            _ => entries(lines),
         };
         let is_trusted = |address: IpAddr| trusted.iter().any(|one| one.to_canonical() == address);
         let mut client = peer.to_canonical();
@@ -50,9 +60,15 @@ impl ClientAddress {
 }
 
 /// The entries of a list that may have several lines.
-fn entries<'h>(headers: &[Header<'h>], name: &str) -> Vec<&'h str> {
-    let lines = values(headers, name).map(|line| text(line).unwrap_or("?"));
+fn entries<'h>(lines: impl IntoIterator<Item = &'h [u8]>) -> Vec<&'h str> {
+    let lines = lines.into_iter().map(|line| text(line).unwrap_or("?"));
     lines.flat_map(|line| split(line, ',')).collect()
+}
+
+/// The value of a header without the spaces around it, if it is ASCII.
+pub(crate) fn text(value: &[u8]) -> Option<&str> {
+    let value = std::str::from_utf8(value).ok()?;
+    value.is_ascii().then(|| value.trim())
 }
 
 /// Splits at a separator, but not within quotes.
@@ -98,24 +114,9 @@ mod tests {
     use super::*;
 
     fn client(kind: ClientAddress, lines: &[&str], peer: &str) -> String {
-        let name = match kind {
-            ClientAddress::XForwardedFor => "X-Forwarded-For",
-            _ => "forwarded",
-        };
-        let mut headers: Vec<_> = lines
-            .iter()
-            .map(|line| Header {
-                name,
-                value: line.as_bytes(),
-            })
-            .collect();
-        // What a client may have written beside it.
-        headers.push(Header {
-            name: "X-Real-IP",
-            value: b"6.6.6.6",
-        });
+        let lines = lines.iter().map(|line| line.as_bytes());
         let trusted = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
-        let client = kind.of(&headers, peer.parse().unwrap(), &trusted);
+        let client = kind.of(lines, peer.parse().unwrap(), &trusted);
         client.map_or_else(|| "none".to_owned(), |client| client.to_string())
     }
 
