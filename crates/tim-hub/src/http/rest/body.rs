@@ -6,14 +6,15 @@
 use bytes::Bytes;
 use serde_json::Value;
 use tim_json::{Content as Contents, Element, Json as _, Spelling};
-use tim_proto::message::{Content, SenderNames, tags, to_vec, with_sender_names};
-use tim_proto::wire::{Encode as _, Extension, Extensions, Writer, decode_body, encoded_len};
-use tim_proto::{ConversationId, MessageId, MessageKind, Payload, Priority};
+use tim_proto::message::{Content, Mentions, SenderNames, tags, to_vec, with_sender_names};
+use tim_proto::wire::{Encode as _, Extension, Extensions, List, Writer, decode_body, encoded_len};
+use tim_proto::{ConversationId, MessageId, MessageKind, Payload, Priority, UserId};
 use tim_store::{Account, Entry, EntryFlags, Fingerprint};
 
 use super::codes;
 use super::envelope::RestError;
 use super::fields::Fields;
+use super::service;
 
 /// The codes of a service for what can be wrong with a body.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +92,20 @@ impl Body {
         })
     }
 
+    /// The body of a message that mentions users, or everybody.
+    pub(super) fn mentioning(mut self, users: &[UserId], all: bool) -> Self {
+        if users.is_empty() && !all {
+            return self;
+        }
+        let mentions = Mentions::new().with_users(List::from_slice(users)).with_all(all);
+        let bytes = to_vec(&mentions);
+        let mut extensions = Vec::new();
+        extend_with(&mut extensions, &Extension::new(tags::MENTIONS, &bytes));
+        extensions.append(&mut self.extensions);
+        self.extensions = extensions;
+        self
+    }
+
     /// The content of a message with this body.
     pub(super) fn content(&self, to: ConversationId, id: MessageId) -> Content<'_> {
         Content::new(to, id, self.kind, &self.payload)
@@ -154,9 +169,12 @@ fn extend(extensions: &mut Vec<u8>, tag: u32, text: &str) {
     if text.is_empty() {
         return;
     }
-    let extension = Extension::new(tag, text.as_bytes());
+    extend_with(extensions, &Extension::new(tag, text.as_bytes()));
+}
+
+fn extend_with(extensions: &mut Vec<u8>, extension: &Extension<'_>) {
     let start = extensions.len();
-    extensions.resize(start + encoded_len(&extension), 0);
+    extensions.resize(start + encoded_len(extension), 0);
     extension.encode(&mut Writer::new(extensions.get_mut(start..).unwrap_or_default()));
 }
 
@@ -165,7 +183,6 @@ pub(super) struct Shown {
     /// The elements; none of a message that was revoked.
     pub(super) body: Vec<Value>,
     pub(super) cloud_custom_data: String,
-    #[allow(dead_code)] // for groups
     pub(super) priority: Priority,
 }
 
@@ -193,6 +210,14 @@ pub(super) fn shown(entry: &Entry) -> Shown {
         priority: content.priority,
     }
 }
+
+/// What can be wrong with the body of a message to a group.
+pub(super) const OF_GROUP: Faults = Faults {
+    not_an_array: service::GROUPS.parameter,
+    malformed: service::GROUPS.parameter,
+    unfit: service::GROUPS.parameter,
+    too_long: codes::BODY_TOO_LONG,
+};
 
 /// What can be wrong with the body of a one-to-one message.
 pub(super) const OF_C2C: Faults = Faults {

@@ -24,12 +24,16 @@ pub(super) const BAD_GROUP_ID: u32 = 10_015;
 pub(super) const ANSWER_TOO_LARGE: u32 = 10_018;
 /// Another group has, or had, the id.
 pub(super) const GROUP_ID_IS_TAKEN: u32 = 10_021;
+/// Too many messages are sent to groups.
+pub(super) const TOO_MANY_MESSAGES: u32 = 10_023;
 /// A group of the same owner has the id.
 pub(super) const GROUP_ID_IS_YOURS: u32 = 10_025;
 /// The attributes of a group are changed too often.
 pub(super) const TOO_MANY_ATTRIBUTE_CHANGES: u32 = 10_049;
 /// There is no account of this user.
 pub(super) const NO_SUCH_ACCOUNT: u32 = 70_107;
+/// A message to a group is too long.
+pub(super) const BODY_TOO_LONG: u32 = 80_002;
 /// `To_Account` is missing, or not what it should be.
 pub(super) const BAD_TO_ACCOUNT: u32 = 90_003;
 /// There are more users in `To_Account` than fit.

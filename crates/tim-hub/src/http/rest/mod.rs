@@ -151,6 +151,9 @@ commands! {
     GROUPS "get_group_muted_account" => groups::muted;
     GROUPS "import_group_member" => groups::import_members;
     GROUPS "set_unread_msg_num" => groups::set_unread;
+    GROUPS "send_group_msg" => groups::send;
+    GROUPS "import_group_msg" => groups::import;
+    GROUPS "group_msg_get_simple" => groups::history;
     GROUPS "send_group_system_notification" => groups::notify;
     GROUPS "group_msg_recall" => groups::recall;
     GROUPS "delete_group_msg_by_sender" => groups::revoke_of_sender;

@@ -3,6 +3,7 @@
 mod accounts;
 mod faults;
 mod group_members;
+mod group_messages;
 mod groups;
 mod messages;
 mod refused;

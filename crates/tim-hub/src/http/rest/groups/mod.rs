@@ -6,16 +6,21 @@
 
 mod attributes;
 mod create;
+mod history;
+mod import;
 mod info;
 mod members;
 mod membership;
 mod notices;
 mod profile;
 mod revoke;
+mod send;
 mod shown;
 
 pub(super) use attributes::{attributes, clear_attributes, modify_attributes};
 pub(super) use create::create;
+pub(super) use history::history;
+pub(super) use import::import;
 pub(super) use info::{count_online, info, list};
 pub(super) use members::{
     add_members, import_members, modify_member, mute, muted, remove_members, set_unread,
@@ -24,6 +29,7 @@ pub(super) use membership::{joined, members, roles};
 pub(super) use notices::notify;
 pub(super) use profile::{dismiss, hand_over, modify};
 pub(super) use revoke::{recall, revoke_of_sender};
+pub(super) use send::send;
 
 use serde_json::Value;
 use tim_groups::{Field, FieldChange, GroupAction, GroupResponse};

@@ -13,6 +13,7 @@ mod send_many;
 pub(super) use history::history;
 pub(super) use import::import;
 pub(super) use marks::{set_read, unread, withdraw};
+pub(super) use repeat::{ATTEMPTS, Ids};
 pub(super) use send::send;
 pub(super) use send_many::send_many;
 
@@ -38,7 +39,7 @@ fn pair(fields: &Fields<'_>, from: &[&str], to: &[&str]) -> Result<(UserId, User
 }
 
 /// Who sends: `From_Account`, or else the administrator who calls.
-fn sender(call: &Call) -> Result<UserId, RestError> {
+pub(super) fn sender(call: &Call) -> Result<UserId, RestError> {
     let given = call
         .fields()
         .user("From_Account")
@@ -47,7 +48,11 @@ fn sender(call: &Call) -> Result<UserId, RestError> {
 }
 
 /// The account of whoever sends, if it is among these; that of the administrator who calls is made if there is none.
-async fn sender_account(call: &Call, from: UserId, known: &[Account]) -> Result<Account, RestError> {
+pub(super) async fn sender_account(
+    call: &Call,
+    from: UserId,
+    known: &[Account],
+) -> Result<Account, RestError> {
     if let Some(account) = known.iter().find(|account| account.user == from) {
         return Ok(account.clone());
     }

@@ -10,12 +10,12 @@ use tim_store::Fingerprint;
 /// The length of a span of time, in seconds.
 const SPAN_S: u64 = 300;
 /// How many other messages of a sender in a span may have the same random number.
-pub(super) const ATTEMPTS: u64 = 16;
+pub(in crate::http::rest) const ATTEMPTS: u64 = 16;
 const _: () = assert!(ATTEMPTS < SPAN_S);
 
 /// The ids that a message may have.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ids {
+pub(in crate::http::rest) struct Ids {
     sender: u64,
     random: u32,
     start: u64,
@@ -23,7 +23,7 @@ pub(super) struct Ids {
 
 impl Ids {
     /// Of a message of the account with this number, at this time.
-    pub(super) const fn new(sender: u64, random: u32, now_s: u64) -> Self {
+    pub(in crate::http::rest) const fn new(sender: u64, random: u32, now_s: u64) -> Self {
         let start = now_s - now_s % SPAN_S;
         Self {
             sender,
@@ -33,7 +33,7 @@ impl Ids {
     }
 
     /// The id that the message has unless other messages have the ones before.
-    pub(super) const fn id(&self, attempt: u64) -> MessageId {
+    pub(in crate::http::rest) const fn id(&self, attempt: u64) -> MessageId {
         MessageId {
             sender: self.sender,
             client_time: self.start + attempt,
@@ -42,7 +42,7 @@ impl Ids {
     }
 
     /// The ids that the message would have in the span before.
-    pub(super) const fn before(&self) -> Self {
+    pub(in crate::http::rest) const fn before(&self) -> Self {
         Self {
             start: self.start.saturating_sub(SPAN_S),
             ..*self

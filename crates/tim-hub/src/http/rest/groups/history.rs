@@ -1,0 +1,73 @@
+//! `group_msg_get_simple`: the messages of a group, from new to old.
+
+use serde_json::Value;
+use tim_proto::{GroupType, UserId};
+use tim_store::{Entry, LogKey, PageRequest};
+
+use super::{existing, group_of, not_in_this_type};
+use crate::http::rest::body::shown;
+use crate::http::rest::call::Call;
+use crate::http::rest::envelope::{Answer, RestError, object};
+
+/// The most messages of an answer, and the most bytes of what they say.
+const MAX_COUNT: u64 = 20;
+const MAX_BYTES: usize = 512 * 1024;
+/// All of what was asked for is in the answer; it was cut; it is past retention.
+const ALL: u32 = 1;
+const CUT: u32 = 0;
+const EXPIRED: u32 = 2;
+/// The body of the message is gone: it was revoked.
+const REVOKED: u32 = 2;
+
+pub(in crate::http::rest) async fn history(call: Call) -> Result<Answer, RestError> {
+    let fields = call.fields();
+    let group = group_of(&fields)?;
+    let asked = fields.need_number("ReqMsgNumber")?;
+    let last = fields.number("ReqMsgSeq")?;
+    let with_revoked = fields.flag("WithRecalledMsg")?;
+    let found = existing(&call, group).await?;
+    if found.group_type == GroupType::AV_CHAT_ROOM {
+        return Err(not_in_this_type(&found));
+    }
+    let count = asked.clamp(1, MAX_COUNT);
+    let request = PageRequest {
+        log: LogKey::Group(group),
+        before: last.map(|last| last.saturating_add(1)),
+        after: 0,
+        limit: usize::try_from(count).unwrap_or(1),
+        max_bytes: MAX_BYTES,
+    };
+    let page = call
+        .read(move |services| Ok(services.reads.store().page(&request)?))
+        .await?;
+    let is_whole = page.completed || asked <= MAX_COUNT && page.entries.len() as u64 == count;
+    let finished = match is_whole {
+        true if page.entries.is_empty() && page.first_kept > 1 => EXPIRED,
+        true => ALL,
+        false => CUT,
+    };
+    let newest_first = page.entries.iter().rev();
+    let rows = newest_first
+        .filter(|entry| with_revoked || !entry.is_revoked())
+        .map(row);
+    Ok(Answer::ok()
+        .with("GroupId", group.as_str())
+        .with("IsFinished", finished)
+        .with("RspMsgList", rows.collect::<Vec<_>>()))
+}
+
+fn row(entry: &Entry) -> Value {
+    let shown = shown(entry);
+    let place = if entry.is_revoked() { REVOKED } else { 0 };
+    object([
+        ("From_Account", entry.sender.as_str().into()),
+        ("IsPlaceMsg", place.into()),
+        ("IsSystemMsg", u32::from(entry.sender == UserId::SYSTEM).into()),
+        ("MsgBody", shown.body.into()),
+        ("MsgPriority", shown.priority.0.into()),
+        ("MsgRandom", entry.id.random.into()),
+        ("MsgSeq", entry.sequence.into()),
+        ("MsgTimeStamp", (entry.time_ms / 1000).into()),
+        ("CloudCustomData", shown.cloud_custom_data.into()),
+    ])
+}

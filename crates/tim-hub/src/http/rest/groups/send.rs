@@ -1,0 +1,254 @@
+//! `send_group_msg`: a message to a group, whose sender need not be a member.
+
+use tim_proto::{ConversationId, ErrorCode, FileId, GroupId, MessageId, Priority, UserId};
+use tim_store::{
+    Account, Append, Fingerprint, LogKey, MAX_MENTIONS, Quota, Refused, Write, WriteError, Written,
+};
+
+use super::{existing, group_of, named, refused};
+use crate::delivery::{LiveMessage, RecentId};
+use crate::handlers::check_message;
+use crate::http::rest::body::{Body, OF_GROUP};
+use crate::http::rest::call::Call;
+use crate::http::rest::codes;
+use crate::http::rest::envelope::{Answer, RestError};
+use crate::http::rest::fields::Fields;
+use crate::http::rest::messages::{ATTEMPTS, Ids, sender, sender_account};
+use crate::refusal::Refusal;
+
+/// Stands for all members in `GroupAtInfo` and in a list of mentioned users.
+const EVERYBODY: &str = tim_proto::message::MENTION_ALL;
+
+/// A message to a group.
+struct Draft {
+    group: GroupId,
+    from: Account,
+    /// The sender's name in the group.
+    name_card: String,
+    /// Whether the store checks that the sender is a member who may write.
+    is_member: bool,
+    body: Body,
+    mentions: Vec<UserId>,
+    mention_all: bool,
+    files: Vec<FileId>,
+}
+
+/// Where a message is: its time in unix seconds, and its sequence; 0 if it is not stored.
+type Sent = (u64, u64);
+
+pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError> {
+    let fields = call.fields();
+    let group = group_of(&fields)?;
+    let random = fields.need_number32("Random")?;
+    if fields.value("To_Account").is_some() {
+        let info = "messages to some members of a group only are not supported";
+        return Err(RestError::new(ErrorCode::GROUP_PERMISSION_DENY.0, info));
+    }
+    let (mentions, mention_all) = mentions(&fields)?;
+    let mut body = Body::read(&fields, OF_GROUP)?.mentioning(&mentions, mention_all);
+    body.priority = named(&fields, "MsgPriority", Priority::from_name)?.unwrap_or(Priority::NORMAL);
+    let online_only = fields.flag("OnlineOnlyFlag")?;
+    let from = sender(&call).map_err(|error| error.with_code(call.service.parameter))?;
+    let found = existing(&call, group).await?;
+    let is_stored = found.group_type != tim_proto::GroupType::AV_CHAT_ROOM && !online_only;
+
+    let is_named = fields.non_empty_text("From_Account")?.is_some();
+    let draft = draft(&call, group, from, is_named, body, is_stored).await?;
+    let draft = Draft {
+        mentions,
+        mention_all,
+        ..draft
+    };
+    let (time, sequence) = match is_stored {
+        true => draft.store(&call, random).await?,
+        false => draft.pass_on(&call, random)?,
+    };
+    Ok(Answer::ok().with("MsgTime", time).with("MsgSeq", sequence))
+}
+
+/// Whom the message mentions.
+fn mentions(fields: &Fields<'_>) -> Result<(Vec<UserId>, bool), RestError> {
+    let items = fields.objects("GroupAtInfo", MAX_MENTIONS)?;
+    let (mut users, mut all) = (Vec::new(), false);
+    for item in &items {
+        if item.flag("GroupAtAllFlag")? || item.text("GroupAt_Account")? == Some(EVERYBODY) {
+            all = true;
+        } else {
+            users.push(item.need_user("GroupAt_Account")?);
+        }
+    }
+    Ok((users, all))
+}
+
+/// Checks the message and its sender. A member for whom it is sent must be allowed to write; the administrator may always.
+async fn draft(
+    call: &Call,
+    group: GroupId,
+    from: UserId,
+    is_named: bool,
+    body: Body,
+    is_stored: bool,
+) -> Result<Draft, RestError> {
+    let to = ConversationId::Group(group);
+    let checked = body.clone();
+    let read = call.read(move |services| {
+        let account = services.reads.store().account(&from)?;
+        let files = check_message(services, &checked.content(to, MessageId::default())).and_then(|files| {
+            match is_stored || files.is_empty() {
+                true => Ok(files),
+                false => {
+                    let text = "the message is not stored, so nobody could fetch its file";
+                    Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text))
+                }
+            }
+        });
+        let membership = match services.permissions.membership(&from, group) {
+            Ok(membership) => Some(membership),
+            Err(refusal) if refusal.code == ErrorCode::GROUP_PERMISSION_DENY => None,
+            Err(refusal) => return Err(refusal),
+        };
+        if let Some(membership) = &membership
+            && is_named
+        {
+            membership.may_write(services.now_ms(), false)?;
+        }
+        Ok((account, files, membership.map(|membership| membership.name_card)))
+    });
+    let (account, files, name_card) = read.await?;
+    let account: Vec<Account> = account.into_iter().collect();
+    let from = sender_account(call, from, &account)
+        .await
+        .map_err(|error| match error.code {
+            codes::BAD_FROM_ACCOUNT => error.with_code(ErrorCode::GROUP_ACCOUNT_NOT_FOUND.0),
+            _ => error,
+        })?;
+    let files = files.map_err(|refusal| body.refused(refusal))?;
+    Ok(Draft {
+        group,
+        from,
+        is_member: is_named && name_card.is_some(),
+        name_card: name_card.unwrap_or_default().into(),
+        body,
+        mentions: Vec::new(),
+        mention_all: false,
+        files,
+    })
+}
+
+impl Draft {
+    fn to(&self) -> ConversationId {
+        ConversationId::Group(self.group)
+    }
+
+    fn ids(&self, call: &Call, random: u32) -> Ids {
+        Ids::new(self.from.number, random, call.services.now_ms() / 1000)
+    }
+
+    fn fingerprint(&self, ids: &Ids) -> Fingerprint {
+        self.body.fingerprint(self.to(), ids.id(0))
+    }
+
+    /// Stores the message, unless it was stored before.
+    async fn store(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
+        let ids = self.ids(call, random);
+        if let Some(sent) = self.stored_before(call, ids.before()).await? {
+            return Ok(sent);
+        }
+        let mut is_member = self.is_member;
+        let mut attempt = 0;
+        while attempt < ATTEMPTS {
+            let id = ids.id(attempt);
+            let append = Append {
+                log: LogKey::Group(self.group),
+                sender: self.from.user,
+                id,
+                fingerprint: self.fingerprint(&ids),
+                origin: 0,
+                kind: self.body.kind,
+                flags: self.body.flags,
+                content: self.body.encode(self.to(), id, &self.from, &self.name_card),
+                require_membership: is_member,
+                mentions: self.mentions.clone(),
+                mention_all: self.mention_all,
+                quota: Quota::NONE,
+                files: self.files.clone(),
+            };
+            match call.services.writer.write(Write::Append(append)).await {
+                Ok(Written::Stored(at) | Written::Duplicate(at) | Written::DuplicateOfRevoked(at, _)) => {
+                    return Ok((at.time_ms / 1000, at.sequence));
+                }
+                Ok(_) => return Err(call.wrong_answer()),
+                Err(WriteError::Refused(Refused::IdReused)) => attempt += 1,
+                // The sender has left a moment ago, which is no hindrance.
+                Err(WriteError::Refused(Refused::NotParticipant(_))) if is_member => is_member = false,
+                Err(error) => return Err(refused(call, error)),
+            }
+        }
+        Err(too_many(call))
+    }
+
+    /// Where the message is if it was stored with one of these ids.
+    async fn stored_before(&self, call: &Call, ids: Ids) -> Result<Option<Sent>, RestError> {
+        let (user, fingerprint) = (self.from.user, self.fingerprint(&ids));
+        let found = call.read(move |services| {
+            for attempt in 0..ATTEMPTS {
+                match services
+                    .reads
+                    .store()
+                    .stored(&user, &ids.id(attempt), fingerprint)?
+                {
+                    None => return Ok(None),
+                    Some(Ok(at)) => return Ok(Some((at.time_ms / 1000, at.sequence))),
+                    // Another message has this id.
+                    Some(Err(_)) => {}
+                }
+            }
+            Ok(None)
+        });
+        found.await
+    }
+
+    /// Passes the message on to those who are in the group now.
+    fn pass_on(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
+        let services = &call.services;
+        let ids = self.ids(call, random);
+        for attempt in 0..ATTEMPTS {
+            let id = ids.id(attempt);
+            if matches!(
+                services.recent_ids.look_up(&id, self.fingerprint(&ids)),
+                RecentId::Other
+            ) {
+                continue;
+            }
+            let message = LiveMessage::of(
+                (self.from.user, 0),
+                &self.body.content(self.to(), id),
+                self.fingerprint(&ids),
+                &self.body.encode(self.to(), id, &self.from, &self.name_card),
+                self.mention_all,
+                services.permissions.generation(),
+                services.now_ms(),
+            );
+            let mut is_overloaded = false;
+            let passed = message.pass_on(&services.recent_ids, services.steady_ms(), |delivery| {
+                let log = LogKey::Group(self.group);
+                is_overloaded = services.live.deliver(log, delivery.clone()).is_err();
+            });
+            return match passed {
+                Ok(_) if is_overloaded => {
+                    let info = "too much is being sent to groups; try again later";
+                    Err(RestError::new(codes::TOO_MANY_MESSAGES, info))
+                }
+                Ok(passed) => Ok((passed.time, 0)),
+                // Another message took the id a moment ago.
+                Err(_) => continue,
+            };
+        }
+        Err(too_many(call))
+    }
+}
+
+fn too_many(call: &Call) -> RestError {
+    let info = "so many messages of this sender had the same Random within five minutes; choose another";
+    RestError::new(call.service.parameter, info)
+}
