@@ -89,7 +89,7 @@ mod service {
     pub(super) const GROUPS: Service = Service {
         name: "group_open_http_svc",
         not_admin: 10_007,
-        not_json: codes::NOT_JSON,
+        not_json: 10_004,
         parameter: 10_004,
         internal: 10_002,
     };

@@ -6,6 +6,7 @@ mod group_members;
 mod group_messages;
 mod groups;
 mod messages;
+mod python;
 mod refused;
 
 use serde_json::{Value, json};
