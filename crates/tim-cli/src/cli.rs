@@ -56,6 +56,9 @@ pub(crate) enum Command {
     Demo(commands::demo::Args),
     Serve(Box<commands::serve::Args>),
     Check(commands::check::Args),
+    Backup(commands::backup::Args),
+    #[cfg(unix)]
+    Admin(commands::admin::Args),
     Chat(commands::chat::Args),
     Send(commands::send::Args),
     Get(commands::get::Args),

@@ -1,6 +1,8 @@
 //! The `tim` program. [`commands`] has a module per command; the modules around it are shared by them.
 
 mod address;
+#[cfg(unix)]
+mod admin;
 mod cli;
 mod commands;
 mod config;
@@ -13,6 +15,7 @@ mod json;
 mod listeners;
 mod local;
 mod log;
+mod notify;
 mod outgoing;
 mod output;
 mod serial_ports;

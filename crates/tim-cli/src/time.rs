@@ -31,6 +31,17 @@ pub(crate) fn time_of_day(seconds: u64) -> String {
     local(seconds, "%H:%M")
 }
 
+/// A Unix time for the name of a file, in UTC: `2024-01-15T083015Z`. Later names sort behind earlier ones.
+pub(crate) fn in_a_name(seconds: u64) -> String {
+    let timestamp = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok());
+    match timestamp {
+        Some(timestamp) => timestamp.strftime("%Y-%m-%dT%H%M%SZ").to_string(),
+        None => format!("at-{seconds}"),
+    }
+}
+
 fn local(seconds: u64, format: &str) -> String {
     let timestamp = i64::try_from(seconds)
         .ok()

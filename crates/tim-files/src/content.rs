@@ -65,6 +65,11 @@ impl Content {
         }
     }
 
+    /// The directory, if it is in one.
+    pub(crate) fn directory(&self) -> Option<&FilePath> {
+        self.local.as_deref()
+    }
+
     /// Whether it is elsewhere, not in a directory.
     pub(crate) const fn is_remote(&self) -> bool {
         self.local.is_none()

@@ -25,5 +25,5 @@ pub use pictures::{
 pub use remote::Remote;
 #[cfg(feature = "s3")]
 pub use s3::{S3Credentials, S3Keys, S3Options};
-pub use store::{Begun, Completed, FileStore, FileStoreOptions, Received, Swept};
+pub use store::{Begun, Completed, Copied, FileStore, FileStoreOptions, Received, Swept};
 pub use tim_proto::{FileId, NoFileId};

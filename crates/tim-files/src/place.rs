@@ -13,7 +13,7 @@ use crate::error::{FileError, NO_BUCKET};
 /// The object that has the id of the store.
 const MARK: &str = "tim-files";
 /// The file that remembers it.
-const REMEMBERED: &str = "store-id";
+pub(crate) const REMEMBERED: &str = "store-id";
 /// The file that remembers the id of a store that is being taken into use.
 const TAKING: &str = "store-id.new";
 

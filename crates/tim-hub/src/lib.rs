@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod admission;
+#[cfg(feature = "sqlite")]
+mod backup;
 mod client_context;
 mod clock;
 mod connection;
@@ -42,7 +44,7 @@ mod worker;
 pub use tim_files::Remote;
 #[cfg(feature = "s3")]
 pub use tim_files::{S3Credentials, S3Options};
-pub use tim_store::{Store, WriteError};
+pub use tim_store::{AllGroups, GroupStatus, Store, StoreError, WriteError};
 #[cfg(feature = "sqlite")]
 pub use tim_store_sqlite::OpenError;
 #[cfg(any(feature = "outgoing", feature = "tls"))]
@@ -51,12 +53,14 @@ pub use tim_transport_std::tls;
 pub use tim_transport_std::websocket;
 pub use tim_usersig as usersig;
 
+#[cfg(feature = "sqlite")]
+pub use backup::{BackupError, BackupReport, back_up_stopped};
 pub use clock::Clock;
 pub use files::FileOptions;
 pub use handlers::Audience;
 #[cfg(feature = "http")]
 pub use http::HttpOptions;
-pub use hub::{Hub, HubError, HubStats};
+pub use hub::{Hub, HubError, HubStats, UserStatus};
 #[cfg(feature = "tls")]
 pub use listener::TlsListener;
 pub use listener::{Listener, Peer};

@@ -21,6 +21,9 @@ use tim_usersig::App;
 pub struct HubOptions {
     /// The application whose UserSigs are accepted.
     pub app: App,
+    /// The same application with the key that it had before, while that is replaced: what it has signed is good, too, UserSigs and URLs of
+    /// files. Default none.
+    pub former_app: Option<App>,
     /// The limits of messaging: sizes, pages, windows, retention.
     pub limits: Limits,
     /// The limits of a connection. The largest frame is raised to what the largest message needs.
@@ -121,6 +124,7 @@ impl HubOptions {
     pub fn new(app: App) -> Self {
         Self {
             app,
+            former_app: None,
             limits: Limits::new(),
             connection: HubConfig::default(),
             max_connections: 20_000,

@@ -15,6 +15,7 @@ const LONGEST_USE_INTERVAL_MS: u64 = 12 * 60 * 60 * 1000;
 #[derive(Debug)]
 pub(crate) struct Settings {
     app: RwLock<App>,
+    former_app: RwLock<Option<App>>,
     retention_s: AtomicU64,
     revoke_window_s: AtomicU64,
     sends_per_second: AtomicU32,
@@ -36,6 +37,7 @@ impl Settings {
     pub(crate) fn new(options: &HubOptions) -> Self {
         let settings = Self {
             app: RwLock::new(options.app.clone()),
+            former_app: RwLock::new(options.former_app.clone()),
             retention_s: AtomicU64::default(),
             revoke_window_s: AtomicU64::default(),
             sends_per_second: AtomicU32::default(),
@@ -61,6 +63,10 @@ impl Settings {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(&options.app);
+        self.former_app
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&options.former_app);
         let limits = &options.limits;
         self.retention_s
             .store(limits.retention_seconds(), Ordering::Relaxed);
@@ -100,9 +106,19 @@ impl Settings {
         self.app.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The same with its former key, while that is replaced.
+    pub(crate) fn former_app(&self) -> Option<App> {
+        let former = self.former_app.read();
+        former.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Verifies the UserSig of a user.
     pub(crate) fn verify(&self, user: &UserId, user_sig: &str, now_s: u64) -> Result<Claims, UserSigError> {
-        UserSig::verify_for(&self.app(), user, user_sig, now_s)
+        UserSig::verify_for(&self.app(), user, user_sig, now_s).or_else(|error| {
+            let former = self.former_app();
+            let claims = former.and_then(|app| UserSig::verify_for(&app, user, user_sig, now_s).ok());
+            claims.ok_or(error)
+        })
     }
 
     /// Whether somebody may call the REST interface.

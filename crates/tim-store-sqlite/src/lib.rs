@@ -2,6 +2,7 @@
 
 mod administer;
 mod append;
+mod backup;
 mod changes;
 mod check;
 mod checkpoints;

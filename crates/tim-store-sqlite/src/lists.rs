@@ -1,5 +1,6 @@
 //! The reading end: pages, lists, profiles.
 
+use std::path::Path;
 use std::slice;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use tracing::warn;
 
 use super::administer;
 use super::append::earlier_send;
+use super::backup;
 use super::counts::Counts;
 use super::database::READ_TIME;
 use super::lock::DirLock;
@@ -137,6 +139,10 @@ impl StoreReader for SqliteReader {
 
     fn head_change(&self) -> Result<u64, StoreError> {
         Ok(self.shared.change())
+    }
+
+    fn back_up(&self, to: &Path) -> Result<(), StoreError> {
+        backup::copy(&self.shared, &self.pool, to)
     }
 
     fn stats(&self) -> StoreStats {

@@ -11,17 +11,17 @@
 //! ```
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tim_groups::{Field, FieldScope, Group, Membership, Refused, Restriction};
 use tim_proto::{FileId, GroupId, MessageId, UserId};
 
-use crate::StoreStats;
 use crate::{
     Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Commit, Conversation, ConversationsPage,
     Entry, Epochs, File, FileContent, FileUsage, Fingerprint, GroupStatus, GroupsPage, ListPosition, LogKey,
     Member, MembersPage, MembersRequest, Merge, Page, PageRequest, PushToken, PushUser, ReadState, Store,
-    StoreError, StoreReader, StoreWriter, Stored, Write,
+    StoreError, StoreReader, StoreStats, StoreWriter, Stored, Write,
 };
 
 /// Wraps a store. Without further calls it works as before.
@@ -232,6 +232,11 @@ macro_rules! reads {
 impl StoreReader for FaultyReader {
     fn on_fatal(&self, callback: Box<dyn Fn(&StoreError) + Send + Sync>) {
         self.inner.on_fatal(callback);
+    }
+
+    fn back_up(&self, to: &Path) -> Result<(), StoreError> {
+        self.faults.read("back_up")?;
+        self.inner.back_up(to)
     }
 
     fn stats(&self) -> StoreStats {

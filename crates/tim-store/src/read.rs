@@ -1,5 +1,6 @@
 //! Reads: the trait of the reading end, its requests and results.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tim_groups::{Field, FieldScope, Group, Membership, Refused, Restriction};
@@ -8,7 +9,7 @@ use tim_proto::{ConversationId, FileId, GroupId, MessageId, Role, UserId};
 
 use super::{
     Account, AllGroups, AllGroupsRequest, Entry, Epochs, File, FileContent, FileUsage, Fingerprint,
-    GroupStatus, LogKey, Merge, PushToken, PushUser, StoreError, StoreStats, Stored,
+    GroupStatus, LogKey, Merge, NotStored, PushToken, PushUser, StoreError, StoreStats, Stored,
 };
 
 /// The reading end of a store. Each call reads one snapshot, which contains every write whose result was reported before the
@@ -31,6 +32,18 @@ pub trait StoreReader: Send + Sync {
     /// What the store has counted, and how large it is. By default nothing is said.
     fn stats(&self) -> StoreStats {
         StoreStats::default()
+    }
+
+    /// Copies all of the store as of one moment into this directory, which exists and has nothing of a store yet: everything of which the
+    /// result was reported before the call, and perhaps more. A store that is opened there is one that was restored from an older copy.
+    /// Writes go on meanwhile. Takes as long as the store is large.
+    ///
+    /// # Errors
+    /// The store's, or those of the directory. By default a store cannot be copied.
+    fn back_up(&self, to: &Path) -> Result<(), StoreError> {
+        let _ = to;
+        let text = "this store cannot be copied while it is open".to_owned();
+        Err(StoreError::NotStored(NotStored::Engine(text)))
     }
 
     /// The epochs of this store. The last one began when the store was opened; they do not change while it is open.

@@ -1,5 +1,8 @@
 //! The commands, one module each.
 
+#[cfg(unix)]
+pub(crate) mod admin;
+pub(crate) mod backup;
 pub(crate) mod chat;
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -27,6 +30,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(*args),
         Command::Check(args) => check::run(args),
+        Command::Backup(args) => backup::run(args),
+        #[cfg(unix)]
+        Command::Admin(args) => admin::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Chat(args) => chat::run(&args),
         Command::Send(args) => send::run(&args),

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tim_hub::tls::HubTls;
-use tim_hub::{Hub, HubError};
+use tim_hub::{Hub, HubError, HubOptions};
 use tim_transport_std::Address;
+use tim_usersig::App;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -19,6 +20,7 @@ use crate::file_place::file_options;
 use crate::listeners::Plan;
 use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
+use crate::notify::Manager;
 use crate::outgoing;
 use crate::serial_ports::SerialPorts;
 use crate::session::block_on_threads;
@@ -72,7 +74,7 @@ the old one stays in use.
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
 after a clean stop; it belongs in each copy of the directory), files (the content of files unless --files names a bucket, and uploads under way), app.key (signs UserSigs; created at the first start, readable by its
-owner only), endpoint.toml (an address of the hub, for `tim chat` and other local commands).";
+owner only), app.key.old (while the key is replaced: UserSigs of this one are good, too), endpoint.toml (an address of the hub, for `tim chat` and other local commands), admin.sock (for `tim admin` and `tim backup`).";
 
 /// Run a hub: store conversations and deliver messages.
 #[derive(Debug, clap::Args)]
@@ -177,12 +179,43 @@ impl Sources {
         Ok(key)
     }
 
+    /// The options of the hub, with the key and the one that it replaces.
+    fn hub_options(&self, settings: &Settings, key: String) -> Result<HubOptions, Failure> {
+        let mut options = settings.hub_options(key);
+        options.former_app = self.former_key()?.map(|key| App::new(settings.app_id, key));
+        Ok(options)
+    }
+
+    /// The key that the app key replaces, if there is one: in a file beside that of the app key.
+    fn former_key(&self) -> Result<Option<String>, Failure> {
+        if self.key.is_some() {
+            return Ok(None);
+        }
+        let mut path = self.key_path().into_os_string();
+        path.push(".old");
+        let path = PathBuf::from(path);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let key = key_from(&path)?;
+        check_key(&key)?;
+        info!(
+            "UserSigs of the former app key are good, too, while {} is there",
+            path.display()
+        );
+        Ok(Some(key))
+    }
+
+    fn key_path(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data.key_path())
+    }
+
     /// Warns if other users can read the key file.
     fn warn_of_readers(&self) {
         #[cfg(unix)]
         if self.key.is_none() {
             use std::os::unix::fs::PermissionsExt as _;
-            let path = self.key_file.clone().unwrap_or_else(|| self.data.key_path());
+            let path = self.key_path();
             let open = std::fs::metadata(&path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0);
             if open {
                 warn!(path = %path.display(), "every user of this machine can read the app key and log in as any user; chmod 600");
@@ -199,6 +232,7 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
         started,
         levels,
         tls,
+        ..
     } = reload;
     let settings = sources.settings()?;
     if let Some(tls) = tls {
@@ -207,7 +241,7 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
             Err(error) => warn!(%error, "cannot reload the certificate; the old one stays in use"),
         }
     }
-    let options = settings.hub_options(sources.key()?);
+    let options = sources.hub_options(&settings, sources.key()?)?;
     hub.reload(&options).map_err(Failure::failed)?;
     levels.set(&settings.log)?;
     let rest = Settings {
@@ -247,6 +281,7 @@ struct Reload {
     started: Settings,
     levels: log::Levels,
     tls: Option<HubTls>,
+    manager: Manager,
 }
 
 /// Reloads the settings at each SIGHUP; does not return.
@@ -262,9 +297,11 @@ async fn reload_on_hangup(mut hangup: Hangup, reload: Reload) {
             .name("reload".to_owned())
             .spawn(move || {
                 let _done = done;
+                context.manager.reloading();
                 if let Err(failure) = reload_now(&context) {
                     warn!(%failure, "cannot reload the settings");
                 }
+                context.manager.ready();
             });
         match thread {
             Ok(_) => drop(is_done.await),
@@ -299,13 +336,13 @@ fn hangups() -> io::Result<Hangup> {
 }
 
 async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Result<(), Failure> {
-    let data = &sources.data.clone();
+    let (data, manager) = (&sources.data.clone(), Manager::of_process());
     // Before the store, which may take long to open.
     let hangup = hangups()?;
     let stop = stop_signal()?;
     let plan = Plan::of(settings).await?;
     let key = sources.key_or_new()?;
-    let mut options = settings.hub_options(key);
+    let mut options = sources.hub_options(settings, key)?;
     options.files = Some(file_options(settings, data.path())?);
     options.push = outgoing::push_options(settings)?;
     let hub = Arc::new(Hub::open(data.path(), options).map_err(|error| cannot_open(&error, data))?);
@@ -316,8 +353,10 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
         started: settings.clone(),
         levels,
         tls: listeners.tls().cloned(),
+        manager: manager.clone(),
     };
     tokio::spawn(reload_on_hangup(hangup, reload));
+    listen_to_administrators(&hub, data).await;
     let ports = SerialPorts::start(&hub, settings).await?;
     if let Some(address) = listeners.local() {
         tell_local_commands(data, address, settings.app_id);
@@ -359,10 +398,30 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
         )?,
     }
     out.flush()?;
+    manager.ready();
+    let telling = manager.clone();
+    tokio::spawn(async move { telling.keep_telling().await });
+    let stop = async {
+        stop.await;
+        manager.stopping();
+    };
     listeners
         .serve(&hub, stop)
         .await
         .map_err(|error| ended(&error, data))
+}
+
+/// Lets `tim admin` and `tim backup` reach the hub.
+async fn listen_to_administrators(hub: &Arc<Hub>, data: &DataDir) {
+    #[cfg(unix)]
+    match crate::admin::Server::open(data.path()).await {
+        Ok(server) => drop(tokio::spawn(server.serve(Arc::clone(hub)))),
+        Err(error) => {
+            warn!(%error, "`tim admin` cannot reach this hub, and `tim backup` only when it has stopped")
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (hub, data);
 }
 
 /// Stores an address of the hub where commands on this machine find it.

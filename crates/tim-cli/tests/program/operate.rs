@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use super::serve::Served;
+use super::{Ran, run};
 
 /// The status and the body of what is served there.
 fn get(address: &str, path: &str) -> (u16, String) {
@@ -51,7 +52,7 @@ fn metrics_have_a_listener_of_their_own_and_health_is_on_both() {
 fn metrics_do_not_listen_to_the_world_by_accident() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().to_str().unwrap();
-    let refused = super::run(
+    let refused = run(
         [
             "serve",
             "--listen",
@@ -86,5 +87,173 @@ fn a_log_of_json_has_an_object_on_each_line_with_its_fields() {
     let time = text("timestamp");
     assert!(time.ends_with('Z') && time.contains('T'), "UTC: {time}");
     assert!(text("target").starts_with("tim"), "{line}");
+    assert_eq!(hub.stop(), Some(0));
+}
+
+/// Runs a command on this data directory.
+fn on(data: &std::path::Path, args: &[&str]) -> Ran {
+    let data = ["--data", data.to_str().unwrap()];
+    run(args.iter().copied().chain(data), "")
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn a_backup_of_a_running_hub_is_a_data_directory_and_so_is_one_of_a_stopped_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, backups) = (dir.path().join("data"), dir.path().join("backups"));
+    let to = backups.to_str().unwrap();
+    let mut hub = Served::start(&data, &[]);
+    let file = dir.path().join("shown");
+    std::fs::write(&file, "what alice shows").unwrap();
+    let send = |args: &[&str]| on(&data, &[&["send", "--as", "alice", "bob"], args].concat()).ok();
+    send(&["before"]);
+    send(&["--file", file.to_str().unwrap()]);
+    let made = json(&on(&data, &["backup", "--json", to]).ok());
+    assert_eq!(
+        (&made["entries"], &made["files"], &made["sharedFiles"]),
+        (&2.into(), &1.into(), &0.into()),
+        "{made}"
+    );
+    let first = std::path::PathBuf::from(made["backup"].as_str().unwrap());
+    send(&["after"]);
+    assert_eq!(hub.stop(), Some(0));
+    // Names are of whole seconds.
+    let second = loop {
+        match on(&data, &["backup", to]) {
+            Ran { code: 1, err, .. } if err.contains("exists already") => std::thread::yield_now(),
+            made => break made.ok(),
+        }
+    };
+    assert!(
+        second.contains("3 intact entries, 1 files of which 1 are shared"),
+        "{second}"
+    );
+    // A backup is used as it is; it has no key.
+    std::fs::copy(data.join("app.key"), first.join("app.key")).unwrap();
+    assert!(on(&first, &["check"]).ok().contains("2 intact entries"));
+    let mut restored = Served::start(&first, &[]);
+    let history = on(&first, &["history", "--as", "bob", "alice"]).ok();
+    assert!(
+        history.contains("before") && !history.contains("after"),
+        "{history}"
+    );
+    let got = on(
+        &first,
+        &["get", "--as", "bob", "#2", "--from", "alice", "--out", "-"],
+    );
+    let _ = got;
+    assert_eq!(restored.stop(), Some(0));
+    let nothing = on(&dir.path().join("nowhere"), &["backup", to]);
+    assert_eq!(nothing.code, 1);
+    assert!(nothing.err.contains("there is no store"), "{}", nothing.err);
+}
+
+#[test]
+fn an_administrator_asks_the_hub_and_ends_sessions_and_groups() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    let absent = on(data, &["admin", "statistics"]);
+    assert!(
+        absent.code == 3 && absent.err.contains("no hub runs"),
+        "{} {}",
+        absent.code,
+        absent.err
+    );
+    let mut hub = Served::start(data, &[]);
+    let mode = std::fs::metadata(data.join("admin.sock"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    on(data, &["send", "--as", "alice", "bob", "hello"]).ok();
+    let created = on(data, &["group", "create", "--as", "alice", "crew"]);
+    assert_eq!(created.code, 0, "{}", created.err);
+    let statistics = json(&on(data, &["admin", "statistics", "--json"]).ok());
+    assert_eq!(statistics["ready"], true);
+    assert_eq!(
+        statistics["metrics"]["tim_sends_total{result=\"ok\"}"], 1.0,
+        "{statistics}"
+    );
+    assert!(on(data, &["admin", "statistics"]).ok().contains("tim_ready 1"));
+    let alice = json(&on(data, &["admin", "user", "alice"]).ok());
+    assert_eq!(
+        (&alice["devices"], &alice["groups"][0]),
+        (&0.into(), &"crew".into()),
+        "{alice}"
+    );
+    assert_eq!(on(data, &["admin", "user", "nobody"]).code, 1);
+    assert_eq!(json(&on(data, &["admin", "kick", "alice"]).ok())["sessions"], 0);
+    assert_eq!(on(data, &["admin", "groups"]).ok(), "crew\n");
+    let crew = json(&on(data, &["admin", "group", "crew"]).ok());
+    assert_eq!(
+        (&crew["owner"], &crew["members"]),
+        (&"alice".into(), &1.into()),
+        "{crew}"
+    );
+    on(data, &["admin", "dismiss", "crew"]).ok();
+    assert_eq!(on(data, &["admin", "groups"]).ok(), "");
+    assert_eq!(hub.stop(), Some(0));
+    assert!(!data.join("admin.sock").exists());
+}
+
+#[test]
+fn the_service_manager_is_told_of_start_reload_and_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(super::PATIENCE)).unwrap();
+    let next = || {
+        let mut bytes = [0; 512];
+        let len = manager.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..len].to_vec()).unwrap()
+    };
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap())];
+    let mut hub = Served::start_with(&dir.path().join("data"), "127.0.0.1:0", &[], &environment);
+    assert_eq!(next(), "READY=1\nSTATUS=serving");
+    hub.hang_up();
+    let reloading = next();
+    let clock = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
+    assert!(
+        clock.is_some_and(|us| us.parse::<u64>().is_ok_and(|us| us > 0)),
+        "{reloading}"
+    );
+    assert!(next().starts_with("READY=1"));
+    assert_eq!(hub.stop(), Some(0));
+    assert_eq!(next(), "STOPPING=1");
+}
+
+#[test]
+fn while_a_key_is_replaced_both_are_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let (key, old) = (dir.path().join("app.key"), dir.path().join("app.key.old"));
+    let mut hub = Served::start(dir.path(), &["--log", "info"]);
+    let sig = |what: &str| {
+        let made = on(dir.path(), &["sig", "make", "--user", "alice"]);
+        assert_eq!(made.code, 0, "{what}: {}", made.err);
+        made.out.trim().to_owned()
+    };
+    let first = sig("the first key");
+    let says = |sig: &str| {
+        on(
+            dir.path(),
+            &["send", "--as", "alice", "--sig", sig, "bob", "hello"],
+        )
+        .code
+    };
+    assert_eq!(says(&first), 0);
+    std::fs::rename(&key, &old).unwrap();
+    std::fs::write(&key, "another key that is long enough\n").unwrap();
+    hub.hang_up();
+    hub.wait_for_log("settings reloaded");
+    let second = sig("the second key");
+    assert_eq!((says(&first), says(&second)), (0, 0));
+    std::fs::remove_file(&old).unwrap();
+    hub.hang_up();
+    hub.wait_for_log("settings reloaded");
+    assert_eq!((says(&first), says(&second)), (4, 0), "the old one is void");
     assert_eq!(hub.stop(), Some(0));
 }

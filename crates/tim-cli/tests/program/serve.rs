@@ -43,8 +43,14 @@ impl Served {
 
     /// Starts a hub and waits until it listens.
     pub(crate) fn start_at(data: &Path, listen: &str, args: &[&str]) -> Self {
+        Self::start_with(data, listen, args, &[])
+    }
+
+    /// As [`start_at`](Self::start_at), with these variables.
+    pub(crate) fn start_with(data: &Path, listen: &str, args: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = tim();
         command
+            .envs(environment.iter().copied())
             .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .args(args);

@@ -1,5 +1,6 @@
 //! The files of a hub: uploads on their way to content.
 
+mod backup;
 mod ending;
 mod options;
 mod table;
@@ -18,6 +19,7 @@ use tim_proto::FileId;
 use crate::announced::Announced;
 use crate::content::Content;
 use crate::error::FileError;
+pub use backup::Copied;
 pub use options::{Begun, Completed, FileStoreOptions, Received};
 pub use tidy::Swept;
 

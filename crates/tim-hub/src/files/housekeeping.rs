@@ -83,7 +83,7 @@ impl Files {
         if let Err(error) = content.delete_leftovers() {
             warn!(%error, "the content of removed files cannot be deleted; trying again later");
         }
-        if self.is_swept.load(Ordering::Acquire) {
+        if self.is_swept.load(Ordering::Acquire) || self.is_held.load(Ordering::SeqCst) {
             return;
         }
         let is_known = |file: FileId| match self.reads.store().file(&file) {
@@ -106,6 +106,10 @@ impl Files {
     /// Deletes the content of files whose rows are gone. What cannot be deleted now is tried again in the next round.
     fn delete(&self, files: &[FileId]) {
         let Some(content) = &self.content else { return };
+        if self.is_held.load(Ordering::SeqCst) && !files.is_empty() {
+            self.is_swept.store(false, Ordering::Release);
+            return;
+        }
         for file in files {
             if let Err(error) = content.delete(*file) {
                 warn!(%error, "the content of a removed file cannot be deleted; trying again later");

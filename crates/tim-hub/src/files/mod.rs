@@ -13,7 +13,7 @@ pub(crate) use uploads::{MAX_PIECES, Piece};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -96,6 +96,8 @@ pub(crate) struct Files {
     lanes: Mutex<Lanes>,
     finished: Mutex<Finished>,
     is_swept: AtomicBool,
+    /// Whether content stays, as a backup is being made.
+    is_held: AtomicBool,
     /// When the directory was tried last, and whether it could be written.
     tried: Mutex<Option<(u64, bool)>>,
 }
@@ -105,6 +107,17 @@ pub(crate) struct Files {
 struct Finished {
     files: HashMap<u64, Arc<File>>,
     oldest: VecDeque<u64>,
+}
+
+/// Content stays until this is dropped.
+#[cfg(feature = "sqlite")]
+pub(crate) struct Hold<'a>(&'a AtomicBool);
+
+#[cfg(feature = "sqlite")]
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
 }
 
 impl Files {
@@ -132,6 +145,7 @@ impl Files {
             lanes: Mutex::default(),
             finished: Mutex::default(),
             is_swept: AtomicBool::new(false),
+            is_held: AtomicBool::new(false),
             tried: Mutex::default(),
         }
     }
@@ -167,6 +181,13 @@ impl Files {
         }
         *tried = Some((steady_ms, probed.is_ok()));
         probed.is_ok()
+    }
+
+    /// Keeps all content until this is dropped; `None` if somebody does already. What should have gone meanwhile goes in the round after.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn hold_content(&self) -> Option<Hold<'_>> {
+        let was_held = self.is_held.swap(true, Ordering::SeqCst);
+        (!was_held).then_some(Hold(&self.is_held))
     }
 
     /// The pools of the disk and of pictures.

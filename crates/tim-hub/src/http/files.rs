@@ -30,7 +30,9 @@ pub(super) async fn respond(
     method: &Method,
     asked: &HeaderMap,
 ) -> Response<ResponseBody> {
-    let Some(link) = FileLink::from_token(token, &services.settings.app()) else {
+    let settings = &services.settings;
+    let of_former = || FileLink::from_token(token, &settings.former_app()?);
+    let Some(link) = FileLink::from_token(token, &settings.app()).or_else(of_former) else {
         return headers::error(StatusCode::NOT_FOUND, NOT_FOUND);
     };
     if link.expires <= services.now_ms() / 1000 {

@@ -1,5 +1,6 @@
 //! The hub as a whole: it accepts connections, stops, and tells how it is.
 
+mod administer;
 #[cfg(feature = "http")]
 mod http;
 mod serial;
@@ -17,6 +18,8 @@ use tim_store::{Store, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
+
+pub use administer::UserStatus;
 
 use crate::connection::Connection;
 #[cfg(feature = "sqlite")]
@@ -250,7 +253,7 @@ impl Hub {
         }
     }
 
-    /// Changes the settings that can be changed while the hub runs: the app's key, the retention, the window for revoking, the
+    /// Changes the settings that can be changed while the hub runs: the app's keys, the retention, the window for revoking, the
     /// rates of sending and of requests, of accounts and addresses, the administrators, the number of a user's devices, what an account may store, messages
     /// and files, how long unused accounts are kept. Sessions continue; the rates hold for logins from now on. The other options are ignored.
     ///
@@ -258,7 +261,8 @@ impl Hub {
     /// [`HubError::Options`]; nothing is changed then.
     pub fn reload(&self, options: &HubOptions) -> Result<(), HubError> {
         options.check().map_err(HubError::Options)?;
-        if options.app.id != self.services.options.app.id {
+        let former = options.former_app.as_ref().map_or(options.app.id, |app| app.id);
+        if [options.app.id, former] != [self.services.options.app.id; 2] {
             return Err(HubError::Options(
                 "the application's number cannot change while the hub runs".to_owned(),
             ));
@@ -299,6 +303,23 @@ impl Hub {
             shed: events.shed.total(),
             push: self.services.push.stats(),
         }
+    }
+
+    /// Copies everything that the hub keeps into a directory, which is made and must not exist: a data directory in which a hub can be
+    /// opened. It has everything that was acknowledged before the call. The hub goes on meanwhile. Content of files that `before`, an
+    /// earlier backup, has too is shared with it by hard links. All entries of the copy are checked before it gets its name. Blocks for
+    /// as long as that takes.
+    ///
+    /// # Errors
+    /// See [`BackupError`](crate::BackupError); nothing is left behind then.
+    #[cfg(feature = "sqlite")]
+    pub fn back_up(
+        &self,
+        to: &std::path::Path,
+        before: Option<&std::path::Path>,
+    ) -> Result<crate::BackupReport, crate::BackupError> {
+        let Services { reads, files, .. } = &*self.services;
+        blocking(|| crate::backup::back_up(reads.store(), files, to, before))
     }
 
     /// What the hub has counted, and how long its queues and files are, in the text format of Prometheus. Reads from the disk.

@@ -1,5 +1,6 @@
 //! The hub as devices see it: over real TCP, with real sessions, and a clock that the tests set.
 
+mod backup;
 mod borders;
 mod broken;
 mod expiry;
