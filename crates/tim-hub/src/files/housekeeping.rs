@@ -83,7 +83,13 @@ impl Files {
         if let Err(error) = content.delete_leftovers() {
             warn!(%error, "the content of removed files cannot be deleted; trying again later");
         }
-        if self.is_swept.load(Ordering::Acquire) || self.is_held.load(Ordering::SeqCst) {
+        if self.is_held.load(Ordering::SeqCst) {
+            return;
+        }
+        if self.is_put_off.swap(false, Ordering::SeqCst) {
+            self.is_swept.store(false, Ordering::Release);
+        }
+        if self.is_swept.load(Ordering::Acquire) {
             return;
         }
         let is_known = |file: FileId| match self.reads.store().file(&file) {
@@ -107,7 +113,7 @@ impl Files {
     fn delete(&self, files: &[FileId]) {
         let Some(content) = &self.content else { return };
         if self.is_held.load(Ordering::SeqCst) && !files.is_empty() {
-            self.is_swept.store(false, Ordering::Release);
+            self.is_put_off.store(true, Ordering::SeqCst);
             return;
         }
         for file in files {

@@ -98,6 +98,8 @@ pub(crate) struct Files {
     is_swept: AtomicBool,
     /// Whether content stays, as a backup is being made.
     is_held: AtomicBool,
+    /// Something should have gone meanwhile.
+    is_put_off: AtomicBool,
     /// When the directory was tried last, and whether it could be written.
     tried: Mutex<Option<(u64, bool)>>,
 }
@@ -146,6 +148,7 @@ impl Files {
             finished: Mutex::default(),
             is_swept: AtomicBool::new(false),
             is_held: AtomicBool::new(false),
+            is_put_off: AtomicBool::new(false),
             tried: Mutex::default(),
         }
     }
