@@ -115,6 +115,17 @@ pub enum Refused {
     /// The message names a file that is not there, or that its sender can neither see nor owns (200033).
     #[error("the message names a file that its sender may not send; upload it, and send it again")]
     FileNotYours,
+    /// The contacts of the user have been changed meanwhile (30008).
+    #[error("the contacts of {0} have been changed meanwhile; read them again")]
+    ContactsChanged(UserId),
+    /// The user would have too many contacts (30010).
+    #[error("{user} would have more than {max} contacts")]
+    TooManyContacts {
+        /// The user.
+        user: UserId,
+        /// The most contacts.
+        max: usize,
+    },
     /// The file is not there, or belongs to another user (200037).
     #[error("there is no such file")]
     NoSuchFile,
@@ -250,6 +261,8 @@ impl Refused {
             Self::TooManyConversations { .. } => ErrorCode::TOO_MANY_CONVERSATIONS,
             Self::FileNotYours => ErrorCode::FILE_NOT_YOURS,
             Self::TooManyFileBytes { .. } | Self::TooManyFiles { .. } => ErrorCode::FILE_QUOTA_REACHED,
+            Self::ContactsChanged(_) => ErrorCode(30008),
+            Self::TooManyContacts { .. } => ErrorCode(30010),
             Self::NoSuchFile => ErrorCode::FILE_NOT_FOUND,
         }
     }

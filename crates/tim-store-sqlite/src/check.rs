@@ -15,7 +15,7 @@ use super::sums::Damage;
 use super::{DATABASE, OpenError, database, files, lock, look_at_files, open_reader};
 
 /// The tables without which nothing else can be trusted. They are small.
-const SMALL: [&str; 11] = [
+const SMALL: [&str; 12] = [
     "meta",
     "epochs",
     "users",
@@ -27,6 +27,7 @@ const SMALL: [&str; 11] = [
     "restrictions",
     "mentions",
     "fields",
+    "contacts",
 ];
 /// The tables with a row for each message.
 const LARGE: [&str; 6] = ["revoked", "entries", "contents", "sent", "files", "uses"];

@@ -6,6 +6,7 @@ mod backup;
 mod changes;
 mod check;
 mod checkpoints;
+mod contacts;
 mod contents;
 mod counts;
 mod database;

@@ -8,10 +8,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_groups::{Field, FieldScope};
 use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 use tim_store::{
-    About, Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Conversation, ConversationsPage,
-    Entry, Epochs, File, FileContent, FileUsage, Fingerprint, Group, GroupStatus, GroupsPage, ListPosition,
-    LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Merge, Page, PageRequest,
-    PushToken, PushUser, ReadState, Refused, Restriction, StoreError, StoreReader, StoreStats, Stored,
+    About, Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Contacts, Conversation,
+    ConversationsPage, Entry, Epochs, File, FileContent, FileUsage, Fingerprint, Group, GroupStatus,
+    GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership,
+    Merge, Page, PageRequest, PushToken, PushUser, ReadState, Refused, Restriction, StoreError, StoreReader,
+    StoreStats, Stored,
 };
 use tracing::warn;
 
@@ -27,7 +28,7 @@ use super::rosters::{self, group, groups_of, membership};
 use super::rows::{Head, Personal, Senders, entries_columns, entry_at, number_of, sql, user_id};
 use super::shared::{Scope, Shared};
 use super::sums::Damage;
-use super::{changes, epochs, files, mentions, push};
+use super::{changes, contacts, epochs, files, mentions, push};
 
 /// Read-only connections to a data directory. It can be shared freely.
 pub struct SqliteReader {
@@ -326,6 +327,18 @@ impl StoreReader for SqliteReader {
         self.read(Scope::Accounts(slice::from_ref(user)), |db| account(db, user))
     }
 
+    fn tickets_valid_from(&self, user: &UserId) -> Result<u64, StoreError> {
+        self.read(Scope::Accounts(slice::from_ref(user)), |db| {
+            contacts::valid_from(db, user)
+        })
+    }
+
+    fn contacts(&self, user: &UserId) -> Result<Contacts, StoreError> {
+        self.read(Scope::Accounts(slice::from_ref(user)), |db| {
+            contacts::contacts(db, user)
+        })
+    }
+
     fn unused_since(&self, user: &UserId) -> Result<Option<u64>, StoreError> {
         self.read(Scope::User(user), |db| super::unused::unused_since(db, user))
     }
@@ -558,7 +571,7 @@ pub(super) fn account(db: &Connection, user: &UserId) -> rusqlite::Result<Option
     if *user == UserId::SYSTEM {
         return Ok(None);
     }
-    db.prepare_cached("SELECT id, nick, avatar FROM users WHERE name = ?1")?
+    db.prepare_cached("SELECT id, nick, avatar FROM users WHERE name = ?1 AND deleted = 0")?
         .query_row([user.as_str()], |row| {
             Ok(Account {
                 user: *user,

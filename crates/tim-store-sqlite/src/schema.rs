@@ -10,7 +10,7 @@ use super::usage::recount;
 const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-pub(super) const STEPS: [&str; 8] = [
+pub(super) const STEPS: [&str; 9] = [
     TABLES,
     RECENT,
     GENERATIONS,
@@ -19,6 +19,7 @@ pub(super) const STEPS: [&str; 8] = [
     FILES,
     ADMINISTER,
     PUSH,
+    CONTACTS,
 ];
 
 /// The version after all steps.
@@ -354,6 +355,25 @@ CREATE INDEX push_tokens_by_user ON push_tokens (user, id);
 CREATE TABLE push_users (user INTEGER PRIMARY KEY, pushed INTEGER NOT NULL);
 -- The newest id of a token.
 ALTER TABLE meta ADD COLUMN push_token INTEGER NOT NULL DEFAULT 0;
+";
+
+/// What the module [`contacts`](super::contacts) keeps.
+const CONTACTS: &str = "
+-- valid_from: UserSigs issued before this time, in seconds, are void. deleted: nobody has this account, until it is opened again.
+-- contacts_version: how often the user's contacts were changed. contacts: what is said of the list.
+ALTER TABLE users ADD COLUMN valid_from INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN contacts_version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN contacts TEXT NOT NULL DEFAULT '';
+-- number: the version of the list when the contact was added.
+CREATE TABLE contacts (
+    user INTEGER NOT NULL,
+    contact INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    details TEXT NOT NULL,
+    PRIMARY KEY (user, contact)
+) WITHOUT ROWID;
+CREATE INDEX contacts_by_contact ON contacts (contact);
 ";
 
 /// The first version whose stores have a log.

@@ -262,6 +262,9 @@ impl Recent {
             | Write::ChangeGroup(_)
             | Write::ImportMessages(_)
             | Write::SetUnread { .. }
+            | Write::VoidTickets { .. }
+            | Write::DeleteAccount { .. }
+            | Write::ChangeContacts(_)
             | Write::Purge(_)
             | Write::RemoveFiles(_)
             | Write::RegisterPush(_)

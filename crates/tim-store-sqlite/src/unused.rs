@@ -45,6 +45,9 @@ impl Batch<'_> {
         self.db
             .prepare_cached("UPDATE users SET used_ms = ?2 WHERE id = ?1 AND is_new = 1 AND used_ms < ?2")?
             .execute([id, sql(self.now_ms)])?;
+        self.db
+            .prepare_cached("UPDATE users SET deleted = 0 WHERE id = ?1 AND deleted = 1")?
+            .execute([id])?;
         Ok(id)
     }
 

@@ -18,10 +18,10 @@ use tim_groups::{Field, FieldScope, Group, Membership, Refused, Restriction};
 use tim_proto::{FileId, GroupId, MessageId, UserId};
 
 use crate::{
-    Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Commit, Conversation, ConversationsPage,
-    Entry, Epochs, File, FileContent, FileUsage, Fingerprint, GroupStatus, GroupsPage, ListPosition, LogKey,
-    Member, MembersPage, MembersRequest, Merge, Page, PageRequest, PushToken, PushUser, ReadState, Store,
-    StoreError, StoreReader, StoreStats, StoreWriter, Stored, Write,
+    Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Commit, Contacts, Conversation,
+    ConversationsPage, Entry, Epochs, File, FileContent, FileUsage, Fingerprint, GroupStatus, GroupsPage,
+    ListPosition, LogKey, Member, MembersPage, MembersRequest, Merge, Page, PageRequest, PushToken, PushUser,
+    ReadState, Store, StoreError, StoreReader, StoreStats, StoreWriter, Stored, Write,
 };
 
 /// Wraps a store. Without further calls it works as before.
@@ -272,6 +272,8 @@ impl StoreReader for FaultyReader {
         fn groups_page(user: &UserId, after: Option<ListPosition>, limit: usize) -> GroupsPage;
         fn accounts(users: &[UserId]) -> Vec<Account>;
         fn account(user: &UserId) -> Option<Account>;
+        fn tickets_valid_from(user: &UserId) -> u64;
+        fn contacts(user: &UserId) -> Contacts;
         fn unused_since(user: &UserId) -> Option<u64>;
         fn file(file: &FileId) -> Option<File>;
         fn file_with(content: &FileContent) -> Option<File>;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod administer;
+mod contacts;
 mod epoch;
 mod error;
 mod fair_queue;
@@ -22,6 +23,7 @@ mod writer;
 pub use administer::{
     AllGroups, AllGroupsRequest, GroupStatus, ImportMessages, ImportedMessage, MAX_IMPORT, MAX_SET_UNREAD,
 };
+pub use contacts::{ChangeContacts, Contact, Contacts};
 pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, ResumePoint};
 pub use error::{NotStored, StoreError};
 pub use fair_queue::FairQueue;
@@ -56,6 +58,10 @@ pub const MAX_AT: usize = 10;
 /// How many of the newest messages that mention a user are searched for [`Conversation::at`]. Revoked ones and the user's own are
 /// skipped, and the search is bounded however many those are.
 pub const MAX_AT_LOOK: usize = 1_000;
+/// The most contacts of a user.
+pub const MAX_CONTACTS: usize = 3_000;
+/// The most bytes that are said of a contact, and of a list of contacts.
+pub const MAX_CONTACT_DETAILS: usize = 16 * 1024;
 /// The most users that a message can mention; further ones are ignored.
 pub const MAX_MENTIONS: usize = 100;
 /// The most files that a message can name.

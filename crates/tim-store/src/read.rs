@@ -8,7 +8,7 @@ use tim_proto::conversation::AtInfo;
 use tim_proto::{ConversationId, FileId, GroupId, MessageId, Role, UserId};
 
 use super::{
-    Account, AllGroups, AllGroupsRequest, Entry, Epochs, File, FileContent, FileUsage, Fingerprint,
+    Account, AllGroups, AllGroupsRequest, Contacts, Entry, Epochs, File, FileContent, FileUsage, Fingerprint,
     GroupStatus, LogKey, Merge, NotStored, PushToken, PushUser, StoreError, StoreStats, Stored,
 };
 
@@ -221,6 +221,18 @@ pub trait StoreReader: Send + Sync {
     /// # Errors
     /// The store's.
     fn account(&self, user: &UserId) -> Result<Option<Account>, StoreError>;
+
+    /// From when on UserSigs of a user are good, in Unix seconds; 0 if none was made void.
+    ///
+    /// # Errors
+    /// The store's.
+    fn tickets_valid_from(&self, user: &UserId) -> Result<u64, StoreError>;
+
+    /// The contacts of a user.
+    ///
+    /// # Errors
+    /// The store's.
+    fn contacts(&self, user: &UserId) -> Result<Contacts, StoreError>;
 
     /// When an account that nothing refers to was in use last, Unix time in milliseconds: when it was made, or a later
     /// [`Write::EnsureAccount`](super::Write::EnsureAccount). `None` if there is no account, or something has ever referred to it: a

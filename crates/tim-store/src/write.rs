@@ -8,8 +8,8 @@ use tim_proto::request::PushPlatform;
 use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 
 use super::{
-    AddFile, Entry, File, Fingerprint, ImportMessages, LogKey, PushUser, RegisterPush, RemoveFiles,
-    StoreError,
+    AddFile, ChangeContacts, Entry, File, Fingerprint, ImportMessages, LogKey, PushUser, RegisterPush,
+    RemoveFiles, StoreError,
 };
 
 /// One write of a batch. It is applied as a whole or, if refused, not at all, and it sees the writes before it.
@@ -86,6 +86,27 @@ pub enum Write {
     },
     /// Removes a bounded number of old entries. Result: [`Written::Purged`].
     Purge(Purge),
+    /// Makes the UserSigs of a user void that were issued before this time, in Unix seconds; an earlier time than the one that holds
+    /// changes nothing. Result: [`Written::Done`].
+    VoidTickets {
+        /// The user.
+        user: UserId,
+        /// The time.
+        before_s: u64,
+    },
+    /// Deletes an account: its profile, its tokens of push services, its contacts and those that others have of it, and the
+    /// UserSigs issued before this time. To
+    /// [`accounts`](super::StoreReader::accounts) there is none, until [`EnsureAccount`](Self::EnsureAccount) opens it again, with the same
+    /// number: messages, memberships and files are kept as they are. Result: [`Written::Done`].
+    DeleteAccount {
+        /// The user.
+        user: UserId,
+        /// UserSigs issued before this time, in Unix seconds, are void.
+        before_s: u64,
+    },
+    /// Changes the contacts of users: all of these lists or, if one change is refused, none. Refused with [`Refused::NoSuchUser`],
+    /// [`Refused::ContactsChanged`], [`Refused::TooManyContacts`] or [`Refused::TooLarge`]. Result: [`Written::Done`].
+    ChangeContacts(Vec<ChangeContacts>),
     /// Sets a user's nick and picture; `None` leaves a field unchanged. Result: [`Written::Done`].
     SetUserProfile {
         /// The user.
@@ -151,6 +172,9 @@ impl Write {
             Self::EnsureAccounts(_)
             | Self::AppendSystem { .. }
             | Self::ImportMessages(_)
+            | Self::VoidTickets { .. }
+            | Self::DeleteAccount { .. }
+            | Self::ChangeContacts(_)
             | Self::Purge(_)
             | Self::RemoveFiles(_)
             | Self::Pushed(_) => return None,

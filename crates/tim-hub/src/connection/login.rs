@@ -184,7 +184,7 @@ async fn log_in(
     limits: ClientLimits,
 ) -> Result<LoggedIn, Refusal> {
     // First: what strangers say must not cost those who have a UserSig anything.
-    let expires_s = verify(&services, &request)
+    let (issued_s, expires_s) = verify(&services, &request)
         .inspect_err(|_| throttle::charge_refused_login(&services, place.network()))?;
     throttle::login_of_user(&services, request.user).await?;
     throttle::login_of_network(&services, place.network()).await?;
@@ -207,7 +207,7 @@ async fn log_in(
     };
     let entering = Arc::clone(&services);
     let entered = services.reads.run(user, move || {
-        let (seat, start) = enter(&entering, &request)?;
+        let (seat, start) = enter(&entering, &request, issued_s)?;
         let client = ClientContext::new(
             Arc::clone(&seat.device),
             account,
@@ -246,8 +246,8 @@ fn interrupted() -> Refusal {
     Refusal::new(ErrorCode::STORAGE_FAILED, "")
 }
 
-/// Checks who logs in. Returns until when the UserSig is good, in unix seconds.
-fn verify(services: &Services, request: &LoginRequest) -> Result<u64, Refusal> {
+/// Checks who logs in. Returns when the UserSig was issued, and until when it is good, in unix seconds.
+fn verify(services: &Services, request: &LoginRequest) -> Result<(u64, u64), Refusal> {
     if request.app != services.options.app.id {
         return Err(Refusal::new(
             ErrorCode::ACCOUNT_USERSIG_MISMATCH_SDKAPPID,
@@ -262,7 +262,7 @@ fn verify(services: &Services, request: &LoginRequest) -> Result<u64, Refusal> {
     services
         .settings
         .verify(&request.user, &request.user_sig, now_s)
-        .map(|claims| claims.expires)
+        .map(|claims| (claims.issued, claims.expires))
         .map_err(|error| Refusal::new(ErrorCode(error.code()), error.to_string()))
 }
 
@@ -286,8 +286,22 @@ async fn open_account(services: &Services, user: UserId) -> Result<u64, Refusal>
     }
 }
 
+/// Refuses a UserSig that was made void after it was issued.
+pub(crate) fn check_not_void(services: &Services, user: &UserId, issued_s: u64) -> Result<(), Refusal> {
+    match services.reads.store().tickets_valid_from(user)? > issued_s {
+        true => Err(Refusal::new(ErrorCode::ACCOUNT_INVALID_USERSIG, "")),
+        false => Ok(()),
+    }
+}
+
 /// Enters the device into presence and reads where it starts. In this order, so that nothing falls between the two.
-fn enter(services: &Arc<Services>, request: &LoginRequest) -> Result<(Seat, ResumePoint), Refusal> {
+fn enter(
+    services: &Arc<Services>,
+    request: &LoginRequest,
+    issued_s: u64,
+) -> Result<(Seat, ResumePoint), Refusal> {
+    // Before it ends another session, and behind it: when a UserSig is made void, the sessions in presence are ended.
+    check_not_void(services, &request.user, issued_s)?;
     let device = Device::new(request.user, request.device, services.options.max_live);
     let device = Arc::new(device.with_login(request.login));
     if !services.presence.enter(&device, services.settings.max_devices()) {
@@ -299,6 +313,7 @@ fn enter(services: &Arc<Services>, request: &LoginRequest) -> Result<(Seat, Resu
         device,
         leaving: Leaving::Cut,
     };
+    check_not_void(services, &request.user, issued_s)?;
     let store = services.reads.store();
     let head = store.head_change()?;
     let groups = store.groups_of(&request.user)?;

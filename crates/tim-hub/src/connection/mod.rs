@@ -14,6 +14,8 @@ mod requests;
 mod tests;
 mod throttle;
 
+pub(crate) use login::check_not_void;
+
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -189,7 +189,7 @@ endpoints! { services, client, body:
     GetGroupProfile, Store, 2 => groups::profile;
     UserProfiles<'_>, Store, 5 => profiles::user_profiles;
     UpdateUserProfile<'_>, Nothing, 2 => profiles::update;
-    Renew<'_>, Nothing, 1 => renew::renew;
+    Renew<'_>, Store, 1 => renew::renew;
     BeginUpload<'_>, Store, 5 => files::begin;
     Upload<'_>, Nothing, 1 => files::piece;
     EndUpload, Nothing, 10 => files::end;

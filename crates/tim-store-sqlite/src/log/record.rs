@@ -29,6 +29,9 @@ pub(in super::super) fn is_logged(write: &Write) -> bool {
         | Write::ChangeGroup(_)
         | Write::ImportMessages(_)
         | Write::SetUnread { .. }
+        | Write::VoidTickets { .. }
+        | Write::DeleteAccount { .. }
+        | Write::ChangeContacts(_)
         | Write::Purge(_)
         | Write::RemoveFiles(_)
         | Write::RegisterPush(_)
@@ -83,6 +86,9 @@ pub(in super::super) fn encode(write: &Write, out: &mut Vec<u8>) {
         | Write::ChangeGroup(_)
         | Write::ImportMessages(_)
         | Write::SetUnread { .. }
+        | Write::VoidTickets { .. }
+        | Write::DeleteAccount { .. }
+        | Write::ChangeContacts(_)
         | Write::Purge(_)
         | Write::RemoveFiles(_)
         | Write::RegisterPush(_)

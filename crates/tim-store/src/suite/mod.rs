@@ -11,6 +11,8 @@ pub mod append;
 #[doc(hidden)]
 pub mod changes;
 #[doc(hidden)]
+pub mod contacts;
+#[doc(hidden)]
 pub mod endings;
 #[doc(hidden)]
 pub mod files;
@@ -142,6 +144,10 @@ macro_rules! suite {
             unused {
                 what_nothing_refers_to_is_removed_in_time, whatever_refers_to_an_account_keeps_it,
                 removal_and_use_are_decided_in_their_order, numbers_of_removed_accounts_are_not_given_out_again,
+            }
+            contacts {
+                contacts_are_kept_in_their_order, a_change_of_contacts_is_made_whole, a_deleted_account_is_opened_again_without_what_it_had,
+                tickets_are_void_for_good, any_changes_of_contacts_agree_with_the_model,
             }
             threads {
                 one_of_many_equal_sends_is_stored, sixty_four_writers_leave_no_gap, one_of_two_revokers_wins,

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 use tim_groups::rules::MAX_AVATAR;
-use tim_proto::UserId;
+use tim_proto::{ErrorCode, UserId};
 use tim_store::{Write, Written};
 
 use super::call::Call;
+use super::codes;
 use super::envelope::{Answer, RestError, object};
 use super::fields::Fields;
 use crate::handlers::{MAX_NICK, check_profile};
@@ -100,4 +101,76 @@ pub(super) async fn check(call: Call) -> Result<Answer, RestError> {
         ])
     });
     Ok(Answer::ok().with("ResultItem", items.collect::<Vec<_>>()))
+}
+
+/// `kick`: the UserSigs of a user that were issued before now are void, and the user's sessions end.
+pub(super) async fn kick(call: Call) -> Result<Answer, RestError> {
+    let fields = call.fields();
+    let name = match fields.value("UserID") {
+        Some(_) => "UserID",
+        None => "Identifier",
+    };
+    let user = fields.need_user(name).map_err(|error| match name {
+        "Identifier" => fields.need_user("UserID").err().unwrap_or(error),
+        _ => error,
+    })?;
+    let known = call
+        .read(move |services| Ok(services.reads.store().account(&user)?))
+        .await?;
+    if known.is_none() {
+        return Err(RestError::new(
+            codes::NO_SUCH_ACCOUNT,
+            format!("{user} has no account"),
+        ));
+    }
+    let before_s = call.services.now_ms() / 1000;
+    call.write(Write::VoidTickets { user, before_s }).await?;
+    end_sessions(&call, &user);
+    Ok(Answer::ok())
+}
+
+/// Ends the sessions of a user whose UserSigs are void. One that logs in just now finds that out by itself.
+fn end_sessions(call: &Call, user: &UserId) {
+    for device in call.services.presence.devices(user) {
+        device.close(ErrorCode::KICKED_OUT_REST_API);
+    }
+}
+
+/// `account_delete`: the profiles and friends of users are gone, their UserSigs are void, and their sessions end. Messages and
+/// memberships stay, and so does the number: an account that is imported again, or that its user logs in to with a new UserSig, is the
+/// same one.
+pub(super) async fn delete(call: Call) -> Result<Answer, RestError> {
+    let items = call.fields().need_objects("DeleteItem", MAX_USERS)?;
+    let users: Vec<_> = items
+        .iter()
+        .map(|item| item.need_user("UserID"))
+        .collect::<Result<_, _>>()?;
+    let asked = users.clone();
+    let known = call
+        .read(move |services| Ok(services.reads.store().accounts(&asked)?))
+        .await?;
+    let before_s = call.services.now_ms() / 1000;
+    let mut results = Vec::new();
+    for user in users {
+        let (code, info) = match known.iter().any(|account| account.user == user) {
+            false => (
+                codes::NO_SUCH_ACCOUNT,
+                "Err_TLS_PT_Open_Login_Account_Not_Exist".to_owned(),
+            ),
+            true => match call.write(Write::DeleteAccount { user, before_s }).await {
+                Ok(_) => {
+                    call.services.presence.invalidate(&user);
+                    end_sessions(&call, &user);
+                    (0, String::new())
+                }
+                Err(error) => (error.code, error.info),
+            },
+        };
+        results.push(object([
+            ("UserID", user.as_str().into()),
+            ("ResultCode", code.into()),
+            ("ResultInfo", info.into()),
+        ]));
+    }
+    Ok(Answer::ok().with("ResultItem", results))
 }

@@ -66,3 +66,19 @@ pub(super) const BAD_LIFE_TIME: u32 = 90_044;
 pub(super) const BAD_KEY: u32 = 90_054;
 /// The message is too long.
 pub(super) const TOO_LONG: u32 = 93_000;
+/// A user is no friend, or no friend can be made of the user.
+pub(super) const BAD_FRIEND: u32 = 30_001;
+/// There is no account of this user, in `sns`.
+pub(super) const NO_SUCH_USER: u32 = 30_003;
+/// The friends of a user were changed by others at the same time.
+pub(super) const FRIENDS_CHANGED: u32 = 30_008;
+/// A user has the most friends that fit.
+pub(super) const FRIENDS_FULL: u32 = 30_010;
+/// A user has the most lists of friends that fit.
+pub(super) const TOO_MANY_LISTS: u32 = 30_011;
+/// The other user has the most friends that fit.
+pub(super) const PEER_FULL: u32 = 30_014;
+/// A user is no friend who could be removed.
+pub(super) const NOT_A_FRIEND: u32 = 31_704;
+/// A user is no friend who could be put into a list.
+pub(super) const NOT_IN_LIST: u32 = 32_216;

@@ -5,7 +5,7 @@
 //! that where a command has another.
 
 use serde_json::{Map, Value};
-use tim_proto::{GroupId, UserId};
+use tim_proto::UserId;
 
 use super::Service;
 use super::envelope::RestError;
@@ -19,7 +19,6 @@ pub(super) struct Fields<'a> {
     service: Service,
 }
 
-#[allow(dead_code)] // for the commands to come
 impl<'a> Fields<'a> {
     pub(super) const fn new(object: &'a Map<String, Value>, service: Service) -> Self {
         Self {
@@ -130,12 +129,6 @@ impl<'a> Fields<'a> {
             Ok(user) => Ok(user),
             Err(error) => Err(self.fault(name, format_args!("is not a user id: {error}"))),
         }
-    }
-
-    /// A group id that has to be there.
-    pub(super) fn need_group(&self, name: &str) -> Result<GroupId, RestError> {
-        let text = self.need_text(name)?;
-        GroupId::new(text).map_err(|error| self.fault(name, format_args!("is not a group id: {error}")))
     }
 
     /// A list of at most so many items.

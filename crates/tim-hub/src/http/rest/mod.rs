@@ -16,6 +16,7 @@ mod call;
 mod codes;
 mod envelope;
 mod fields;
+mod friends;
 mod groups;
 mod messages;
 mod online;
@@ -77,6 +78,14 @@ mod service {
         parameter: 70_402,
         internal: 70_500,
     };
+    /// Friends.
+    pub(super) const FRIENDS: Service = Service {
+        name: "sns",
+        not_admin: 30_004,
+        not_json: 30_001,
+        parameter: 30_001,
+        internal: 30_006,
+    };
     /// One-to-one messages, and who is online.
     pub(super) const OPENIM: Service = Service {
         name: "openim",
@@ -124,6 +133,16 @@ commands! {
     ACCOUNTS "account_import" => accounts::import;
     ACCOUNTS "multiaccount_import" => accounts::import_many;
     ACCOUNTS "account_check" => accounts::check;
+    ACCOUNTS "account_delete" => accounts::delete;
+    ACCOUNTS "kick" => accounts::kick;
+    FRIENDS "friend_add" => friends::add;
+    FRIENDS "friend_delete" => friends::delete;
+    FRIENDS "friend_update" => friends::update;
+    FRIENDS "friend_get" => friends::get;
+    FRIENDS "friend_get_list" => friends::get_some;
+    FRIENDS "group_add" => friends::add_list;
+    FRIENDS "group_delete" => friends::delete_list;
+    FRIENDS "group_get" => friends::get_lists;
     OPENIM "query_online_status" => online::status;
     OPENIM "querystate" => online::state;
     OPENIM "sendmsg" => messages::send;

@@ -1,12 +1,16 @@
 //! Accounts.
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tim_hub::usersig::UserSig;
+use tim_proto::ErrorCode;
 use tim_proto::message::Text;
-use tim_proto::request::UserProfiles;
+use tim_proto::request::{Renew, UserProfiles};
 use tim_proto::wire::List;
 
 use super::Rest;
-use crate::support::{Device, Reply, c2c, user};
+use crate::support::{Device, Observed, Reply, START_MS, app, c2c, user};
 
 const IMPORT: &str = "im_open_login_svc/account_import";
 
@@ -146,4 +150,90 @@ fn it_is_told_who_is_online() {
             "{body}"
         );
     }
+}
+
+#[test]
+fn a_kick_ends_sessions_and_makes_tickets_void() {
+    let rest = Rest::start();
+    let mut alice = [
+        Device::login(&rest.hub, "alice", 1),
+        Device::login(&rest.hub, "alice", 2),
+    ];
+    let bob = Device::login(&rest.hub, "bob", 3);
+    rest.hub.advance(Duration::from_secs(10));
+    let kick = |body: Value| rest.code("im_open_login_svc/kick", body);
+    assert_eq!(kick(json!({"UserID": "alice"})), 0);
+    let kicked = Observed::KickedOut(ErrorCode::KICKED_OUT_REST_API);
+    for device in &mut alice {
+        device.until(|device| device.observed.contains(&kicked));
+    }
+    let mut again = Device::new(&rest.hub, "alice", 4);
+    again.begin_login();
+    let refused = Observed::LoginFailed(ErrorCode::ACCOUNT_INVALID_USERSIG);
+    again.until(|device| device.observed.contains(&refused));
+    assert_eq!(kick(json!({"Identifier": "alice"})), 0);
+    assert_eq!(
+        (kick(json!({"UserID": "nobody"})), kick(json!({}))),
+        (70_107, 70_402)
+    );
+    assert!(bob.session.is_ready());
+    // One that is made later is good, for a renewal of a session, too.
+    let sig = |seconds: u64| UserSig::sign(&app(), &user("alice"), START_MS / 1000 + seconds, 3600);
+    let mut later = Device::new(&rest.hub, "alice", 5);
+    later.session.set_user_sig(sig(10));
+    later.log_in();
+    assert_eq!(
+        later.ask(&Renew::new(&sig(9))),
+        Err(ErrorCode::ACCOUNT_INVALID_USERSIG)
+    );
+}
+
+#[test]
+fn a_deleted_account_has_nothing_and_may_come_back() {
+    let rest = Rest::start();
+    let mut alice = Device::login(&rest.hub, "alice", 1);
+    let mut bob = Device::login(&rest.hub, "bob", 2);
+    rest.ok(IMPORT, json!({"UserID": "alice", "Nick": "Alice"}));
+    alice.send(c2c("bob"), "hi");
+    bob.until_texts(1);
+    rest.ok("sns/friend_add", json!({"From_Account": "bob", "AddFriendItem": [{"To_Account": "alice", "AddSource": "AddSource_Type_x"}]}));
+    rest.hub.advance(Duration::from_secs(10));
+    let answer = rest.ok(
+        "im_open_login_svc/account_delete",
+        json!({"DeleteItem": [{"UserID": "alice"}, {"UserID": "nobody"}]}),
+    );
+    let codes: Vec<_> = answer["ResultItem"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["ResultCode"])
+        .collect();
+    assert_eq!(codes, [&json!(0), &json!(70_107)]);
+    let kicked = Observed::KickedOut(ErrorCode::KICKED_OUT_REST_API);
+    alice.until(|device| device.observed.contains(&kicked));
+    let status = || {
+        let answer = rest.ok(
+            "im_open_login_svc/account_check",
+            json!({"CheckItem": [{"UserID": "alice"}]}),
+        );
+        answer["ResultItem"][0]["AccountStatus"].clone()
+    };
+    assert_eq!(status(), "NotImported");
+    assert_eq!(
+        rest.ok("sns/friend_get", json!({"From_Account": "bob", "StartIndex": 0}))["FriendNum"],
+        0
+    );
+    let body = json!({"From_Account": "bob", "To_Account": "alice", "MsgRandom": 1, "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x"}}]});
+    assert_eq!(rest.code("openim/sendmsg", body.clone()), 90_012);
+    let mut again = Device::new(&rest.hub, "alice", 4);
+    again.begin_login();
+    let refused = Observed::LoginFailed(ErrorCode::ACCOUNT_INVALID_USERSIG);
+    again.until(|device| device.observed.contains(&refused));
+    rest.ok(IMPORT, json!({"UserID": "alice"}));
+    assert_eq!(status(), "Imported");
+    rest.ok("openim/sendmsg", body);
+    assert_eq!(
+        bob.ask(&UserProfiles::new(List::from_slice(&[user("alice")]))),
+        Ok(Reply::Users(vec![["alice", "", ""].map(str::to_owned)]))
+    );
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod faults;
+mod friends;
 mod group_members;
 mod group_messages;
 mod groups;
@@ -30,6 +31,10 @@ impl Rest {
             options.admins = vec![user("admin")];
             change(options);
         });
+        Self::serve(hub)
+    }
+
+    pub(crate) fn serve(hub: TestHub) -> Self {
         let http = Served::start(&hub, |_| ());
         Self { http, hub }
     }

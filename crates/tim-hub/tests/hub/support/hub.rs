@@ -139,10 +139,15 @@ impl TestHub {
     }
 
     /// Stops the hub and starts another one on the same data.
-    pub(crate) fn restart(mut self) -> Self {
+    pub(crate) fn restart(self) -> Self {
+        self.restart_with(|_| ())
+    }
+
+    /// The same, with other options.
+    pub(crate) fn restart_with(mut self, change: impl FnOnce(&mut HubOptions)) -> Self {
         let (data, now) = (Arc::clone(&self.data), self.clock_ms.load(Ordering::SeqCst));
         self.halt();
-        let hub = Self::start_on(data, |_| ());
+        let hub = Self::start_on(data, change);
         hub.clock_ms.store(now, Ordering::SeqCst);
         hub
     }
