@@ -215,6 +215,32 @@ fn content_that_is_not_what_was_announced_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_completed_upload_that_nobody_ends_again_is_removed_and_its_content_unless_the_file_is_known() {
+    for is_known in [false, true] {
+        let bench = Bench::new();
+        let files = bench.open();
+        let upload = files.begin(&announced(b"a"), 0, 0).unwrap().upload;
+        files.append("alice", upload, 0, b"a", 0).unwrap();
+        let file = files.complete("alice", upload, false).unwrap().file;
+        let remove = |steady_ms| {
+            files
+                .remove_abandoned(steady_ms, |_| Ok::<_, FileError>(is_known))
+                .unwrap()
+        };
+        assert_eq!(remove(10 * LIFE_MS), 0, "its row is about to be written");
+        files.leave("alice", upload, 0);
+        assert_eq!((remove(LIFE_MS), remove(LIFE_MS + 1)), (0, 1));
+        files.delete_leftovers().unwrap();
+        assert_eq!(bench.left(), usize::from(is_known), "the content, if anything");
+        let parts = [(Part::Original, 1)];
+        assert_eq!(files.is_whole(file, &parts).unwrap(), is_known);
+        // Nobody completes it any more.
+        let swept = files.sweep(|_| Ok::<_, FileError>(false)).unwrap();
+        assert_eq!(swept.deleted, usize::from(is_known));
+    }
+}
+
+#[test]
 fn an_owner_has_a_bounded_number_of_uploads_and_abandoned_ones_are_removed() {
     let bench = Bench::new();
     let files = bench.open();
@@ -227,8 +253,9 @@ fn an_owner_has_a_bounded_number_of_uploads_and_abandoned_ones_are_removed() {
     ));
     assert_eq!(files.pending_bytes(&announced(b"a")), 2, "of the others");
     files.append("alice", uploads[0], 0, b"a", 500).unwrap();
-    assert_eq!(files.remove_abandoned(LIFE_MS), 0);
-    assert_eq!(files.remove_abandoned(LIFE_MS + 1), 2);
+    let nobody = |_| Ok::<_, FileError>(false);
+    assert_eq!(files.remove_abandoned(LIFE_MS, nobody).unwrap(), 0);
+    assert_eq!(files.remove_abandoned(LIFE_MS + 1, nobody).unwrap(), 2);
     assert_eq!(
         files.begin(&announced(b"a"), 0, 0).unwrap(),
         Begun {

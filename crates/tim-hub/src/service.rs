@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tim_files::FileStore;
 #[cfg(feature = "rest")]
@@ -187,8 +188,13 @@ impl Services {
             clock: clock.clone(),
         };
         let settings = Arc::new(Settings::new(&options));
+        let unsent_life = options
+            .files
+            .as_ref()
+            .map_or(Duration::ZERO, |files| files.unsent_life);
         let files = Files::new(
             content,
+            unsent_life,
             reads.clone(),
             Arc::clone(&writer),
             Arc::clone(&settings),

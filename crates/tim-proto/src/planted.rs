@@ -112,6 +112,26 @@ faults! {
     BackoffWithoutEnd = "backoff-without-end", "liveness", 200 of "all";
     /// Neither end ever takes a silent connection for lost.
     SilenceTrusted = "silence-trusted", "liveness", 200 of "all";
+    /// DOWNLOAD does not ask whether the user may read the message.
+    DownloadUnchecked = "download-unchecked", "file-access", 100 of "files";
+    /// Whoever knows the name of a file may send it.
+    FileOfAnybody = "file-of-anybody", "file-access", 100 of "files";
+    /// Whoever knows the number of an upload may go on with it.
+    UploadOfAnybody = "upload-of-anybody", "file-access", 100 of "files";
+    /// The hash of an upload is not compared with what was announced.
+    HashNotCompared = "hash-not-compared", "file-access", 100 of "files";
+    /// A piece ahead of its turn is written where the next one belongs.
+    PieceOutOfOrder = "piece-out-of-order", "file-access", 100 of "files";
+    /// A message that is stored does not keep its file from being removed.
+    FileNotPinned = "file-not-pinned", "files-at-rest", 100 of "files";
+    /// The file of a revoked message counts as used for ever.
+    RevocationKeepsFile = "revocation-keeps-file", "files-at-rest", 100 of "files";
+    /// Files are stored beyond the quota.
+    FileQuotaIgnored = "file-quota-ignored", "files-at-rest", 100 of "files";
+    /// Names of files are drawn again after a restart: a message gets the content of another one.
+    FileNamesDrawnAgain = "file-names-drawn-again", "files-at-rest", 100 of "files";
+    /// Uploads to which nothing comes any more are kept for ever.
+    AbandonedKept = "abandoned-kept", "files-at-rest", 100 of "files";
 }
 
 impl Fault {

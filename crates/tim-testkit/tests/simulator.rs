@@ -5,10 +5,10 @@ use std::convert::Infallible;
 
 use tim_testkit::simulator::history::{Event, Returned, What};
 use tim_testkit::simulator::op::{
-    Body, Call, DeviceFault, DeviceKind, DeviceRef, HubFault, LinkFault, Mention, Op, Plan, Population,
-    Profile, Settings, Step, Target, UserPlan,
+    Body, Call, DeviceFault, DeviceKind, DeviceRef, FileBody, FileKind, FileSettings, HubFault, LinkFault,
+    Mention, Op, Plan, Population, Profile, Settings, Step, StoreFault, Target, UserPlan, Which,
 };
-use tim_testkit::simulator::{Outcome, Snapshot, run};
+use tim_testkit::simulator::{Outcome, Snapshot, check_all, run};
 
 const ALICE: DeviceRef = DeviceRef::new(0, 0);
 const BOB: DeviceRef = DeviceRef::new(1, 0);
@@ -180,4 +180,99 @@ fn what_waits_in_a_narrow_link_arrives_before_the_rest() {
         _ => 0,
     });
     assert_eq!(received.sum::<usize>(), 3, "{}", trace(&outcome));
+}
+
+/// A plan of two users with SDKs and a hub that keeps files, though not for long.
+fn plan_with_files(seed: u64, steps: &[(u64, Op)]) -> Plan {
+    let mut steps = steps.to_vec();
+    steps.extend([(0, Op::Call(ALICE, Call::Login)), (5, Op::Call(BOB, Call::Login))]);
+    steps.sort_by_key(|(at_ms, _)| *at_ms);
+    let mut plan = plan(seed, DeviceKind::Sdk, &steps);
+    plan.profile = Profile::Files;
+    plan.settings.purge_interval_ms = 2_000;
+    plan.settings.files = Some(FileSettings {
+        piece_bytes: 500,
+        window: 4,
+        account_bytes: 0,
+        account_files: 0,
+        max_uploads: 4,
+        upload_life_ms: 3_000,
+        unsent_life_ms: 3_000,
+    });
+    plan
+}
+
+fn file_to(to: Target, kind: FileKind) -> Op {
+    let body = Body::File(FileBody {
+        kind,
+        size: 3_000,
+        content: 0,
+    });
+    let send = Call::Send {
+        to,
+        body,
+        priority: 2,
+        online_only: false,
+        mention: Mention::Nobody,
+        retry_ms: 0,
+    };
+    Op::Call(ALICE, send)
+}
+
+/// Runs a plan in which every invariant holds.
+fn run_checked(plan: &Plan) -> Snapshot {
+    let mut last = Snapshot::default();
+    let outcome = run(plan, |history, snapshot| {
+        last = snapshot.clone();
+        check_all(history, snapshot).map(|_| ())
+    });
+    assert!(
+        outcome.failure.is_none(),
+        "{}: {:?}",
+        trace(&outcome),
+        outcome.failure
+    );
+    last
+}
+
+#[test]
+fn a_file_that_was_revoked_does_not_come_back_when_its_message_is_sent_again() {
+    for kind in [FileKind::Image, FileKind::Audio, FileKind::Video, FileKind::File] {
+        let steps = [
+            (1_000, file_to(Target::User(1), kind)),
+            (2_000, Op::Call(ALICE, Call::Revoke(Which::Own(0)))),
+            // The file is gone by then, and is uploaded under another name.
+            (8_000, Op::Call(ALICE, Call::ResendKept(0))),
+            (12_000, Op::Rest),
+        ];
+        let last = run_checked(&plan_with_files(3, &steps));
+        let marks = last
+            .logs
+            .values()
+            .flatten()
+            .filter_map(|stored| stored.seen.content.mark());
+        assert_eq!(marks.count(), 0, "{kind:?}");
+        assert_eq!(last.files.map(|found| found.files.len()), Some(0));
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_file_of_which_the_store_does_not_know_what_became() {
+    for seed in 0..4 {
+        let mut steps: Vec<_> = (950..14_000)
+            .step_by(300)
+            .map(|at_ms| (at_ms, Op::Store(StoreFault::NextUnknown)))
+            .collect();
+        steps.extend([
+            // It is not told whether its file was stored, and does not ask again.
+            (1_000, file_to(Target::User(1), FileKind::File)),
+            (1_100 + seed * 30, Op::Device(ALICE, DeviceFault::Restart(1_000))),
+            // There is no such group: the file is not used.
+            (4_000, file_to(Target::Group(0), FileKind::Image)),
+            (15_000, Op::Rest),
+        ]);
+        let last = run_checked(&plan_with_files(seed, &steps));
+        let found = last.files.unwrap_or_default();
+        assert_eq!((found.files.len(), found.staged), (0, 0), "seed {seed}");
+    }
 }

@@ -53,6 +53,7 @@ impl FileStore {
     pub fn complete(&self, owner: &str, upload: u64, is_picture: bool) -> Result<Completed, FileError> {
         let staged = self.upload(owner, upload)?;
         let mut state = open(&staged)?;
+        state.is_left = false;
         if let Some(completed) = &state.completed {
             return Ok(completed.clone());
         }

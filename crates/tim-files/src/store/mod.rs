@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tim_proto::FileId;
+use tim_proto::planted::{self, Fault};
 
 use crate::announced::Announced;
 use crate::content::Content;
@@ -104,7 +105,7 @@ impl FileStore {
     pub fn is_upload_of(&self, owner: &str, upload: u64) -> bool {
         let table = self.table();
         let staged = table.uploads.get(&upload);
-        staged.is_some_and(|staged| staged.announced.owner == owner)
+        staged.is_some_and(|staged| is_of(staged, owner))
     }
 
     /// What was announced of an owner's upload.
@@ -252,10 +253,7 @@ impl FileStore {
 
     fn upload(&self, owner: &str, upload: u64) -> Result<Arc<Staged>, FileError> {
         let table = self.table();
-        let staged = table
-            .uploads
-            .get(&upload)
-            .filter(|staged| staged.announced.owner == owner);
+        let staged = table.uploads.get(&upload).filter(|staged| is_of(staged, owner));
         staged.cloned().ok_or(FileError::UnknownUpload)
     }
 
@@ -272,6 +270,11 @@ impl FileStore {
     /// A name that was not used before and that nobody guesses.
     fn name(&self, announced: &Announced) -> [u8; 32] {
         let mut hasher = Sha256::new();
+        if planted::is(Fault::FileNamesDrawnAgain) {
+            let made = self.made.fetch_add(1, Ordering::Relaxed) % 16;
+            hasher.update(made.to_le_bytes());
+            return hasher.finalize().into();
+        }
         hasher.update(self.options.secret);
         hasher.update(self.made.fetch_add(1, Ordering::Relaxed).to_le_bytes());
         hasher.update(announced.sha256);
@@ -291,6 +294,11 @@ impl std::fmt::Debug for FileStore {
             .field("uploads", &uploads)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether it is an upload of this owner.
+fn is_of(staged: &Staged, owner: &str) -> bool {
+    staged.announced.owner == owner || planted::is(Fault::UploadOfAnybody)
 }
 
 /// The state of an upload that still takes pieces, or is completed.

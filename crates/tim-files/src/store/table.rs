@@ -1,6 +1,6 @@
 //! The uploads that are under way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) struct Table {
     /// Content that may have no row yet.
     pub(super) completing: HashSet<FileId>,
     /// Content that could not be deleted.
-    pub(super) leftovers: HashSet<FileId>,
+    pub(super) leftovers: BTreeSet<FileId>,
 }
 
 impl Table {

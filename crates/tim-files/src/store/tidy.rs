@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use tim_proto::FileId;
+use tim_proto::planted::{self, Fault};
 
 use super::FileStore;
 use crate::content::Listed;
@@ -18,8 +19,25 @@ pub struct Swept {
 }
 
 impl FileStore {
-    /// Removes the uploads to which nothing has come for their life. Returns how many.
-    pub fn remove_abandoned(&self, steady_ms: u64) -> usize {
+    /// It is not known whether the file of a completed upload has its row. The upload stays for its life: whoever ends it again finds
+    /// out, and else [`remove_abandoned`](Self::remove_abandoned) does.
+    pub fn leave(&self, owner: &str, upload: u64, steady_ms: u64) {
+        if let Ok(staged) = self.upload(owner, upload) {
+            let mut state = staged.lock();
+            (state.is_left, state.touched_ms) = (true, steady_ms);
+        }
+    }
+
+    /// Removes the uploads to which nothing has come for their life. Of those that were [left](Self::leave) completed, the content goes
+    /// too unless the file is known. Returns how many.
+    ///
+    /// # Errors
+    /// From `is_known`; the rest is removed later.
+    pub fn remove_abandoned<E>(
+        &self,
+        steady_ms: u64,
+        mut is_known: impl FnMut(FileId) -> Result<bool, E>,
+    ) -> Result<usize, E> {
         let uploads: Vec<_> = {
             let table = self.table();
             table
@@ -35,16 +53,23 @@ impl FileStore {
                 continue;
             };
             let age_ms = steady_ms.saturating_sub(state.touched_ms);
-            if age_ms > self.options.upload_life_ms
-                && !state.is_over
-                && !state.is_busy
-                && state.completed.is_none()
-            {
-                self.drop_upload(upload, &staged, &mut state);
-                removed += 1;
+            let is_done = state.completed.is_some() && !state.is_left;
+            let is_kept = is_done || state.is_busy || planted::is(Fault::AbandonedKept);
+            if age_ms <= self.options.upload_life_ms || state.is_over || is_kept {
+                continue;
             }
+            let completed = state.completed.as_ref().map(|completed| completed.file);
+            if let Some(file) = completed
+                && is_known(file)?
+            {
+                state.content_id = None; // it is that of the file
+                self.table().completing.remove(&file);
+            }
+            state.completed = None;
+            self.drop_upload(upload, &staged, &mut state);
+            removed += 1;
         }
-        removed
+        Ok(removed)
     }
 
     /// Deletes a file. What is gone already is no failure; what cannot be deleted is

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tim_proto::FileId;
-use tim_store::{RemoveFiles, StoreError, Write, WriteResult, Written};
+use tim_store::{RemoveFiles, StoreError, Write, WriteError, WriteResult, Written};
 use tracing::{debug, info, warn};
 
 use super::Files;
 use crate::refusal::Refusal;
 
-/// How long a file waits for the message that it was uploaded for.
-pub(crate) const UNSENT_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
 /// A time before which no file waits for its message: only those are removed that a message has used.
 const USED_ONCE: u64 = 1;
 /// How many files one step removes.
@@ -25,8 +23,10 @@ impl Files {
         }
         self.tidy();
         loop {
-            let removed = self.writer.write_blocking(Write::RemoveFiles(step(proven_ms)));
-            let Some((files, more)) = taken(removed) else {
+            let removed = self
+                .writer
+                .write_blocking(Write::RemoveFiles(self.step(proven_ms)));
+            let Some((files, more)) = self.taken(removed) else {
                 return;
             };
             self.delete(&files);
@@ -43,7 +43,7 @@ impl Files {
         }
         let files = Arc::clone(self);
         self.disk.run_detached(None, move || files.tidy());
-        self.remove(step(proven_ms));
+        self.remove(self.step(proven_ms));
     }
 
     /// A message was revoked: files that it alone has used are removed now. Those that nobody has sent stay for their time.
@@ -59,7 +59,8 @@ impl Files {
     fn remove(self: &Arc<Self>, step: RemoveFiles) {
         let files = Arc::downgrade(self);
         let submitted = self.writer.submit(Write::RemoveFiles(step), move |removed| {
-            let (Some(files), Some((keys, more))) = (files.upgrade(), taken(removed)) else {
+            let Some(files) = files.upgrade() else { return };
+            let Some((keys, more)) = files.taken(removed) else {
                 return;
             };
             if more {
@@ -76,9 +77,16 @@ impl Files {
     /// Removes abandoned uploads and, once, what an earlier process has left.
     fn tidy(&self) {
         let Some(content) = &self.content else { return };
-        let abandoned = content.remove_abandoned(self.clock.steady_ms());
-        if abandoned > 0 {
-            info!(abandoned, "removed uploads that were not ended");
+        let is_known = |file: FileId| match self.reads.store().file(&file) {
+            Ok(found) => Ok(found.is_some()),
+            // A damaged row has content, too.
+            Err(StoreError::Damaged(_)) => Ok(true),
+            Err(error) => Err(Refusal::from(error)),
+        };
+        match content.remove_abandoned(self.clock.steady_ms(), is_known) {
+            Ok(0) => {}
+            Ok(abandoned) => info!(abandoned, "removed uploads that were not ended"),
+            Err(refusal) => return warn!(refusal.text, "abandoned uploads are not looked for now"),
         }
         if let Err(error) = content.delete_leftovers() {
             warn!(%error, "the content of removed files cannot be deleted; trying again later");
@@ -92,12 +100,6 @@ impl Files {
         if self.is_swept.load(Ordering::Acquire) {
             return;
         }
-        let is_known = |file: FileId| match self.reads.store().file(&file) {
-            Ok(found) => Ok(found.is_some()),
-            // A damaged row has content, too.
-            Err(StoreError::Damaged(_)) => Ok(true),
-            Err(error) => Err(Refusal::from(error)),
-        };
         match content.sweep(is_known) {
             Ok(swept) => {
                 if swept.deleted > 0 {
@@ -125,23 +127,27 @@ impl Files {
             debug!(files = files.len(), "removed files that no message uses");
         }
     }
-}
 
-const fn step(proven_ms: u64) -> RemoveFiles {
-    RemoveFiles {
-        unsent_before_ms: proven_ms.saturating_sub(UNSENT_LIFE_MS),
-        most: STEP,
+    /// The files that a step has removed, and whether there may be more.
+    fn taken(&self, removed: WriteResult) -> Option<(Vec<FileId>, bool)> {
+        match removed {
+            Ok(Written::FilesRemoved { files, more }) => Some((files, more)),
+            Ok(_) => None,
+            Err(error) => {
+                warn!(%error, "files that nothing uses cannot be removed; trying again later");
+                // If they were removed all the same, nobody knows which ones.
+                if matches!(error, WriteError::Store(StoreError::Unknown(_))) {
+                    self.is_swept.store(false, Ordering::Release);
+                }
+                None
+            }
+        }
     }
-}
 
-/// The files that a step has removed, and whether there may be more.
-fn taken(removed: WriteResult) -> Option<(Vec<FileId>, bool)> {
-    match removed {
-        Ok(Written::FilesRemoved { files, more }) => Some((files, more)),
-        Ok(_) => None,
-        Err(error) => {
-            warn!(%error, "files that nothing uses cannot be removed; trying again later");
-            None
+    const fn step(&self, proven_ms: u64) -> RemoveFiles {
+        RemoveFiles {
+            unsent_before_ms: proven_ms.saturating_sub(self.unsent_life_ms),
+            most: STEP,
         }
     }
 }

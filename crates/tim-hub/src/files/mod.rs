@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tim_files::{FileError, FileStore, FileStoreOptions, Part};
@@ -47,6 +48,8 @@ const RENDERING: PoolSize = PoolSize {
 };
 /// For how long it is known whether the directory can be written.
 const TRIED_LIFE_MS: u64 = 5_000;
+/// How long a file waits for the message that it was uploaded for, by default.
+const UNSENT_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many uploads are remembered that have become files.
 const MAX_FINISHED: usize = 4096;
 
@@ -58,6 +61,8 @@ pub struct FileOptions {
     pub directory: PathBuf,
     /// How the file store works.
     pub store: FileStoreOptions,
+    /// How long a file waits for the message that it was uploaded for. Default: a day.
+    pub unsent_life: Duration,
 }
 
 impl FileOptions {
@@ -77,6 +82,7 @@ impl FileOptions {
         Self {
             directory: directory.into(),
             store: FileStoreOptions::new(secret),
+            unsent_life: UNSENT_LIFE,
         }
     }
 }
@@ -85,6 +91,7 @@ impl FileOptions {
 pub(crate) struct Files {
     /// `None` if the hub has none.
     content: Option<FileStore>,
+    unsent_life_ms: u64,
     disk: Pool,
     /// What puts, reads and deletes content.
     objects: Pool,
@@ -125,6 +132,7 @@ impl Drop for Hold<'_> {
 impl Files {
     pub(crate) fn new(
         content: Option<FileStore>,
+        unsent_life: Duration,
         reads: Reads,
         writer: Arc<Writer>,
         settings: Arc<Settings>,
@@ -137,6 +145,7 @@ impl Files {
         };
         Self {
             content,
+            unsent_life_ms: u64::try_from(unsent_life.as_millis()).unwrap_or(u64::MAX),
             disk,
             objects,
             rendering: reads.pool().beside(RENDERING),

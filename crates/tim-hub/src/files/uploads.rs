@@ -294,8 +294,16 @@ impl Files {
             files.added(user, upload, completed.file, answer, answered)
         });
         if let Err(error) = submitted {
+            self.leave(user, upload);
             responder.refuse(error.into());
             self.work_on(user, upload);
+        }
+    }
+
+    /// Nobody writes the row of a completed upload for now.
+    fn leave(&self, user: UserId, upload: u64) {
+        if let Ok(content) = self.content() {
+            content.leave(user.as_str(), upload, self.clock.steady_ms());
         }
     }
 
@@ -350,7 +358,7 @@ impl Files {
                 match is_kept {
                     Some(true) => content.settle(user.as_str(), upload),
                     Some(false) => content.discard(user.as_str(), upload),
-                    None => {}
+                    None => files.leave(user, upload),
                 }
             }
             files.work_on(user, upload);
@@ -371,7 +379,10 @@ impl Files {
                 respond(responder, &file);
                 self.finished(upload, file);
             }
-            Err(refusal) => responder.refuse(refusal),
+            Err(refusal) => {
+                self.leave(user, upload);
+                responder.refuse(refusal);
+            }
         }
     }
 

@@ -7,8 +7,10 @@ mod words;
 use tim_session::proto::{ErrorCode, GroupId, GroupType, MessageId, Role, UserId};
 
 use super::op::{Call, DeviceFault, DeviceRef, HubFault, LinkFault, Plan, StoreFault};
-pub use at_rest::{Ceiling, DeviceState, FreshView, GroupState, MemberState, Snapshot, Stored};
-pub use entries::{Content, ListEntry, Log, Mark, Said, Seen, Sent};
+pub use at_rest::{
+    Ceiling, DeviceState, FileAtRest, FilesAtRest, FreshView, GroupState, MemberState, Snapshot, Stored,
+};
+pub use entries::{Content, FileOf, ListEntry, Log, Mark, Said, Seen, Sent};
 
 /// A run: its plan and everything that was observed, in order.
 #[derive(Debug, Clone)]
@@ -71,6 +73,17 @@ pub enum What {
         /// With what.
         result: Result<Returned, Failed>,
     },
+    /// What was told of the upload of a message since it was told last, when the call returns that sends it.
+    Uploaded {
+        /// The call.
+        call: u32,
+        /// The message.
+        mark: Mark,
+        /// How many bytes had come, one after the other.
+        done: Vec<u64>,
+        /// How many there are.
+        total: u64,
+    },
     /// A device reported an event to its application.
     Event(Event),
     /// Something happened to a device.
@@ -124,6 +137,15 @@ pub enum What {
         request: u32,
         /// The message, as it says itself.
         message: Sent,
+    },
+    /// A hostile user asked for something about files.
+    AttackAsked {
+        /// Who.
+        hostile: u8,
+        /// The number of the request, unique in the run.
+        request: u32,
+        /// What.
+        ask: FileAsk,
     },
     /// A hostile user received something.
     AttackSaw {
@@ -256,6 +278,8 @@ pub enum Returned {
         /// Its mark, if this device knows the content.
         mark: Option<Mark>,
     },
+    /// The file of a message was downloaded, from a position to its end.
+    Downloaded(Downloaded),
     /// A conversation was marked as read, or deleted from the list.
     Read {
         /// Its log.
@@ -311,6 +335,25 @@ pub struct MemberSeen {
     pub muted_until_s: u64,
 }
 
+/// What was read of the file of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Downloaded {
+    /// The message's log.
+    pub log: Log,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its mark.
+    pub mark: Option<Mark>,
+    /// What of it: 0 the file, 1 the original, 2 the large picture, 3 the thumbnail.
+    pub part: u8,
+    /// Where it begins.
+    pub offset: u64,
+    /// How many bytes.
+    pub len: u64,
+    /// A hash of them.
+    pub hash: u64,
+}
+
 /// A call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
@@ -320,6 +363,38 @@ pub struct Failed {
     pub unknown: bool,
     /// In words.
     pub text: String,
+}
+
+/// What a hostile user asks for that is about files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileAsk {
+    /// The content of the file of a message to somebody else.
+    Content(super::op::Target),
+    /// To send a message with somebody else's file.
+    Name,
+    /// To write to somebody else's upload, or to end it.
+    Foreign,
+    /// Something that is wrong with an upload of its own: see [`Attack::OddUpload`](super::op::Attack::OddUpload).
+    Wrong(u8),
+    /// An upload of its own as it should be.
+    Own,
+}
+
+impl FileAsk {
+    /// Whether the hub may do it.
+    #[must_use]
+    pub const fn may_be_granted(&self) -> bool {
+        matches!(self, Self::Own)
+    }
+}
+
+/// How the hub answered it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileSaw {
+    /// It refused.
+    Refused,
+    /// It did it, or gave some content.
+    Granted,
 }
 
 /// What a hostile user received.
@@ -340,6 +415,8 @@ pub enum AttackSaw {
     Entries(Vec<Seen>),
     /// Members of a group.
     Members(GroupId, Vec<UserId>),
+    /// The answer to the request with this number, which is about files.
+    File(u32, FileSaw),
     /// A request succeeded.
     Done,
     /// A request was refused.

@@ -1,9 +1,10 @@
 //! Hostile users: they have a valid UserSig of their own and speak the protocol by themselves, as badly as it can be spoken.
 
+mod files;
 mod raid;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -15,12 +16,13 @@ use tim_proto::request::{
     Login, LoginResponse, SendResponse,
 };
 use tim_proto::wire::{Decode, Encode, End as HelloEnd, Frame, FrameKind, Hello, Parsed, decode_body};
-use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId, MessageKind, Platform, UserId};
+use tim_proto::{ConversationId, ErrorCode, FileId, GroupId, MessageId, MessageKind, Platform, UserId};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 
+use self::files::FileRequest;
 use self::raid::Raid;
-use super::history::{AttackSaw, Content, Log, Mark, Said, Seen, What};
+use super::history::{AttackSaw, Content, FileSaw, Log, Mark, Said, Seen, What};
 use super::net::LinkEnd;
 use super::network::LifeLine;
 use super::op::{Attack, Plan, Target};
@@ -45,6 +47,8 @@ pub(crate) struct Rogue {
     /// The number of the next request, which all hostile users share.
     next: Rc<Cell<u32>>,
     connection: RefCell<Option<Rc<Connection>>>,
+    /// Its own files.
+    files: RefCell<BTreeSet<FileId>>,
     logins: Cell<u32>,
 }
 
@@ -75,6 +79,8 @@ enum Asked {
     List,
     Members(GroupId),
     Fetch(Log, u64),
+    /// Something about files.
+    File(FileRequest),
     Other,
 }
 
@@ -98,6 +104,7 @@ impl Rogue {
             user: Plan::hostile_user(number),
             next: Rc::clone(next),
             connection: RefCell::default(),
+            files: RefCell::default(),
             logins: Cell::new(0),
         })
     }
@@ -333,7 +340,10 @@ impl Rogue {
                 }
             }
             FrameKind::ERROR | FrameKind::GOODBYE => {
-                connection.asked.borrow_mut().remove(&frame.id);
+                let asked = connection.asked.borrow_mut().remove(&frame.id);
+                if let Some(Asked::File(_)) = asked {
+                    return self.saw(AttackSaw::File(frame.id, FileSaw::Refused));
+                }
                 let failure = decode_body::<Failure<'_>>(frame.body);
                 let code = failure.map_or(ErrorCode::PROTOCOL_VIOLATION, |failure| failure.code);
                 self.saw(AttackSaw::Refused(code));
@@ -399,6 +409,7 @@ impl Rogue {
                     }]),
                 }
             }
+            Asked::File(request) => self.file_answer(connection, frame, request),
             Asked::Other => AttackSaw::Done,
         }
     }

@@ -3,6 +3,7 @@
 //! A crash leaves what was synced: the directory as it is at that moment, which is copied before anything else happens. Each start
 //! works on a copy of its own, so that whatever is left of an earlier life harms nobody.
 
+mod disk;
 mod pump;
 
 use std::cell::{Cell, RefCell};
@@ -14,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tim_hub::{Clock, Hub, HubOptions, Step, Steps};
+use tim_files::Faults as FileFaults;
+use tim_hub::{Clock, FileOptions, Hub, HubOptions, Step, Steps};
 use tim_proto::vendor::limits::Limits;
 use tim_store::faults::{self, Faults};
 use tim_store::{NotStored, Store, StoreError, StoreReader};
@@ -22,6 +24,7 @@ use tim_store_sqlite::OpenOptions;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, spawn_local};
 
+use self::disk::Disk;
 use self::pump::Pace;
 use super::history::What;
 use super::network::Accept;
@@ -33,6 +36,8 @@ use crate::{End, Rng};
 const DATABASE: &str = "tim.sqlite3";
 /// SQLite's log, and the one in front of the database.
 const LOGS: [&str; 2] = ["tim.sqlite3-wal", "tim.log"];
+/// The directory of files.
+const FILES: &str = "files";
 /// How long after its store has failed for good a hub is started again.
 const RESTART_MS: u64 = 1_000;
 
@@ -47,6 +52,8 @@ pub(crate) struct HubProcess {
     hurry: Cell<bool>,
     hurried: Notify,
     pace: Rc<Pace>,
+    /// Of the file store.
+    disk: Disk,
     home: TempDir,
     copies: Cell<u32>,
     backups: RefCell<Vec<PathBuf>>,
@@ -95,6 +102,14 @@ pub(crate) fn options(shared: &Shared) -> HubOptions {
     options.max_live = settings.max_live;
     options.max_outgoing = settings.max_outgoing;
     options.sends_per_second = settings.sends_per_second;
+    if let Some(files) = &settings.files {
+        options.limits = options
+            .limits
+            .with_piece_bytes(files.piece_bytes)
+            .with_upload_window(files.window);
+        options.max_account_file_bytes = files.account_bytes;
+        options.max_account_files = files.account_files;
+    }
     // Fewer than hostile users open, so that some are dropped: theirs.
     options.max_half_open = MAX_HALF_OPEN;
     options.clock = Clock::new(move || wall.ms(), move || steady.ms());
@@ -113,6 +128,7 @@ impl HubProcess {
             hurry: Cell::new(false),
             hurried: Notify::new(),
             pace: Rc::default(),
+            disk: Disk::default(),
             home: home()?,
             copies: Cell::new(0),
             backups: RefCell::default(),
@@ -160,6 +176,7 @@ impl HubProcess {
             StoreFault::SlowAnswers { later_ms, for_ms } => {
                 self.pace.slow_answers(&self.shared, later_ms, for_ms);
             }
+            StoreFault::Files(fault, ms) => self.disk.fails(fault, self.shared.steady.ms() + u64::from(ms)),
             StoreFault::ReadsFail(ms) => {
                 life.faults
                     .reads_fail(Some(not_stored(NotStored::Engine("it was planned".to_owned()))));
@@ -176,6 +193,7 @@ impl HubProcess {
         self.hurry.set(true);
         self.hurried.notify_waiters();
         self.pace.heal();
+        self.disk.heal();
         if let Some(life) = self.life() {
             life.faults.reads_fail(None);
             life.faults.forget_next();
@@ -293,8 +311,12 @@ impl HubProcess {
             .into();
         let reader = Arc::clone(&store.reader);
         let (store, faults) = faults::wrap(store);
-        let (hub, steps) = Hub::stepped(options(&self.shared), store)
-            .unwrap_or_else(|error| panic!("the hub cannot start: {error}"));
+        let mut options = options(&self.shared);
+        options.files = self.file_options(&dir, &mut rng);
+        self.shared
+            .set_files_dir(options.files.as_ref().map(|files| files.directory.clone()));
+        let (hub, steps) =
+            Hub::stepped(options, store).unwrap_or_else(|error| panic!("the hub cannot start: {error}"));
         let hub = Arc::new(hub);
         self.shared.observe(None, What::HubStarted { wall_ms });
         let pump = pump::run(
@@ -325,6 +347,24 @@ impl HubProcess {
             faults,
             tasks,
         }));
+    }
+
+    /// Where the hub of a run with files keeps them. What their names are derived from is another one in each life.
+    fn file_options(&self, dir: &Path, rng: &mut Rng) -> Option<FileOptions> {
+        let settings = self.shared.plan.settings.files.as_ref()?;
+        let mut secret = [0; 32];
+        for bytes in secret.chunks_mut(8) {
+            bytes.copy_from_slice(&rng.draw().to_le_bytes());
+        }
+        let mut options = FileOptions::with_secret(dir.join(FILES), secret);
+        options.unsent_life = Duration::from_millis(settings.unsent_life_ms);
+        options.store.max_uploads = settings.max_uploads;
+        options.store.upload_life_ms = settings.upload_life_ms;
+        // The disk of the machine is nobody's business; `Disk` says when it is full.
+        options.store.keep_free = 0;
+        let (disk, steady) = (self.disk.clone(), self.shared.steady);
+        options.store.faults = FileFaults::new(move |operation| disk.before(operation, steady.ms()));
+        Some(options)
     }
 
     /// Stops the hub in an orderly way. Returns the directory of its store.
@@ -395,11 +435,28 @@ impl HubProcess {
                 };
                 fs::copy(from, dir.join(file))?;
             }
-            Ok(())
+            match from.map(|from| from.join(FILES)).filter(|from| from.is_dir()) {
+                Some(files) => copy_all(&files, &dir.join(FILES)),
+                None => Ok(()),
+            }
         });
         copied.unwrap_or_else(|error| panic!("the store cannot be copied: {error}"));
         dir
     }
+}
+
+/// Copies a directory with all that is in it.
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let (path, to) = (entry?.path(), to.to_owned());
+        let Some(name) = path.file_name() else { continue };
+        match path.is_dir() {
+            true => copy_all(&path, &to.join(name))?,
+            false => drop(fs::copy(&path, to.join(name))?),
+        }
+    }
+    Ok(())
 }
 
 impl Drop for HubProcess {

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`op`] | what a plan consists of: the population, every operation, every fault |
 //! | `plan` | from a seed and a profile to a plan |
+//! | `files` | what is in the files of messages |
 //! | `scenes` | sequences that take several parties in the right order |
 //! | [`history`] | what was observed, and what everybody has at rest |
 //! | [`invariants`] | what must hold of it |
@@ -12,6 +13,7 @@
 //! | [`campaign`] | many seeds |
 
 pub mod campaign;
+mod files;
 pub mod history;
 mod hostile;
 mod hub;

@@ -38,11 +38,13 @@ pub enum Profile {
     Logins,
     /// Users whose frames no SDK sends, beside an innocent pair.
     Hostile,
+    /// Messages with files: uploads, downloads, forwarding, quotas, and a file store that fails.
+    Files,
 }
 
 impl Profile {
     /// All profiles, in the order in which a mixed run takes turns.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Mixed,
         Self::Calm,
         Self::Links,
@@ -56,6 +58,7 @@ impl Profile {
         Self::Rooms,
         Self::Logins,
         Self::Hostile,
+        Self::Files,
     ];
 
     /// The name on the command line.
@@ -75,6 +78,7 @@ impl Profile {
             Self::Rooms => "rooms",
             Self::Logins => "logins",
             Self::Hostile => "hostile",
+            Self::Files => "files",
         }
     }
 }
@@ -176,6 +180,27 @@ pub struct Settings {
     pub max_frame: u32,
     /// Whether the application of a device keeps its cursor after every event (and sends kept messages again after a restart).
     pub keeps: bool,
+    /// How the hub keeps files; `None`: it keeps none.
+    pub files: Option<FileSettings>,
+}
+
+/// How a hub keeps files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSettings {
+    /// `Limits::piece_bytes` of the hub.
+    pub piece_bytes: u32,
+    /// `Limits::upload_window` of the hub.
+    pub window: u8,
+    /// `HubOptions::max_account_file_bytes`; 0 is no limit.
+    pub account_bytes: u64,
+    /// `HubOptions::max_account_files`; 0 is no limit.
+    pub account_files: u64,
+    /// `FileStoreOptions::max_uploads`.
+    pub max_uploads: usize,
+    /// `FileStoreOptions::upload_life_ms`.
+    pub upload_life_ms: u64,
+    /// `FileOptions::unsent_life`, in milliseconds.
+    pub unsent_life_ms: u64,
 }
 
 impl Default for Settings {
@@ -196,6 +221,7 @@ impl Default for Settings {
             max_outgoing: 1 << 20,
             max_frame: 64 * 1024,
             keeps: true,
+            files: None,
         }
     }
 }
@@ -319,6 +345,32 @@ pub enum Body {
     Custom(u16),
     /// A face.
     Face,
+    /// A file, which is uploaded first.
+    File(FileBody),
+}
+
+/// A file that a message carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileBody {
+    /// What it is.
+    pub kind: FileKind,
+    /// How many bytes it has. A picture has as many as it needs.
+    pub size: u32,
+    /// 0: content of its own; else content that others send too. Each picture has content of its own.
+    pub content: u16,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileKind {
+    /// A picture.
+    Image,
+    /// A recording.
+    Audio,
+    /// A video without a thumbnail.
+    Video,
+    /// Anything else.
+    File,
 }
 
 /// Whom a message in a group mentions.
@@ -364,6 +416,26 @@ pub enum Call {
     Resend(u16),
     /// Sends the n-th newest own message again although it succeeded: as an instance made from bytes that were kept before it succeeded.
     ResendKept(u16),
+    /// Stops the upload of the n-th newest own message with a file that did not succeed, and has the hub forget it.
+    CancelUpload(u16),
+    /// Sends the file of a message that the device knows in a message of its own.
+    Forward {
+        /// The message, among those with files.
+        which: Which,
+        /// To whom.
+        to: Target,
+    },
+    /// Downloads the file of a message that the device knows.
+    Download {
+        /// The message, among those with files.
+        which: Which,
+        /// What of it: 0 the file, 1 the original, 2 the large picture, 3 the thumbnail.
+        part: u8,
+        /// Where it begins, counted around the size of the file.
+        from: u32,
+        /// After so many bytes it is given up and goes on in a new download; 0: in one.
+        again_after: u32,
+    },
     /// Revokes a message.
     Revoke(Which),
     /// Marks a conversation as read.
@@ -556,6 +628,21 @@ pub enum StoreFault {
         /// For how long.
         for_ms: u32,
     },
+    /// The file store fails, for so many milliseconds.
+    Files(FileFault, u32),
+}
+
+/// How a file store fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileFault {
+    /// Its disk is full: nothing can be written.
+    Full,
+    /// Nothing can be written or deleted.
+    ReadOnly,
+    /// Nothing can be read.
+    Unreadable,
+    /// Every third operation fails.
+    Flaky,
 }
 
 /// What a hostile user does: frames of the protocol that no SDK sends. Users and groups are numbers of the population.
@@ -606,4 +693,13 @@ pub enum Attack {
     ReadsNothing(u32),
     /// Hangs up.
     HangUp,
+    /// Asks for the files of messages of a conversation that is not its own.
+    TakeFiles(Target),
+    /// Sends messages with files that others have uploaded.
+    NameFile(Target),
+    /// Writes to the uploads of others, ends and cancels them.
+    TakeUploads,
+    /// Uploads something: 0 as it should be, 1 with another hash, 2 with a piece ahead of its turn, 3 with more than it has announced,
+    /// 4 with less, 5 under the name of a path.
+    OddUpload(u8),
 }

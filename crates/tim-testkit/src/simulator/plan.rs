@@ -6,6 +6,7 @@
 
 mod activities;
 mod faults;
+mod files;
 mod rates;
 mod setup;
 
@@ -36,6 +37,7 @@ impl Plan {
         let population = setup::population(&mut rng, profile);
         let mut settings = setup::settings(&mut rng, profile);
         setup::small_buffers(&mut stream(seed, "buffers", 0), profile, &mut settings);
+        setup::files(&mut stream(seed, "file settings", 0), profile, &mut settings);
         let span_ms = BEGIN_MS + rng.within(40_000..110_000);
         let mut draft = Draft {
             seed,
@@ -48,8 +50,13 @@ impl Plan {
         };
         draft.beginnings();
         draft.faults();
-        draft.activities(rng.within(70..170));
+        let activities = rng.within(70..170);
+        draft.activities(match profile {
+            Profile::Files => activities / 2, // and as much again with files
+            _ => activities,
+        });
         draft.scenes();
+        draft.files();
         draft.finish(&mut rng)
     }
 }
@@ -151,7 +158,9 @@ impl Draft {
         let more = stream(self.seed, "late scenes", 0);
         self.steps
             .extend(scenes::draw(stream(self.seed, "scenes", 0), stage.clone()));
-        self.steps.extend(scenes::draw_late(more, stage));
+        self.steps.extend(scenes::draw_late(more, stage.clone()));
+        let with_files = stream(self.seed, "scenes with files", 0);
+        self.steps.extend(scenes::draw_files(with_files, stage));
     }
 
     /// Sorts and numbers the steps, and puts rests between them.
@@ -179,6 +188,8 @@ impl Draft {
 fn number_of(device: DeviceRef) -> u64 {
     u64::from(device.user) << 8 | u64::from(device.device)
 }
+
+pub(super) use files::{file_body, send_file};
 
 /// One of these.
 pub(super) fn any<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
@@ -260,8 +271,8 @@ mod tests {
                 seen.insert(name.to_owned());
             }
         }
-        // 37 calls, 5 of devices, 9 of links, 5 of the hub, 8 of the store, 20 attacks, rest.
-        assert_eq!(seen.len(), 85, "{seen:#?}");
+        // 40 calls, 5 of devices, 9 of links, 5 of the hub, 9 of the store, 24 attacks, rest.
+        assert_eq!(seen.len(), 93, "{seen:#?}");
     }
 
     #[test]

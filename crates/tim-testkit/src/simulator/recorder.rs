@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use tim_usersig::{App, UserSig};
 
-use super::history::{Ceiling, Observation, What};
+use super::history::{Ceiling, FileOf, Mark, Observation, What};
 use super::network::Network;
 use super::op::{DeviceRef, Plan};
 use super::time::{Steady, Wall};
@@ -26,6 +27,10 @@ pub(crate) struct Shared {
     observations: RefCell<Vec<Observation>>,
     last_change_ms: std::cell::Cell<u64>,
     ceilings: RefCell<BTreeMap<&'static str, (u64, u64)>>,
+    /// The files of messages, by mark.
+    files: RefCell<BTreeMap<Mark, FileOf>>,
+    /// Where the hub that runs now keeps its files.
+    files_dir: RefCell<Option<PathBuf>>,
 }
 
 impl Shared {
@@ -38,6 +43,8 @@ impl Shared {
             observations: RefCell::default(),
             last_change_ms: std::cell::Cell::new(0),
             ceilings: RefCell::default(),
+            files: RefCell::default(),
+            files_dir: RefCell::default(),
         })
     }
 
@@ -48,6 +55,26 @@ impl Shared {
         self.observations
             .borrow_mut()
             .push(Observation { at_ms, device, what });
+    }
+
+    /// A message carries a file.
+    pub(crate) fn carries(&self, mark: Mark, file: FileOf) {
+        self.files.borrow_mut().insert(mark, file);
+    }
+
+    /// The file that a message carries.
+    pub(crate) fn file_of(&self, mark: Mark) -> Option<FileOf> {
+        self.files.borrow().get(&mark).copied()
+    }
+
+    /// The hub keeps its files there.
+    pub(crate) fn set_files_dir(&self, dir: Option<PathBuf>) {
+        *self.files_dir.borrow_mut() = dir;
+    }
+
+    /// Where the hub keeps its files.
+    pub(crate) fn files_dir(&self) -> Option<PathBuf> {
+        self.files_dir.borrow().clone()
     }
 
     /// Something was measured that has a ceiling.

@@ -4,6 +4,7 @@
 //! A scene has random actors and random pauses, and consists of ordinary steps: it is shrunk as they are, and whatever else the plan has
 //! crosses it. Scenes are drawn from a stream of their own.
 
+mod files;
 mod late;
 
 use tim_session::proto::GroupType;
@@ -61,6 +62,16 @@ pub(super) fn draw(rng: Rng, stage: Stage) -> Vec<(u64, Op)> {
 pub(super) fn draw_late(rng: Rng, stage: Stage) -> Vec<(u64, Op)> {
     let plays = late::scenes_of(stage.profile);
     draw_of(plays, rng, stage)
+}
+
+/// Draws the scenes with files of a plan, of which there are some in the profile for them.
+pub(super) fn draw_files(mut rng: Rng, stage: Stage) -> Vec<(u64, Op)> {
+    let plays = files::scenes_of(stage.profile);
+    let mut steps = Vec::new();
+    for _ in 0..3 {
+        steps.extend(draw_of(plays, Rng::new(rng.draw()), stage.clone()));
+    }
+    steps
 }
 
 fn draw_of(plays: &[Play], rng: Rng, stage: Stage) -> Vec<(u64, Op)> {
@@ -362,7 +373,10 @@ mod tests {
     #[test]
     fn each_scene_finds_its_actors_in_many_plans() {
         for profile in Profile::ALL {
-            let plays = scenes_of(profile).iter().chain(late::scenes_of(profile));
+            let plays = scenes_of(profile)
+                .iter()
+                .chain(late::scenes_of(profile))
+                .chain(files::scenes_of(profile));
             for (number, play) in plays.enumerate() {
                 let played = (0..100).filter(|seed| {
                     let plan = Plan::generate(*seed, profile);

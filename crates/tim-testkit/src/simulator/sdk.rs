@@ -1,8 +1,11 @@
 //! A device that runs an application on the SDK: a real [`Client`], what its application keeps, and a reader of its events.
 
 mod calls;
+mod files;
 
 pub(crate) use calls::{page_back, with_payload};
+use files::Progress;
+pub(crate) use files::download;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -83,6 +86,8 @@ struct Own {
     mark: Mark,
     message: Message,
     before: Vec<u8>,
+    /// What was told of its upload; `None` as long as it has no file, or was not given it again.
+    progress: Option<Progress>,
 }
 
 impl Running {
@@ -207,6 +212,7 @@ impl SdkDevice {
                 mark: kept.mark,
                 message,
                 before: kept.before,
+                progress: None,
             })
         });
         let own: Vec<Own> = restored.collect();
@@ -427,6 +433,7 @@ impl SdkDevice {
             Ok(prepared) => prepared,
             Err(why) => return self.observe(What::Skipped { call: step, why }),
         };
+        let mark = prepared.sent.and_then(|sent| sent.said.mark);
         self.observe(What::Called {
             call: step,
             op: op.clone(),
@@ -438,6 +445,7 @@ impl SdkDevice {
             let result = prepared.future.await;
             life.pending.set(life.pending.get() - 1);
             device.keep_own(&life);
+            device.observe_progress(&life, step, mark);
             device.observe(What::Resolved {
                 call: step,
                 result: result.map_err(|error| seen::failed_call(&error)),

@@ -6,7 +6,8 @@ use tim_proto::wire::decode_body;
 use tim_proto::{ErrorCode, MessageKind, UserId};
 use tim_store::{Entry, EntryFlags, LogKey};
 
-use super::history::{Content, Failed, GroupSeen, ListEntry, Log, Mark, MemberSeen, Seen, Stored};
+use super::files;
+use super::history::{Content, Failed, GroupSeen, ListEntry, Log, MemberSeen, Said, Seen, Stored};
 
 /// The content of a payload, if it is there.
 fn content(flags: MessageFlags, payload: &Payload<'_>, kind: MessageKind, bytes: &[u8]) -> Content {
@@ -14,7 +15,7 @@ fn content(flags: MessageFlags, payload: &Payload<'_>, kind: MessageKind, bytes:
         return Content::Stub;
     }
     // What remains of a revoked message has no mark; if it has one, that is for the checkers to see.
-    if flags.contains(MessageFlags::REVOKED) && Mark::find(bytes).is_none() {
+    if flags.contains(MessageFlags::REVOKED) && Said::of(kind, bytes).mark.is_none() {
         return Content::Gone;
     }
     Content::of(payload, kind, bytes)
@@ -105,18 +106,27 @@ pub(crate) fn log_of(log: &LogKey) -> Log {
     }
 }
 
+pub(crate) fn key_of(log: &Log) -> LogKey {
+    match log {
+        Log::C2c(low, high) => LogKey::c2c(*low, *high),
+        Log::Group(group) => LogKey::Group(*group),
+        Log::System(user) => LogKey::System(*user),
+    }
+}
+
 /// An entry of the store.
 pub(crate) fn of_entry(log: &LogKey, entry: &Entry) -> Stored {
     // The id as everybody sees it; the store files what the hub wrote under an id of its own.
-    let (id, content) = match decode_body::<Encoded<'_>>(&entry.content) {
+    let (id, content, file) = match decode_body::<Encoded<'_>>(&entry.content) {
         Ok(encoded) => {
             let payload = Payload::decode(entry.kind, encoded.payload);
             let content = content(entry.flags.on_wire(), &payload, entry.kind, encoded.payload);
-            (encoded.id, content)
+            (encoded.id, content, files::file_in(&payload))
         }
         Err(_) => {
             let payload = Payload::Unknown(entry.kind, &entry.content);
-            (entry.id, Content::of(&payload, entry.kind, &entry.content))
+            let content = Content::of(&payload, entry.kind, &entry.content);
+            (entry.id, content, None)
         }
     };
     Stored {
@@ -130,6 +140,7 @@ pub(crate) fn of_entry(log: &LogKey, entry: &Entry) -> Stored {
             revoked: entry.is_revoked(),
             online_only: false,
         },
+        file,
         change: entry.change,
         time_ms: entry.time_ms,
         no_unread: entry.flags.contains(EntryFlags::NO_UNREAD),

@@ -6,21 +6,26 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tim_client::{Client, Conversation, Event as SdkEvent};
-use tim_proto::{GroupId, UserId};
+use tim_client::{Client, Conversation, Event as SdkEvent, Message};
+use tim_proto::{FileId, GroupId, UserId};
 use tim_store::{LogKey, MembersRequest, PageRequest, StoreError, StoreReader};
 
-use super::history::{FreshView, GroupState, ListEntry, Log, Mark, MemberState, Snapshot, Stored};
+use super::history::{
+    Downloaded, Failed, FileAtRest, FilesAtRest, FreshView, GroupState, ListEntry, Log, Mark, MemberState,
+    Returned, Snapshot, Stored,
+};
 use super::hub::Life;
 use super::network::LifeLine;
 use super::op::Plan;
 use super::recorder::{APP, Shared};
-use super::{sdk, seen};
+use super::{files, sdk, seen};
 
 /// The device numbers of fresh devices begin here.
 const FRESH: u32 = 1 << 20;
 /// How long a fresh device may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The most files that a fresh device downloads.
+const MAX_FILES: usize = 30;
 /// The most pages of a conversation that a fresh device reads.
 const MAX_PAGES: u8 = 100;
 
@@ -59,6 +64,65 @@ pub(crate) fn of_store(plan: &Plan, life: &Life, snapshot: &mut Snapshot) {
     };
     read().unwrap_or_else(|error| panic!("the store cannot be read at rest: {error}"));
     snapshot.marks_in_files = marks_in(&life.dir);
+    if plan.settings.files.is_some() {
+        let files = files_of(reader, &life.dir.join("files"), &users, &snapshot.logs);
+        snapshot.files = Some(files.unwrap_or_else(|error| panic!("files cannot be read at rest: {error}")));
+    }
+}
+
+/// The file store, and what the store knows of it.
+fn files_of(
+    reader: &dyn StoreReader,
+    dir: &Path,
+    users: &[UserId],
+    logs: &BTreeMap<Log, Vec<Stored>>,
+) -> Result<FilesAtRest, Box<dyn std::error::Error>> {
+    let mut found = FilesAtRest::default();
+    let mut paths = Vec::new();
+    for folder in fs::read_dir(dir.join("content"))? {
+        for file in fs::read_dir(folder?.path())? {
+            paths.push(file?.path());
+        }
+    }
+    for path in paths {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        match name.parse::<FileId>() {
+            Ok(id) => {
+                let bytes = fs::read(&path)?;
+                let at_rest: &mut FileAtRest = found.files.entry(id).or_default();
+                at_rest.content = Some((bytes.len() as u64, files::hash_of(&bytes)));
+            }
+            // There are no renditions of pictures this small.
+            Err(_) => found.litter.push(name),
+        }
+    }
+    for entry in fs::read_dir(dir.join("staging"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        found.staged += usize::from(name.ends_with(".meta"));
+        if !name.ends_with(".meta") && !name.ends_with(".part") {
+            found.litter.push(name);
+        }
+    }
+    for (log, entries) in logs {
+        for stored in entries.iter().filter(|stored| stored.file.is_some()) {
+            for file in reader.files_of(&seen::key_of(log), stored.seen.sequence)? {
+                let uses = &mut found.files.entry(file).or_default().uses;
+                uses.push((*log, stored.seen.sequence));
+            }
+        }
+    }
+    for (id, at_rest) in &mut found.files {
+        at_rest.row = reader.file(id)?.map(|file| (file.owner, file.bytes()));
+    }
+    for user in users {
+        let usage = reader.file_usage(user)?;
+        found.usage.insert(*user, (usage.bytes, usage.files));
+    }
+    Ok(found)
 }
 
 /// Every entry that a log still has, revocations included.
@@ -202,9 +266,16 @@ async fn look(client: &Client, user: UserId) -> Result<FreshView, tim_client::Im
         .collect();
     let total_unread = client.get_total_unread_message_count();
     let groups = client.get_group_list().await?.group_list;
-    let mut pages = BTreeMap::new();
+    let (mut pages, mut files) = (BTreeMap::new(), BTreeMap::new());
     for conversation in conversations {
         let (messages, _) = sdk::page_back(client, conversation.id, 50, MAX_PAGES).await?;
+        for message in messages.iter().filter(|message| !message.is_revoked()) {
+            if let Some(read) = read_file(client, user, message).await
+                && files.len() < MAX_FILES
+            {
+                files.insert((Log::of(user, conversation.id), message.sequence()), read);
+            }
+        }
         pages.insert(
             Log::of(user, conversation.id),
             seen::of_instances(user, &messages),
@@ -217,5 +288,16 @@ async fn look(client: &Client, user: UserId) -> Result<FreshView, tim_client::Im
         total_unread,
         groups: groups.iter().map(|group| seen::of_group(group)).collect(),
         pages,
+        files,
     })
+}
+
+/// What a fresh device reads of the file of a message, if that has one.
+async fn read_file(client: &Client, user: UserId, message: &Message) -> Option<Result<Downloaded, Failed>> {
+    files::file_in(&message.payload())?;
+    match sdk::download(user, client, message, 0, 0, 0).await {
+        Ok(Returned::Downloaded(downloaded)) => Some(Ok(downloaded)),
+        Ok(_) => None,
+        Err(error) => Some(Err(seen::failed_call(&error))),
+    }
 }

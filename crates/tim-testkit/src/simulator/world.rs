@@ -327,6 +327,11 @@ impl World {
         }
         self.devices.values().for_each(Device::settle);
         let _ = tokio::time::timeout(SETTLE_DEADLINE, self.settled()).await;
+        if let Some(files) = &self.shared.plan.settings.files {
+            // Until what nobody goes on with has passed its life.
+            let life_ms = files.upload_life_ms.max(files.unsent_life_ms);
+            tokio::time::sleep(Duration::from_millis(life_ms + 1_000)).await;
+        }
         self.hub.tidy().await;
         // Who is online is told of what that has removed.
         tokio::time::sleep(Duration::from_millis(QUIET_MS)).await;

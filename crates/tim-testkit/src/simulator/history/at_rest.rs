@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tim_session::proto::{GroupId, GroupType, ReceiveOption, Role, UserId};
+use tim_session::proto::{FileId, GroupId, GroupType, ReceiveOption, Role, UserId};
 
-use super::{GroupSeen, ListEntry, Log, Mark, Seen};
+use super::{Downloaded, Failed, GroupSeen, ListEntry, Log, Mark, Seen};
 use crate::simulator::op::DeviceRef;
 
 /// What everybody has when the run rests.
@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub groups: BTreeMap<GroupId, GroupState>,
     /// The marks that were found in the bytes of the store's files.
     pub marks_in_files: Vec<Mark>,
+    /// The file store; `None` if the hub keeps no files.
+    pub files: Option<FilesAtRest>,
     /// Ceilings: what was measured, the largest value that was seen in the run, and the largest that is allowed.
     pub ceilings: Vec<Ceiling>,
 }
@@ -68,6 +70,32 @@ pub struct FreshView {
     pub groups: Vec<GroupSeen>,
     /// The history of each conversation of the list, oldest first.
     pub pages: BTreeMap<Log, Vec<Seen>>,
+    /// The files of messages in it: by log and sequence, what a download yields.
+    pub files: BTreeMap<(Log, u64), Result<Downloaded, Failed>>,
+}
+
+/// The file store at rest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FilesAtRest {
+    /// The files of which there is content or that an entry names.
+    pub files: BTreeMap<FileId, FileAtRest>,
+    /// How many uploads are under way.
+    pub staged: usize,
+    /// What is in the directory of uploads that belongs to none.
+    pub litter: Vec<String>,
+    /// What the store counts of each user's files: bytes, and files.
+    pub usage: BTreeMap<UserId, (u64, u64)>,
+}
+
+/// A file at rest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FileAtRest {
+    /// Of its row: the owner, and what it counts for.
+    pub row: Option<(UserId, u64)>,
+    /// Its content: size and hash.
+    pub content: Option<(u64, u64)>,
+    /// The entries that use it, by the store.
+    pub uses: Vec<(Log, u64)>,
 }
 
 /// An entry of the store.
@@ -75,6 +103,8 @@ pub struct FreshView {
 pub struct Stored {
     /// The entry.
     pub seen: Seen,
+    /// The file of the hub that it names.
+    pub file: Option<FileId>,
     /// Its place in the order of changes.
     pub change: u64,
     /// When it was stored, Unix time in milliseconds.

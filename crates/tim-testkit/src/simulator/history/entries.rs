@@ -5,6 +5,9 @@ use std::fmt;
 use tim_session::proto::message::{NoticeOperation, Payload, TipOperation};
 use tim_session::proto::{ConversationId, GroupId, MessageId, MessageKind, ReceiveOption, UserId};
 
+use crate::simulator::files;
+use crate::simulator::op::FileBody;
+
 /// Which log, independent of who sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Log {
@@ -114,6 +117,17 @@ pub struct Sent {
     pub said: Said,
     /// Only to those online.
     pub online_only: bool,
+    /// The file that it carries.
+    pub file: Option<FileOf>,
+}
+
+/// A file: the message that it was uploaded for first, and what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileOf {
+    /// The mark of the message.
+    pub origin: Mark,
+    /// What it is.
+    pub body: FileBody,
 }
 
 /// The content that a user wrote.
@@ -202,15 +216,12 @@ impl Said {
     /// The content of an encoded payload.
     #[must_use]
     pub fn of(kind: MessageKind, bytes: &[u8]) -> Self {
-        let hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
-        });
-        Self {
+        files::said(kind, bytes).unwrap_or_else(|| Self {
             kind,
             mark: Mark::find(bytes),
-            hash,
+            hash: files::hash_of(bytes),
             len: bytes.len() as u32,
-        }
+        })
     }
 }
 

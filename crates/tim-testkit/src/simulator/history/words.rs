@@ -35,6 +35,12 @@ impl fmt::Display for What {
                 call,
                 result: Err(failed),
             } => write!(f, "returns [{call}] {failed}"),
+            Self::Uploaded {
+                call,
+                mark,
+                done,
+                total,
+            } => write!(f, "uploads [{call}] {mark}: {done:?} of {total}"),
             Self::Event(event) => write!(f, "event: {event}"),
             Self::DeviceFault(fault) => write!(f, "fault: {fault:?}"),
             Self::LinkFault(fault) => write!(f, "link: {fault:?}"),
@@ -63,6 +69,13 @@ impl fmt::Display for What {
                 message.log,
                 message.id
             ),
+            Self::AttackAsked {
+                hostile,
+                request,
+                ask,
+            } => {
+                write!(f, "rogue-{hostile} asks ({request}) {ask:?}")
+            }
             Self::AttackSaw { hostile, saw } => write!(f, "rogue-{hostile} receives {saw:?}"),
             Self::RestBegins => f.write_str("all faults end"),
             Self::Rested => f.write_str("rest"),

@@ -51,6 +51,10 @@ impl Raid<'_> {
                 self.connection.put(&pings);
             }
             Attack::Snoop(target) => self.snoop(target),
+            Attack::TakeFiles(target) => self.take_files(target),
+            Attack::NameFile(target) => self.name_file(target),
+            Attack::TakeUploads => self.take_uploads(),
+            Attack::OddUpload(how) => self.odd_upload(how),
             Attack::ForgedAck => {
                 let id = self.rng.draw() as u32;
                 self.connection.put(&frame(FrameKind::ACK, id, &Done));
@@ -94,7 +98,7 @@ impl Raid<'_> {
         }
     }
 
-    fn id(&mut self) -> MessageId {
+    pub(super) fn id(&mut self) -> MessageId {
         MessageId {
             sender: self.connection.account.get(),
             client_time: self.rogue.shared.hub_wall.ms() / 1000,
@@ -117,7 +121,7 @@ impl Raid<'_> {
         self.connection.ask(FrameKind::SEND, request, &send, Asked::Send);
     }
 
-    fn note_sent(&self, target: Target, content: &Encoded<'_>) -> u32 {
+    pub(super) fn note_sent(&self, target: Target, content: &Encoded<'_>) -> u32 {
         let request = self.rogue.request();
         let user = self.rogue.user;
         self.rogue.observe(What::AttackSent {
@@ -129,6 +133,7 @@ impl Raid<'_> {
                 id: content.id,
                 said: Said::of(content.kind, content.payload),
                 online_only: false,
+                file: None,
             },
         });
         request

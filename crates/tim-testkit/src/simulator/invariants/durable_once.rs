@@ -178,7 +178,7 @@ fn refused(model: &Model<'_>, mark: Mark, message: &Spoken<'_>) -> Result<u64, V
         .collect();
     let first_is_known = calls
         .first()
-        .is_some_and(|call| matches!(call.op, Call::Send { .. }));
+        .is_some_and(|call| matches!(call.op, Call::Send { .. } | Call::Forward { .. }));
     if !first_is_known || !calls.iter().all(|call| call.certainly_failed()) {
         return Ok(0);
     }

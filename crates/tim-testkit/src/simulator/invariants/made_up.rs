@@ -1,14 +1,16 @@
 //! Histories that never happened, for the tests of the checkers.
 
 use tim_session::proto::message::TipOperation;
-use tim_session::proto::{ErrorCode, GroupType, MessageId, MessageKind, ReceiveOption, Role, UserId};
+use tim_session::proto::{ErrorCode, FileId, GroupType, MessageId, MessageKind, ReceiveOption, Role, UserId};
 
+use super::super::files::{content_of, hash_of};
 use super::super::history::{
-    Content, DeviceState, Event, Failed, FreshView, GroupState, History, ListEntry, Log, Mark, MemberState,
-    Observation, Returned, Said, Seen, Sent, Snapshot, Started, StartsFrom, Stored, What,
+    Content, DeviceState, Downloaded, Event, Failed, FileOf, FreshView, GroupState, History, ListEntry, Log,
+    Mark, MemberState, Observation, Returned, Said, Seen, Sent, Snapshot, Started, StartsFrom, Stored, What,
 };
 use super::super::op::{
-    Body, Call, DeviceKind, DeviceRef, Mention, Plan, Population, Profile, Settings, Target, UserPlan, Which,
+    Body, Call, DeviceKind, DeviceRef, FileBody, FileKind, Mention, Plan, Population, Profile, Settings,
+    Target, UserPlan, Which,
 };
 use super::{Invariant, Model};
 
@@ -175,6 +177,7 @@ impl MadeUp {
             id: self.id_of(mark),
             said: Said::of(MessageKind::TEXT, mark.text().as_bytes()),
             online_only: false,
+            file: None,
         }
     }
 
@@ -192,6 +195,94 @@ impl MadeUp {
         };
         assert_eq!(self.call_about(user, op, Some(message)), mark.0);
         mark
+    }
+
+    /// A user sends a message with a file.
+    pub(super) fn send_file(&mut self, user: u8, to: Target) -> Mark {
+        let mark = Mark(self.next + 1);
+        let body = FileBody {
+            kind: FileKind::File,
+            size: 100,
+            content: 0,
+        };
+        let message = Sent {
+            said: Self::said_of_file(mark),
+            file: Some(FileOf { origin: mark, body }),
+            ..self.message(Plan::user(user), to, mark)
+        };
+        let op = Call::Send {
+            to,
+            body: Body::File(body),
+            priority: 2,
+            online_only: false,
+            mention: Mention::Nobody,
+            retry_ms: 0,
+        };
+        assert_eq!(self.call_about(user, op, Some(message)), mark.0);
+        mark
+    }
+
+    fn said_of_file(mark: Mark) -> Said {
+        Said {
+            mark: Some(mark),
+            ..Said::of(MessageKind::FILE, &[])
+        }
+    }
+
+    /// A run in which user 0 has sent a message with a file to user 1.
+    pub(super) fn with_file() -> (Self, Mark) {
+        let mut run = Self::new();
+        let mark = run.send_file(0, Target::User(1));
+        run.accept(mark, 1);
+        (run, mark)
+    }
+
+    /// What a download of the file of a message yields from this position on.
+    pub(super) fn downloaded(&self, mark: Mark, offset: u64) -> Downloaded {
+        let message = self.message_of(mark);
+        let content = message.file.map(content_of).unwrap_or_default();
+        let rest = content.get(offset as usize..).unwrap_or_default();
+        let accepted = self
+            .history
+            .observations
+            .iter()
+            .find_map(|observation| match &observation.what {
+                What::Resolved {
+                    result:
+                        Ok(Returned::Accepted {
+                            mark: of, sequence, ..
+                        }),
+                    ..
+                } if *of == mark => Some(*sequence),
+                _ => None,
+            });
+        Downloaded {
+            log: message.log,
+            sequence: accepted.unwrap_or(1),
+            mark: Some(mark),
+            part: 0,
+            offset,
+            len: rest.len() as u64,
+            hash: hash_of(rest),
+        }
+    }
+
+    pub(super) fn download(&mut self, user: u8, downloaded: Downloaded) {
+        let op = Call::Download {
+            which: Which::Own(0),
+            part: 0,
+            from: 0,
+            again_after: 0,
+        };
+        let call = self.call(user, op);
+        self.returns(call, Returned::Downloaded(downloaded));
+    }
+
+    /// The store has a message of a user with a file.
+    pub(super) fn store_file(&mut self, log: Log, sequence: u64, from: u8, mark: Mark, file: FileId) {
+        let content = Content::Said(Self::said_of_file(mark));
+        let seen = self.seen(log, sequence, Plan::user(from), self.id_of(mark), content);
+        self.put(seen).file = Some(file);
     }
 
     pub(super) fn message_of(&self, mark: Mark) -> Sent {
@@ -258,6 +349,7 @@ impl MadeUp {
     fn put(&mut self, seen: Seen) -> &mut Stored {
         let entries = self.snapshot.logs.entry(seen.log).or_default();
         let stored = Stored {
+            file: None,
             change: seen.sequence,
             time_ms: self.snapshot.wall_ms,
             no_unread: false,
@@ -306,6 +398,7 @@ impl MadeUp {
             total_unread,
             groups: Vec::new(),
             pages: std::collections::BTreeMap::new(),
+            files: std::collections::BTreeMap::new(),
         });
     }
 

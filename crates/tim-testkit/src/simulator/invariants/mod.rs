@@ -16,12 +16,19 @@
 //! | [`restrictions`](Restrictions) | mutes and bans hold, and outlive membership; roles are what they are |
 //! | [`revoked`](Revoked) | what was revoked is nowhere; only what somebody revoked is gone |
 //! | [`ceilings`](Ceilings) | queues stay below their ceilings |
+//! | [`file-content`](FileContent) | what is downloaded is what was uploaded |
+//! | [`file-access`](FileAccess) | only who may read a message gets its file, and nobody once it is revoked |
+//! | [`files-at-rest`](FilesAtRest) | each stored message has its file; nothing else is left, and quotas count what there is |
+//! | [`uploads`](Uploads) | progress grows up to the whole; who sends something else does not notice |
 //! | [`liveness`](Liveness) | after the faults end, everybody who may is let in, and every call returns |
 //! | [`fairness`](Fairness) | the latency of an innocent pair is bounded beside hostile users |
 
 mod ceilings;
 mod durable_once;
 mod fairness;
+mod file_access;
+mod file_content;
+mod files_at_rest;
 mod gaps;
 mod liveness;
 mod marks_forward;
@@ -30,6 +37,7 @@ mod numbers_at_rest;
 mod order_once;
 mod restrictions;
 mod revoked;
+mod uploads;
 mod used_id;
 mod visibility;
 
@@ -43,6 +51,9 @@ use super::op::Profile;
 pub use ceilings::Ceilings;
 pub use durable_once::DurableOnce;
 pub use fairness::Fairness;
+pub use file_access::FileAccess;
+pub use file_content::FileContent;
+pub use files_at_rest::FilesAtRest;
 pub use gaps::Gaps;
 pub use liveness::Liveness;
 pub use marks_forward::MarksForward;
@@ -51,6 +62,7 @@ pub use numbers_at_rest::NumbersAtRest;
 pub use order_once::OrderOnce;
 pub use restrictions::Restrictions;
 pub use revoked::Revoked;
+pub use uploads::Uploads;
 pub use used_id::UsedId;
 pub use visibility::Visibility;
 
@@ -70,7 +82,7 @@ pub trait Invariant: Send + Sync {
 }
 
 /// All invariants, in the order in which they are checked: what explains a failure best comes first.
-pub const ALL: [&dyn Invariant; 12] = [
+pub const ALL: [&dyn Invariant; 16] = [
     &DurableOnce,
     &UsedId,
     &OrderOnce,
@@ -78,6 +90,10 @@ pub const ALL: [&dyn Invariant; 12] = [
     &Visibility,
     &Restrictions,
     &Revoked,
+    &FileAccess,
+    &FileContent,
+    &FilesAtRest,
+    &Uploads,
     &NumbersAtRest,
     &MarksForward,
     &Ceilings,

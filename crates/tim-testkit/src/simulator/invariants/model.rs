@@ -226,7 +226,10 @@ impl<'a> Model<'a> {
                         abandoned: false,
                     },
                 );
-                let sends = matches!(op, Call::Send { .. } | Call::Resend(_) | Call::ResendKept(_));
+                let sends = matches!(
+                    op,
+                    Call::Send { .. } | Call::Forward { .. } | Call::Resend(_) | Call::ResendKept(_)
+                );
                 if let Some(sent) = message.as_ref().filter(|_| sends)
                     && let Some(mark) = sent.said.mark
                 {
@@ -511,6 +514,11 @@ impl<'a> Model<'a> {
         let earliest_ms = self.at_ms(ended).saturating_sub(travel_ms);
         let offset = during.partition_point(|observation| observation.at_ms < earliest_ms);
         Some(begun + offset)
+    }
+
+    /// Whether one hub has run all the time, by a clock that nobody set: it knows for certain how much time has passed.
+    pub(super) fn is_one_time(&self) -> bool {
+        self.hub_starts <= 1 && self.walls.len() <= 1
     }
 
     /// Whether the store was restored between two observations.

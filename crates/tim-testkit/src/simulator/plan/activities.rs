@@ -63,7 +63,7 @@ impl Draft {
     }
 
     /// When an operation happens: a third of them close to a fault.
-    fn time(&self, rng: &mut Rng) -> u64 {
+    pub(super) fn time(&self, rng: &mut Rng) -> u64 {
         if !self.moments.is_empty() && rng.percent(35) {
             let moment = self.moments[rng.below(self.moments.len() as u64) as usize];
             let spread = any(rng, &[30, 400, 4_000]);
@@ -131,7 +131,7 @@ impl Draft {
                     body: match body {
                         Body::Text(len) => Body::Text(len.min(120)),
                         Body::Custom(len) => Body::Custom(len.min(120)),
-                        Body::Face => Body::Face,
+                        other => other,
                     },
                     priority,
                     online_only,
@@ -182,7 +182,7 @@ impl Draft {
     }
 
     /// A conversation that the device's user probably has.
-    fn target(&self, device: DeviceRef, rng: &mut Rng) -> Target {
+    pub(super) fn target(&self, device: DeviceRef, rng: &mut Rng) -> Target {
         let users = self.users();
         let kept_off = if self.population.innocent_pair { 2 } else { 0 };
         match rng.below(100) {
@@ -196,7 +196,7 @@ impl Draft {
         }
     }
 
-    fn which(&self, device: DeviceRef, rng: &mut Rng) -> Which {
+    pub(super) fn which(&self, device: DeviceRef, rng: &mut Rng) -> Which {
         let n = below_any(rng, &[1, 3, 10]) as u16;
         if rng.percent(65) {
             Which::Own(n)

@@ -138,6 +138,22 @@ impl Rates {
                 ..none
             },
             Profile::Hostile => Self { attacks: 250, ..none },
+            Profile::Files => Self {
+                cuts: 40,
+                silent: 8,
+                unreachable: 8,
+                slow: 20,
+                restarts: 25,
+                resets: 5,
+                stops: 8,
+                crashes: 10,
+                backups: 5,
+                restores: 4,
+                hub_clocks: 3,
+                store_errors: 12,
+                store_slow: 12,
+                ..none
+            },
         }
     }
 }

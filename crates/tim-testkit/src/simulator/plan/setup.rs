@@ -4,7 +4,7 @@ use tim_session::proto::GroupType;
 
 use super::any;
 use crate::Rng;
-use crate::simulator::op::{DeviceKind, Population, Profile, Settings, UserPlan};
+use crate::simulator::op::{DeviceKind, FileSettings, Population, Profile, Settings, UserPlan};
 
 pub(super) fn population(rng: &mut Rng, profile: Profile) -> Population {
     let mut users = Vec::new();
@@ -56,7 +56,7 @@ pub(super) fn population(rng: &mut Rng, profile: Profile) -> Population {
         users,
         hostile: match profile {
             Profile::Hostile => 2,
-            Profile::Mixed => 1,
+            Profile::Mixed | Profile::Files => 1,
             _ => 0,
         },
         groups,
@@ -108,6 +108,32 @@ pub(super) fn settings(rng: &mut Rng, profile: Profile) -> Settings {
         settings.delay_us = (20, 200);
     }
     settings
+}
+
+/// How the hub keeps files, in the profiles in which there are some. Quotas are small enough to be reached.
+pub(super) fn files(rng: &mut Rng, profile: Profile, settings: &mut Settings) {
+    let is_light = matches!(profile, Profile::Mixed | Profile::Crash | Profile::Restore);
+    if profile != Profile::Files && !(is_light && rng.percent(50)) {
+        return;
+    }
+    settings.files = Some(FileSettings {
+        piece_bytes: any(rng, &[500, 1_500, 4_096, 10_000]),
+        window: any(rng, &[1, 2, 8]),
+        account_bytes: any(rng, &[0, 0, 0, 8_000, 30_000]),
+        account_files: any(rng, &[0, 0, 0, 2, 6]),
+        max_uploads: any(rng, &[1, 2, 16, 16]),
+        upload_life_ms: any(rng, &[4_000, 20_000]),
+        unsent_life_ms: any(rng, &[3_000, 15_000]),
+    });
+    if is_light {
+        return;
+    }
+    settings.max_frame = any(rng, &[24 * 1024, 64 * 1024]);
+    settings.max_fragment = settings.max_fragment.max(16);
+    if rng.percent(25) {
+        settings.retention_seconds = rng.within(20..60);
+        settings.purge_interval_ms = rng.within(1_000..8_000);
+    }
 }
 
 /// In most runs in which applications restart, the buffers between a device and the hub are small: a device that comes back gets

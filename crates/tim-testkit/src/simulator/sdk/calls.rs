@@ -12,8 +12,9 @@ use tim_proto::{
     UserId,
 };
 
-use super::{KeptMessage, Own, Prepared, Running, SdkDevice};
-use crate::simulator::history::{Log, Mark, Returned, Said, Sent};
+use super::{KeptMessage, Own, Prepared, Running, SdkDevice, files};
+use crate::simulator::files::{content_of, with_uploaded};
+use crate::simulator::history::{FileOf, Log, Mark, Returned, Said, Sent};
 use crate::simulator::op::{Body, Call, Mention, Plan, Target, Which};
 use crate::simulator::seen;
 
@@ -36,7 +37,7 @@ impl SdkDevice {
         }
     }
 
-    fn log(&self, target: Target) -> Log {
+    pub(super) fn log(&self, target: Target) -> Log {
         Log::of(self.user(), self.conversation(target))
     }
 
@@ -63,47 +64,60 @@ impl SdkDevice {
                     ..SendOptions::default()
                 }
                 .retry_for(std::time::Duration::from_millis((*retry_ms).into()));
-                // It is kept before it is sent, with its options.
                 let made = self
                     .make(&client, *to, *body, mark, mention)
-                    .and_then(|message| message.with_priority(Priority(*priority)))
-                    .and_then(|message| message.with_options(options.clone()));
-                let message = match made {
-                    Ok(message) => message,
-                    Err(error) => {
-                        return Ok(Prepared {
-                            sent: None,
-                            future: Box::pin(async { Err(error) }),
-                        });
-                    }
-                };
-                let own = Own {
-                    mark,
-                    before: message.to_bytes(),
-                    message: message.clone(),
-                };
-                if self.shared.plan.settings.keeps {
-                    self.kept.borrow_mut().own.push(KeptMessage {
-                        mark,
-                        before: own.before.clone(),
-                        now: own.before.clone(),
-                    });
-                }
-                running.own.borrow_mut().push(own);
-                let sent = self.sent(&message, mark, *online_only);
-                Ok(self.send(running, message.clone(), mark, Some(sent), async move {
-                    client.send_message(&message, options).await.map(|_| ())
+                    .and_then(|message| message.with_priority(Priority(*priority)));
+                Ok(self.send_new(running, mark, made, options))
+            }
+            Call::Forward { which, to } => {
+                let of = self
+                    .find_file(running, *which)
+                    .ok_or("there is no such message")?;
+                let file = files::mark_of(&of).and_then(|mark| self.shared.file_of(mark));
+                let file = file.ok_or("nothing is known of its file")?;
+                let mark = Mark(step);
+                self.shared.carries(mark, file);
+                let made = files::forward(&client, self.conversation(*to), mark, file, &of);
+                Ok(self.send_new(running, mark, made, SendOptions::default()))
+            }
+            Call::Download {
+                which,
+                part,
+                from,
+                again_after,
+            } => {
+                let message = self
+                    .find_file(running, *which)
+                    .ok_or("there is no such message")?;
+                let device = Rc::clone(self);
+                Ok(done(files::download_of(
+                    device,
+                    client,
+                    message,
+                    *part,
+                    *from,
+                    *again_after,
+                )))
+            }
+            Call::CancelUpload(n) => {
+                let message = self.unsent_file(running, *n).ok_or("there is no such message")?;
+                Ok(done(async move {
+                    client.cancel_upload(&message).await?;
+                    Ok(Returned::Done)
                 }))
             }
             Call::Resend(n) => {
-                let own = running.own.borrow();
-                let failed: Vec<&Own> = own
+                let all = running.own.borrow();
+                let failed: Vec<&Own> = all
                     .iter()
                     .rev()
                     .filter(|own| own.message.status() != Status::Success)
                     .collect();
                 let own = pick(&failed, *n).ok_or("no own message has failed")?;
                 let (message, mark) = (own.message.clone(), own.mark);
+                drop(failed);
+                drop(all);
+                self.attach_again(running, mark, &message);
                 let sent = self.sent(
                     &message,
                     mark,
@@ -145,7 +159,9 @@ impl SdkDevice {
                     mark,
                     message: message.clone(),
                     before: bytes,
+                    progress: None,
                 });
+                self.attach_again(running, mark, &message);
                 let sent = self.sent(&message, mark, false);
                 Ok(self.send(running, message.clone(), mark, Some(sent), async move {
                     client.resend_message(&message).await.map(|_| ())
@@ -157,7 +173,7 @@ impl SdkDevice {
                     Log::of(self.user(), message.conversation_id()),
                     message.sequence(),
                 );
-                let mark = Mark::find(&to_vec(&message.payload()));
+                let mark = files::mark_of(&message);
                 Ok(done(async move {
                     client.revoke_message(&message).await?;
                     Ok(Returned::Revoked { log, sequence, mark })
@@ -453,9 +469,52 @@ impl SdkDevice {
                 | Call::Resend(_)
                 | Call::ResendKept(_)
                 | Call::Revoke(_)
+                | Call::Forward { .. }
+                | Call::Download { .. }
+                | Call::CancelUpload(_)
                 | Call::ReadUpTo(..)
                 | Call::AnswerApplication(..) => Returned::Done,
             })
+        })
+    }
+
+    /// Sends a message that was made. It is kept before it is sent, with its options.
+    fn send_new(
+        &self,
+        running: &Rc<Running>,
+        mark: Mark,
+        made: Result<Message, ImError>,
+        options: SendOptions,
+    ) -> Prepared {
+        let message = match made.and_then(|message| message.with_options(options.clone())) {
+            Ok(message) => message,
+            Err(error) => {
+                return Prepared {
+                    sent: None,
+                    future: Box::pin(async { Err(error) }),
+                };
+            }
+        };
+        let before = message.to_bytes();
+        let (message, progress) = Self::watch(message);
+        if self.shared.plan.settings.keeps {
+            self.kept.borrow_mut().own.push(KeptMessage {
+                mark,
+                before: before.clone(),
+                now: before.clone(),
+            });
+        }
+        running.own.borrow_mut().push(Own {
+            mark,
+            before,
+            message: message.clone(),
+            progress,
+        });
+        let online_only = options.online_user_only;
+        let sent = self.sent(&message, mark, online_only);
+        let client = running.client.clone();
+        self.send(running, message.clone(), mark, Some(sent), async move {
+            client.send_message(&message, options).await.map(|_| ())
         })
     }
 
@@ -479,6 +538,11 @@ impl SdkDevice {
             }
             Body::Custom(len) => with_custom(mark, len, |custom| client.create_custom_message(to, custom)),
             Body::Face => client.create_face_message(to, mark.0, &mark.text()),
+            Body::File(body) => {
+                let file = Self::new_file(mark, body);
+                self.shared.carries(mark, file);
+                files::make(client, to, mark, file)
+            }
         }
     }
 
@@ -493,6 +557,7 @@ impl SdkDevice {
                 ..Said::of(payload.kind(), &to_vec(&payload))
             },
             online_only,
+            file: self.shared.file_of(mark),
         }
     }
 
@@ -546,7 +611,7 @@ impl SdkDevice {
 }
 
 /// The n-th of these, counted around.
-fn pick<T>(of: &[T], n: u16) -> Option<&T> {
+pub(super) fn pick<T>(of: &[T], n: u16) -> Option<&T> {
     of.get(usize::from(n).checked_rem(of.len())?)
 }
 
@@ -587,6 +652,11 @@ pub(crate) fn with_payload<T>(body: Body, mark: Mark, make: impl FnOnce(Payload<
         Body::Text(len) => make(Text::new(&text(len)).into()),
         Body::Custom(len) => with_custom(mark, len, |custom| make(custom.into())),
         Body::Face => make(Face::new(mark.0).with_data(&mark.text()).into()),
+        // Before it is uploaded.
+        Body::File(body) => {
+            let file = FileOf { origin: mark, body };
+            with_uploaded(mark, file, "", content_of(file).len() as u64, make)
+        }
     }
 }
 

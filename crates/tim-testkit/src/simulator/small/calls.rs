@@ -267,6 +267,7 @@ impl SmallDevice {
             id: own.id,
             said,
             online_only: own.online_only,
+            file: self.shared.file_of(own.mark),
         }
     }
 }
