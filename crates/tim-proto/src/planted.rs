@@ -107,7 +107,7 @@ faults! {
     /// The client takes the response to a LOGIN of an earlier connection, or of an earlier run, for its own.
     EarlierLoginAnswered = "earlier-login-answered", "order-once", 200 of "serial";
     /// Every refusal of a login ends the session for good.
-    TransientIsFinal = "transient-is-final", "liveness", 200 of "all";
+    TransientIsFinal = "transient-is-final", "liveness", 200 of "store";
     /// The client's waits between attempts grow without a ceiling.
     BackoffWithoutEnd = "backoff-without-end", "liveness", 200 of "all";
     /// Neither end ever takes a silent connection for lost.
