@@ -262,7 +262,7 @@ fn key(id: FileId, part: Part) -> Path {
     Path::from(relative(id, part))
 }
 
-fn relative(id: FileId, part: Part) -> String {
+pub(crate) fn relative(id: FileId, part: Part) -> String {
     let [first, ..] = id.to_bytes();
     let suffix = match part {
         Part::Original => "",

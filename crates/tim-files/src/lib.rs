@@ -5,6 +5,7 @@ mod block;
 mod content;
 mod error;
 mod faults;
+mod look;
 mod pictures;
 mod place;
 mod remote;
@@ -18,6 +19,7 @@ mod tests;
 pub use announced::Announced;
 pub use error::FileError;
 pub use faults::{Faults, Operation};
+pub use look::{PartState, is_elsewhere, look};
 pub use pictures::{
     DEFAULT_THUMBNAIL, Format, LARGE, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, Part, Picture, Rendition, THUMBNAIL,
     default_thumbnail,

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::content::{Content, sync_directory};
 use crate::error::{FileError, NO_BUCKET};
@@ -79,6 +79,11 @@ pub(crate) fn settle_local(directory: &Path) -> Result<(), FileError> {
              {MARK:?} too; to give up its files, remove {at}/{REMEMBERED}"
         ),
     })
+}
+
+/// The file that a directory has whose content is in a store of objects.
+pub(crate) fn has_store(directory: &Path) -> PathBuf {
+    directory.join(REMEMBERED)
 }
 
 /// The store is taken into use.

@@ -41,7 +41,7 @@ mod wakeups;
 mod websocket_listener;
 mod worker;
 
-pub use tim_files::Remote;
+pub use tim_files::{Remote, is_elsewhere as files_are_elsewhere};
 #[cfg(feature = "s3")]
 pub use tim_files::{S3Credentials, S3Options};
 pub use tim_store::{AllGroups, GroupStatus, Store, StoreError, WriteError};
@@ -56,7 +56,7 @@ pub use tim_usersig as usersig;
 #[cfg(feature = "sqlite")]
 pub use backup::{BackupError, BackupReport, back_up_stopped};
 pub use clock::Clock;
-pub use files::FileOptions;
+pub use files::{FileOptions, check_content};
 pub use handlers::Audience;
 #[cfg(feature = "http")]
 pub use http::HttpOptions;

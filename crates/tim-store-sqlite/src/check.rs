@@ -146,6 +146,22 @@ pub fn check(dir: &Path) -> Result<Report, OpenError> {
     Ok(report)
 }
 
+/// Names the files of the store in a directory and changes nothing, as [`check`] does. Damaged ones are left out.
+///
+/// # Errors
+/// As [`check`].
+pub fn files_in(dir: &Path, mut each: impl FnMut(&tim_store::File)) -> Result<(), OpenError> {
+    let path = dir.join(DATABASE);
+    let in_file = |error| OpenError::from(error).in_file(&path);
+    let connection = open_reader(&path).map_err(in_file)?;
+    files::each(&connection, |found| {
+        if let Ok(file) = found {
+            each(file);
+        }
+    })
+    .map_err(in_file)
+}
+
 /// Checks a snapshot, until the deadline. What matters most comes first.
 pub(super) fn run(db: &mut Connection, deadline: Option<Instant>) -> Report {
     let mut report = Report::default();
@@ -185,7 +201,8 @@ fn run_all(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
         structure(db, table, report)?;
     }
     usage(db, &bytes, report)?;
-    files::check(db, |file| {
+    files::each(db, |found| {
+        let Err(file) = found else { return };
         if report.damaged_files.len() < MAX_FINDINGS {
             report.damaged_files.push(file);
         }

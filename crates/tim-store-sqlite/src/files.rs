@@ -190,7 +190,7 @@ fn is_used(db: &Connection, file: i64) -> rusqlite::Result<bool> {
 }
 
 /// Names the files whose rows are damaged.
-pub(super) fn check(db: &Connection, mut found: impl FnMut(String)) -> rusqlite::Result<()> {
+pub(super) fn each(db: &Connection, mut found: impl FnMut(Result<&File, String>)) -> rusqlite::Result<()> {
     let mut statement = db.prepare(concat!("SELECT ", file_columns!(), " ORDER BY f.id"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -199,9 +199,9 @@ pub(super) fn check(db: &Connection, mut found: impl FnMut(String)) -> rusqlite:
             Err(_) => {
                 let name = row.get_ref(1)?.as_blob().unwrap_or_default();
                 let digits = name.iter().map(|byte| format!("{byte:02x}"));
-                found(format!("f{}", digits.collect::<String>()));
+                found(Err(format!("f{}", digits.collect::<String>())));
             }
-            Ok(_) => {}
+            Ok(stored) => found(Ok(&stored.file)),
         }
     }
     Ok(())

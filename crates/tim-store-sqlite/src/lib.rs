@@ -66,7 +66,7 @@ use lock::DirLock;
 use pool::Pool;
 use shared::Shared;
 
-pub use check::{DamagedEntries, Report, check};
+pub use check::{DamagedEntries, Report, check, files_in};
 pub use lists::SqliteReader;
 pub use writer::SqliteWriter;
 

@@ -1,7 +1,9 @@
 //! `tim check`: checks a hub's store.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
+use tim_proto::FileId;
 use tim_store_sqlite::OpenError;
 
 use crate::error::{EXIT_CODES, Failure};
@@ -10,6 +12,9 @@ use crate::local::{DataArg, DataDir};
 const ABOUT: &str = "\
 Reads everything: SQLite's own check of the file, what is stored about users, conversations and groups, and the checksum of every
 entry. Nothing is changed, and a hub may be running. `tim serve` makes the same checks at its start, for at most two seconds.
+
+The content of each file is looked at: whether it is there, and how long it is. With --deep it is read, and its SHA-256 compared.
+Content in a bucket is not looked at.
 
 Damaged entries are not served: devices are told of a gap, and the history ends in front of them with an error. All other entries
 are. What users have stored, for their quotas, is counted and compared; a hub corrects it when it starts. Other damage keeps a hub from
@@ -25,6 +30,9 @@ const RESTORE: &str =
 pub(crate) struct Args {
     #[command(flatten)]
     data: DataArg,
+    /// Read the content of all files, and compare their SHA-256.
+    #[arg(long)]
+    deep: bool,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
@@ -63,6 +71,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             report.misjudged_files
         )?;
     }
+    let content = match report.broken.is_empty() {
+        true => content(&data, args.deep)?,
+        false => BTreeMap::new(),
+    };
+    for (file, wrong) in &content {
+        writeln!(out, "file {file}: {wrong}")?;
+    }
     if !report.broken.is_empty() {
         return Err(Failure::failed(format_args!(
             "the store in {directory} is damaged and cannot be used"
@@ -81,6 +96,14 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
                 .hint("a hub serves all messages and all other files; restore a backup to have these, too"),
         );
     }
+    if !content.is_empty() {
+        return Err(
+            Failure::failed(format_args!("the content of files in {directory} is damaged")).hint(
+                "a hub serves all messages and all other files; a file is whole again when its owner sends it again, or when it is \
+                 restored from a backup",
+            ),
+        );
+    }
     if report.misjudged_files > 0 {
         return Err(Failure::failed(format_args!(
             "files in {directory} are taken for used or unused wrongly"
@@ -94,6 +117,56 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         .hint("all messages are intact; a hub counts anew when it starts"));
     }
     Ok(())
+}
+
+/// How many files are listed whose content is damaged.
+const MAX_FINDINGS: usize = 100;
+
+/// The files whose content is not what it should be, and why.
+fn content(data: &DataDir, is_deep: bool) -> Result<BTreeMap<FileId, String>, Failure> {
+    let directory = data.path().join("files");
+    let failed = |error: io::Error| Failure::failed(format_args!("{}: {error}", directory.display()));
+    let mut found = BTreeMap::new();
+    if tim_hub::files_are_elsewhere(&directory).map_err(failed)? {
+        writeln!(
+            io::stdout(),
+            "the content of files is in a bucket, and was not looked at"
+        )?;
+        return Ok(found);
+    }
+    let (mut count, mut broken) = (0_u64, None);
+    let listed = tim_store_sqlite::files_in(data.path(), |file| {
+        count += 1;
+        if found.len() >= MAX_FINDINGS || broken.is_some() {
+            return;
+        }
+        match tim_hub::check_content(&directory, file, is_deep) {
+            Ok(None) => {}
+            Ok(Some(wrong)) => drop(found.insert(file.id, wrong)),
+            Err(error) => broken = Some(error),
+        }
+    });
+    listed.map_err(|error| cannot_check(&error, data))?;
+    if let Some(error) = broken {
+        return Err(failed(error));
+    }
+    if !found.is_empty() {
+        // A hub that is running may have removed some meanwhile.
+        let mut still = BTreeMap::new();
+        let listed = tim_store_sqlite::files_in(data.path(), |file| {
+            still.extend(found.remove(&file.id).map(|wrong| (file.id, wrong)));
+        });
+        listed.map_err(|error| cannot_check(&error, data))?;
+        found = still;
+    }
+    if count > 0 {
+        writeln!(
+            io::stdout(),
+            "files: {} of {count} intact",
+            count - found.len() as u64
+        )?;
+    }
+    Ok(found)
 }
 
 /// What to do about a full disk.

@@ -1,6 +1,8 @@
 //! Files: sent from a path, found by number or id, and saved with the same bytes.
 
 use super::chat::World;
+use super::run;
+use super::serve::Served;
 
 /// A BMP of 2 x 2 pixels.
 fn picture() -> Vec<u8> {
@@ -105,4 +107,50 @@ fn what_is_no_file_or_no_message_is_told() {
     assert_eq!(ran.code, 2, "{}", ran.err);
     assert!(ran.err.contains("line 3: no such message"), "{}", ran.err);
     assert_eq!(std::fs::read_to_string(out).unwrap(), "hello");
+}
+
+#[test]
+fn a_check_looks_at_the_content_of_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut hub = Served::start(&data, &[]);
+    let path = dir.path().join("dots.bmp");
+    std::fs::write(&path, picture()).unwrap();
+    let (path, data) = (path.to_str().unwrap(), data.to_str().unwrap());
+    run(
+        ["send", "bob", "--image", path, "--as", "alice", "--data", data],
+        "",
+    )
+    .ok();
+    assert_eq!(hub.stop(), Some(0));
+    let check = |args: &[&str]| run([&["check", "--data", data], args].concat(), "");
+    assert!(check(&["--deep"]).ok().contains("files: 1 of 1 intact"));
+    let content = std::fs::read_dir(std::path::Path::new(data).join("files/content"))
+        .unwrap()
+        .next()
+        .unwrap();
+    let file = std::fs::read_dir(content.unwrap().path())
+        .unwrap()
+        .next()
+        .unwrap();
+    let file = file.unwrap().path();
+    let mut other = picture();
+    other[60] ^= 1;
+    std::fs::write(&file, other).unwrap();
+    assert_eq!(check(&[]).code, 0, "its size is right");
+    for (args, told) in [
+        (&["--deep"][..], "is another one"),
+        (&[], "has 1 bytes instead of 70"),
+        (&[], "is missing"),
+    ] {
+        match told {
+            "is missing" => std::fs::remove_file(&file).unwrap(),
+            "has 1 bytes instead of 70" => std::fs::write(&file, "x").unwrap(),
+            _ => {}
+        }
+        let ran = check(args);
+        assert_eq!(ran.code, 1, "{}", ran.out);
+        assert!(ran.out.contains(told), "{}", ran.out);
+        assert!(ran.err.contains("when its owner sends it again"), "{}", ran.err);
+    }
 }

@@ -5,9 +5,11 @@
 //! it is slow or gone. Pictures are decoded one at a time. The file store has the bytes
 //! (`tim-files`), the store has the rows, and the protocol's checks are in the handlers.
 
+mod check;
 mod housekeeping;
 mod uploads;
 
+pub use check::check_content;
 pub(crate) use uploads::{MAX_PIECES, Piece};
 
 use std::collections::{HashMap, VecDeque};

@@ -393,7 +393,7 @@ impl Files {
 }
 
 /// The parts of a file that have content, and their sizes.
-fn parts(file: &File) -> Vec<(Part, u64)> {
+pub(super) fn parts(file: &File) -> Vec<(Part, u64)> {
     let renditions = file.images.iter().filter_map(|image| {
         let part = match ImageSize(image.part) {
             ImageSize::LARGE => Part::Large,
