@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tim_hub::{Clock, Endpoint, PushLog, PushOptions, PushSink, PushWebhook};
+use tim_hub::{
+    CallbackCommand, CallbackOptions, Clock, Endpoint, PushLog, PushOptions, PushSink, PushWebhook,
+};
 use tim_proto::Words;
 
 use crate::config::Settings;
@@ -46,6 +48,28 @@ pub(crate) fn push_options(settings: &Settings) -> Result<Option<PushOptions>, F
             )));
         }
     };
+    Ok(Some(options))
+}
+
+/// Which server of the application is asked about messages, and told of them, if one is.
+///
+/// # Errors
+/// What is wrong with the settings.
+pub(crate) fn callback_options(settings: &Settings) -> Result<Option<CallbackOptions>, Failure> {
+    if settings.callback_url.is_empty() {
+        return Ok(None);
+    }
+    let endpoint = endpoint(&settings.callback_url, &settings.callback_token_file)?;
+    let mut options = CallbackOptions::new(endpoint);
+    if !settings.callback_command.is_empty() {
+        let commands = settings.callback_command.iter().map(|name| name.parse());
+        let commands: Result<Vec<CallbackCommand>, String> = commands.collect();
+        options.commands =
+            commands.map_err(|error| Failure::usage(format_args!("--callback-command: {error}")))?;
+    }
+    options.refuse_without_answer = settings.callback_refuse;
+    let checked = options.check();
+    checked.map_err(|error| Failure::usage(format_args!("--callback-url: {error}")))?;
     Ok(Some(options))
 }
 

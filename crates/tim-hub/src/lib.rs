@@ -3,6 +3,8 @@
 mod admission;
 #[cfg(feature = "sqlite")]
 mod backup;
+#[cfg(feature = "outgoing")]
+mod callbacks;
 mod client_context;
 mod clock;
 mod connection;
@@ -55,6 +57,8 @@ pub use tim_usersig as usersig;
 
 #[cfg(feature = "sqlite")]
 pub use backup::{BackupError, BackupReport, back_up_stopped};
+#[cfg(feature = "outgoing")]
+pub use callbacks::{CallbackCommand, CallbackOptions, CallbackStats};
 pub use clock::Clock;
 pub use files::{FileOptions, check_content};
 pub use handlers::Audience;

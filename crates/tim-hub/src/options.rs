@@ -102,6 +102,9 @@ pub struct HubOptions {
     pub files: Option<FileOptions>,
     /// How users who are offline are notified; `None` in a hub that notifies nobody. Tokens are kept in any case. Default `None`.
     pub push: Option<PushOptions>,
+    /// Which server of the application the hub asks about messages, and tells of them; `None` for none. Default `None`.
+    #[cfg(feature = "outgoing")]
+    pub callbacks: Option<crate::callbacks::CallbackOptions>,
     /// How long an account is kept that was never used for anything, a conversation, a group or a profile, after it was logged in last;
     /// zero keeps it. Who logs in later gets a new one. Default 90 days.
     pub unused_account_life: Duration,
@@ -154,6 +157,8 @@ impl HubOptions {
             max_account_files: 10_000,
             files: None,
             push: None,
+            #[cfg(feature = "outgoing")]
+            callbacks: None,
             unused_account_life: Duration::from_secs(90 * 24 * 3600),
             open_registration: true,
             #[cfg(feature = "sqlite")]
@@ -195,6 +200,10 @@ impl HubOptions {
             return Err(format!(
                 "{what} is 0: nothing could be done; set it to 1 at least"
             ));
+        }
+        #[cfg(feature = "outgoing")]
+        if let Some(callbacks) = &self.callbacks {
+            callbacks.check()?;
         }
         if self.max_backlog != 0 && self.max_backlog < self.max_outgoing {
             return Err(format!(

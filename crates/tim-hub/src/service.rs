@@ -87,6 +87,8 @@ pub(crate) struct Services {
     pub(crate) group_queue: Arc<GroupQueue>,
     pub(crate) timer: Timer,
     pub(crate) push: Push,
+    #[cfg(feature = "outgoing")]
+    pub(crate) callbacks: crate::callbacks::Callbacks,
     /// Behind the writer and the queues, which end them.
     workers: [Worker; 2],
 }
@@ -206,6 +208,14 @@ impl Services {
             Arc::clone(&group_queue),
             av_chat_room_tips,
         );
+        // The options were checked.
+        #[cfg(feature = "outgoing")]
+        let callbacks = crate::callbacks::Callbacks::new(
+            options.callbacks.clone(),
+            options.app.id,
+            options.clock.clone(),
+        )
+        .map_err(std::io::Error::other)?;
         let mut services = Self {
             settings,
             files: Arc::new(files),
@@ -236,6 +246,8 @@ impl Services {
             epochs: reader.epochs(),
             timer,
             push,
+            #[cfg(feature = "outgoing")]
+            callbacks,
             presence,
             permissions,
             randoms,
@@ -248,6 +260,13 @@ impl Services {
         };
         services._retention = services.start_retention(&reader, workplace)?;
         Ok(services)
+    }
+
+    /// Starts the tasks of the executor, if there is one by now.
+    pub(crate) fn start_tasks(&self) {
+        self.push.start();
+        #[cfg(feature = "outgoing")]
+        self.callbacks.start();
     }
 
     /// Starts retention. In a stepped hub it is a step, like the work of the other workers.

@@ -60,6 +60,9 @@ another store, or with the store of another hub, until the files are copied ther
 abort incomplete multipart uploads after a day: a hub that is killed leaves them behind. Files that no message uses are removed from the
 bucket as from the directory; after a start, all objects are looked at once, some thousand each minute.
 
+With --callback-url the hub asks a server of the application about each message before it is taken, which may refuse or change it, and
+tells it of each afterwards. docs/callbacks.md has the requests and answers, which are the vendor's.
+
 With --push-log or --push-webhook, users who are offline are notified of messages through the push services whose tokens their
 applications have registered. docs/push.md says of which, and what a receiver gets.
 
@@ -345,6 +348,7 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     let mut options = sources.hub_options(settings, key)?;
     options.files = Some(file_options(settings, data.path())?);
     options.push = outgoing::push_options(settings)?;
+    options.callbacks = outgoing::callback_options(settings)?;
     let hub = Arc::new(Hub::open(data.path(), options).map_err(|error| cannot_open(&error, data))?);
     let listeners = plan.open().await?;
     let reload = Reload {

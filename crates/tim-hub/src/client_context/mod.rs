@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tim_proto::request::Request;
 use tim_proto::wire::features;
 use tim_proto::{GroupId, UserId};
+use tim_store::Fingerprint;
 
 use crate::device::{Device, Responder};
 use crate::metrics::Began;
@@ -55,6 +56,8 @@ struct Caches {
     memberships: HashMap<GroupId, Arc<GroupMembership>>,
     /// Whoever reads a piece of a file for the device holds a clone.
     downloads: Arc<()>,
+    /// Of the message that is being handled: what its sender has written, if a callback has changed it.
+    original: Option<Fingerprint>,
 }
 
 /// What was agreed on when the client logged in.
@@ -182,6 +185,19 @@ impl ClientContext {
     pub(crate) fn begin_download(&mut self, most: usize) -> Option<Arc<()>> {
         let downloads = &self.caches().downloads;
         (Arc::strong_count(downloads) <= most).then(|| Arc::clone(downloads))
+    }
+
+    /// The fingerprint by which a repetition of the message that is being handled is known, if that is not its own.
+    pub(crate) fn original(&self) -> Option<Fingerprint> {
+        self.caches.as_ref()?.original
+    }
+
+    /// A callback has changed the message that is handled next, whose sender has written this.
+    #[cfg(feature = "outgoing")]
+    pub(crate) fn set_original(&mut self, original: Option<Fingerprint>) {
+        if original.is_some() || self.original().is_some() {
+            self.caches().original = original;
+        }
     }
 
     fn caches(&mut self) -> &mut Caches {

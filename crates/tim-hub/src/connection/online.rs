@@ -55,8 +55,11 @@ type Reading = (Box<HeldMerge>, Found);
 struct RequestJob {
     id: u32,
     kind: FrameKind,
-    result: oneshot::Receiver<(ClientContext, Result<Outcome, Refusal>)>,
+    result: oneshot::Receiver<Handover>,
 }
+
+/// What comes back with the result of a request that was handled elsewhere.
+type Handover = (ClientContext, Result<Outcome, Refusal>);
 
 /// A request whose turn has not come.
 struct HeldRequest {
@@ -148,6 +151,16 @@ impl Online {
         };
         client.began = began;
         let span = debug_span!("request", id, %kind);
+        #[cfg(feature = "outgoing")]
+        if kind == FrameKind::SEND
+            && let Some(asking) = handlers::before_send(services, client.user(), body)
+        {
+            let (sender, result) = oneshot::channel();
+            let handling = handle_after(Arc::clone(services), client, id, asking, sender, span);
+            tokio::spawn(handling);
+            self.request = Some(RequestJob { id, kind, result });
+            return Ok(None);
+        }
         let outcome = handlers::admit_request(services, &client, kind)
             .and_then(|()| span.in_scope(|| handlers::handle(services, &mut client, id, kind, body)));
         if !matches!(outcome, Ok(Outcome::NeedsStore)) {
@@ -221,6 +234,36 @@ impl Online {
             }
             Err(_) => Err(Lost),
         })
+    }
+}
+
+/// Handles a SEND on the read pool when the application has been asked about it. Until then the connection holds its later requests, and
+/// no thread waits.
+#[cfg(feature = "outgoing")]
+async fn handle_after(
+    services: Arc<Services>,
+    mut client: ClientContext,
+    id: u32,
+    asking: impl Future<Output = handlers::Before>,
+    handover: oneshot::Sender<Handover>,
+    span: tracing::Span,
+) {
+    use handlers::Before;
+
+    let (body, original) = match asking.await {
+        Before::Go(body, original) => (body, original),
+        Before::Answer(body) => return drop(handover.send((client, Ok(Outcome::Response(body))))),
+        Before::Refuse(refusal) => return drop(handover.send((client, Err(refusal)))),
+    };
+    client.set_original(original);
+    let user = client.user();
+    let handled = services.reads.clone().run(user, move || {
+        let outcome = span.in_scope(|| handlers::handle(&services, &mut client, id, FrameKind::SEND, &body));
+        client.set_original(None);
+        (client, outcome)
+    });
+    if let Ok(handled) = handled.await {
+        let _ = handover.send(handled);
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) struct SendReceipt {
     /// Where the message goes, as its sender sees it.
     pub(crate) conversation: ConversationId,
     pub(crate) presence: Arc<PresenceRegistry>,
+    /// What the application is told of it.
+    #[cfg(feature = "outgoing")]
+    pub(crate) after: Option<Box<crate::callbacks::AfterSend>>,
 }
 
 /// What the store answers to a message that it has already, at this place.
@@ -50,6 +53,8 @@ impl SendReceipt {
         match answer {
             Ok(Written::Stored(at)) => {
                 self.tell_successor();
+                #[cfg(feature = "outgoing")]
+                self.after.iter().for_each(|after| after.stored(at));
                 self.stored(at, false);
             }
             Ok(Written::Duplicate(at)) => self.stored(at, true),
@@ -96,6 +101,11 @@ impl SendReceipt {
                     change: 0,
                     time_ms: time * 1000,
                 };
+                #[cfg(feature = "outgoing")]
+                self.after
+                    .iter()
+                    .filter(|_| !duplicate)
+                    .for_each(|after| after.stored(at));
                 self.respond(at, duplicate);
             }
             Err(refusal) => self.refuse(refusal),
@@ -103,6 +113,8 @@ impl SendReceipt {
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) {
+        #[cfg(feature = "outgoing")]
+        self.after.iter().for_each(|after| after.refused(&refusal));
         self.responder.refuse(refusal);
     }
 

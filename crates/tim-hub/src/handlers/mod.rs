@@ -9,6 +9,8 @@
 //! [`Responder`](crate::device::Responder).
 
 mod av_chat_rooms;
+#[cfg(feature = "outgoing")]
+mod before;
 mod conversations;
 mod files;
 mod groups;
@@ -24,6 +26,8 @@ mod send;
 mod tests;
 mod visibility;
 
+#[cfg(feature = "outgoing")]
+pub(crate) use before::{Before, before_send};
 #[cfg(feature = "http")]
 pub(crate) use files::Readable;
 pub use groups::Audience;

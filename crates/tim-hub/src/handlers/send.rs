@@ -10,7 +10,7 @@ use tim_proto::message::{
 use tim_proto::planted::{self, Fault};
 use tim_proto::request::Send;
 use tim_proto::wire::FrameKind;
-use tim_proto::{ConversationId, ErrorCode, GroupId, MessageKind, Payload, UserId};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageKind, Payload, UserId};
 use tim_store::{Append, EntryFlags, Fingerprint, LogKey, MAX_MENTIONS, Write, WriteError, Writer, Written};
 
 use super::files::{Named, check_named, named};
@@ -86,7 +86,7 @@ fn to_peer(
 ) -> Result<(), Refusal> {
     let new_peer = peer_to_register(services, client, peer)?;
     let log = LogKey::c2c(client.user(), peer);
-    let (receipt, content) = with_names(services, client, &draft, "")?;
+    let (receipt, content) = with_names(services, client, &draft, "", GroupType(0))?;
     if !draft.online_only {
         check_recent_ids(services, &draft)?;
         let append = draft.append(services, client, log, content);
@@ -149,7 +149,7 @@ fn to_group(
         // It may be the repetition of a message that was stored while its sender still had the permission. The store
         // knows, and refuses everything else.
         Err(_) if !draft.online_only && !services.presence.is_av_chat_room(&group) => {
-            let (receipt, content) = with_names(services, client, &draft, "")?;
+            let (receipt, content) = with_names(services, client, &draft, "", GroupType(0))?;
             let append = Write::Append(draft.append(services, client, log, content));
             append_to_log(&services.writer, append, receipt);
             return Ok(());
@@ -159,7 +159,13 @@ fn to_group(
     if draft.online_only && !membership.rules.is_stored {
         return Err(Refusal::new(ErrorCode::ONLINE_ONLY_NOT_ALLOWED, ""));
     }
-    let (receipt, content) = with_names(services, client, &draft, &membership.name_card)?;
+    let (receipt, content) = with_names(
+        services,
+        client,
+        &draft,
+        &membership.name_card,
+        membership.rules.group_type,
+    )?;
     if draft.online_only
         && let Some(before) = written_before(services, client, &draft, &log)?
     {
@@ -234,7 +240,10 @@ fn with_names(
     client: &mut ClientContext,
     draft: &Draft<'_>,
     name_card: &str,
+    group_type: GroupType,
 ) -> Result<(SendReceipt, Bytes), Refusal> {
+    #[cfg(not(feature = "outgoing"))]
+    let _ = group_type;
     let Names { nick, avatar } = &*names(services, client)?;
     let names = SenderNames::new()
         .with_nick(nick)
@@ -250,6 +259,16 @@ fn with_names(
         names: client.wants_names().then(|| to_vec(&names).into()),
         conversation: draft.content.to,
         presence: Arc::clone(&services.presence),
+        #[cfg(feature = "outgoing")]
+        after: crate::callbacks::AfterSend::new(
+            &services.callbacks,
+            services.now_ms(),
+            client.user(),
+            draft.content.to,
+            draft.bytes,
+            group_type,
+            draft.online_only,
+        ),
     };
     Ok((receipt, content))
 }
@@ -332,7 +351,9 @@ impl<'a> Draft<'a> {
         Ok(Self {
             content: *content,
             bytes: Send::content_bytes(body).map_err(|error| Refusal::malformed(FrameKind::SEND, error))?,
-            fingerprint: Fingerprint::of_message(content),
+            fingerprint: client
+                .original()
+                .unwrap_or_else(|| Fingerprint::of_message(content)),
             online_only: request.options.0.online_user_only,
             push: request.options.0.offline_push,
             mentions,

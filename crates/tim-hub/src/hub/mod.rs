@@ -89,6 +89,9 @@ pub struct HubStats {
     pub shed: u64,
     /// Offline push.
     pub push: PushStats,
+    /// Callbacks.
+    #[cfg(feature = "outgoing")]
+    pub callbacks: crate::callbacks::CallbackStats,
 }
 
 /// Why a hub stopped, or could not start.
@@ -171,7 +174,7 @@ impl Hub {
         let status = Arc::new(Status::new());
         let content = Files::open(options.files.as_ref(), &options.clock)?;
         let services = Services::start(options, store, content, &status, workplace)?;
-        services.push.start();
+        services.start_tasks();
         Ok(Self {
             services: Arc::new(services),
             status,
@@ -195,7 +198,7 @@ impl Hub {
         stop: impl Future<Output = ()>,
     ) -> Result<(), HubError> {
         // It could not start where there was no runtime.
-        self.services.push.start();
+        self.services.start_tasks();
         let mut stop = std::pin::pin!(stop);
         let mut failed = self.status.failed.subscribe();
         let result = loop {
@@ -302,6 +305,8 @@ impl Hub {
             backlog: self.services.backlog.total(),
             shed: events.shed.total(),
             push: self.services.push.stats(),
+            #[cfg(feature = "outgoing")]
+            callbacks: self.services.callbacks.stats(),
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
@@ -50,6 +50,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// What the header of this name says, if it says it in seconds.
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Bytes,
 }
 
 impl HttpClient {
@@ -195,18 +196,20 @@ impl Answer {
         let status = response.status();
         let seconds = response.headers().get(RETRY_AFTER);
         let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let (mut body, mut read) = (response.into_body(), 0);
-        // To its end, so that the connection can be used again.
+        let (mut body, mut read) = (response.into_body(), BytesMut::new());
         while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
             let frame = frame.map_err(|error| error.to_string())?;
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > MAX_ANSWER {
-                return Err(format!("the answer has more than {MAX_ANSWER} bytes"));
+            if let Some(data) = frame.data_ref() {
+                if read.len() + data.len() > MAX_ANSWER {
+                    return Err(format!("the answer has more than {MAX_ANSWER} bytes"));
+                }
+                read.extend_from_slice(data);
             }
         }
         Ok(Self {
             status,
             retry_after: seconds.map(Duration::from_secs),
+            body: read.freeze(),
         })
     }
 }

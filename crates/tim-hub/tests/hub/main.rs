@@ -3,6 +3,7 @@
 mod backup;
 mod borders;
 mod broken;
+mod callbacks;
 mod expiry;
 mod faulty_store;
 mod files;

@@ -25,7 +25,7 @@ pub(crate) use hub::TestHub;
 pub(crate) use line::Line;
 pub(crate) use observed::{Notice, Observed, Reply, Tip, Uploaded};
 pub(crate) use raw::Raw;
-pub(crate) use server::{Answer, TestServer};
+pub(crate) use server::{Answer, Asked, TestServer};
 pub(crate) use tim_testkit::{c2c, group as group_id, user};
 
 pub(crate) const APP: u32 = 1_400_000_000;

@@ -1,0 +1,319 @@
+//! The endpoint of callbacks: requests to it, the queue of what it is told, and when it is left alone.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::CallbackCommand;
+use super::breaker::Breaker;
+use crate::admission::LogLimiter;
+use crate::clock::Clock;
+use crate::outgoing::{Endpoint, HttpClient};
+use crate::threads::lock;
+
+/// How many requests about what is to come may be under way. Further ones wait, within their time.
+const MAX_BEFORE: usize = 256;
+/// How many bytes may wait in the queue.
+const MAX_QUEUED_BYTES: usize = 16 << 20;
+
+/// How a hub calls a server of the application.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CallbackOptions {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// What it is asked and told. Default all.
+    pub commands: Vec<CallbackCommand>,
+    /// How long it may take for an answer. Default 2 s.
+    pub timeout: Duration,
+    /// Whether a message is refused if there is no answer to what is asked before it, or none that decides. Otherwise it is taken. Default
+    /// false.
+    pub refuse_without_answer: bool,
+    /// How many events may wait that it is to be told of. Further ones are dropped and counted. Default 4,096.
+    pub max_waiting: usize,
+    /// How many of them may be under way. Default 16.
+    pub max_concurrent: usize,
+}
+
+impl CallbackOptions {
+    /// The defaults, with this endpoint.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            commands: CallbackCommand::ALL.to_vec(),
+            timeout: Duration::from_secs(2),
+            refuse_without_answer: false,
+            max_waiting: 4_096,
+            max_concurrent: 16,
+        }
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(&self) -> Result<(), String> {
+        HttpClient::new(self.endpoint.clone()).map(drop)
+    }
+}
+
+/// What a hub has counted of callbacks since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CallbackStats {
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Requests without an answer that decides.
+    pub failed: u64,
+    /// Messages about which nothing was asked, as the endpoint had failed too often.
+    pub skipped: u64,
+    /// Events that wait.
+    pub waiting: usize,
+    /// Events that were dropped: too many waited, or the endpoint had failed too often.
+    pub dropped: u64,
+    /// Whether the endpoint is left alone for now.
+    pub is_open: bool,
+}
+
+/// The callbacks of a hub, if it has an endpoint.
+#[derive(Clone)]
+pub(crate) struct Callbacks(Option<Arc<Inner>>);
+
+struct Inner {
+    options: CallbackOptions,
+    client: HttpClient,
+    app: u32,
+    clock: Clock,
+    before: Semaphore,
+    breaker: Mutex<Breaker>,
+    queue: Mutex<Queue>,
+    wakeup: Arc<Notify>,
+    is_running: AtomicBool,
+    answered: AtomicU64,
+    failed: AtomicU64,
+    skipped: AtomicU64,
+    dropped: AtomicU64,
+    log: LogLimiter,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<(CallbackCommand, Bytes)>,
+    bytes: usize,
+}
+
+/// It was not asked, or has not answered what it was asked.
+#[derive(Debug)]
+pub(crate) struct NoAnswer;
+
+impl Callbacks {
+    /// # Errors
+    /// What is wrong with the URL.
+    pub(crate) fn new(options: Option<CallbackOptions>, app: u32, clock: Clock) -> Result<Self, String> {
+        let Some(options) = options else {
+            return Ok(Self(None));
+        };
+        Ok(Self(Some(Arc::new(Inner {
+            client: HttpClient::new(options.endpoint.clone())?,
+            options,
+            app,
+            clock,
+            before: Semaphore::new(MAX_BEFORE),
+            breaker: Mutex::default(),
+            queue: Mutex::default(),
+            wakeup: Arc::default(),
+            is_running: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            log: LogLimiter::new(),
+        }))))
+    }
+
+    pub(crate) fn wants(&self, command: CallbackCommand) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|inner| inner.options.commands.contains(&command))
+    }
+
+    pub(crate) fn refuses_without_answer(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|inner| inner.options.refuse_without_answer)
+    }
+
+    /// Starts the task that tells of events, unless it runs or there is no runtime yet.
+    pub(crate) fn start(&self) {
+        let Some(inner) = &self.0 else { return };
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if !inner.is_running.swap(true, Ordering::AcqRel) {
+            runtime.spawn(run(Arc::downgrade(inner), Arc::clone(&inner.wakeup)));
+        }
+    }
+
+    /// Asks, and lets `decide` look at the answer: an answer that decides nothing is a failure of the endpoint.
+    pub(crate) async fn ask<T>(
+        &self,
+        command: CallbackCommand,
+        body: Bytes,
+        decide: impl FnOnce(&Map<String, Value>) -> Result<T, String>,
+    ) -> Result<T, NoAnswer> {
+        let Some(inner) = &self.0 else {
+            return Err(NoAnswer);
+        };
+        if !lock(&inner.breaker).admits(Instant::now()) {
+            inner.skipped.fetch_add(1, Ordering::Relaxed);
+            return Err(NoAnswer);
+        }
+        let asked = async {
+            let _permit = inner.before.acquire().await.map_err(|error| error.to_string())?;
+            inner.request(command, body).await
+        };
+        let answer = inner.in_time(asked).await;
+        let decided = answer.and_then(|answer| decide(&answer));
+        inner.note(command, decided.as_ref().err());
+        decided.map_err(|_| NoAnswer)
+    }
+
+    /// Tells of an event, later.
+    pub(crate) fn tell(&self, command: CallbackCommand, body: Bytes) {
+        let Some(inner) = &self.0 else { return };
+        let mut queue = lock(&inner.queue);
+        let is_full = queue.events.len() >= inner.options.max_waiting
+            || queue.bytes.saturating_add(body.len()) > MAX_QUEUED_BYTES;
+        if is_full {
+            drop(queue);
+            return inner.drop_event(command);
+        }
+        queue.bytes += body.len();
+        queue.events.push_back((command, body));
+        drop(queue);
+        inner.wakeup.notify_one();
+    }
+
+    pub(crate) fn stats(&self) -> CallbackStats {
+        let Some(inner) = &self.0 else {
+            return CallbackStats::default();
+        };
+        CallbackStats {
+            answered: inner.answered.load(Ordering::Relaxed),
+            failed: inner.failed.load(Ordering::Relaxed),
+            skipped: inner.skipped.load(Ordering::Relaxed),
+            waiting: lock(&inner.queue).events.len(),
+            dropped: inner.dropped.load(Ordering::Relaxed),
+            is_open: lock(&inner.breaker).is_open(Instant::now()),
+        }
+    }
+}
+
+impl fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callbacks").finish_non_exhaustive()
+    }
+}
+
+/// The task ends with the hub.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.wakeup.notify_one();
+    }
+}
+
+impl Inner {
+    async fn request(&self, command: CallbackCommand, body: Bytes) -> Result<Map<String, Value>, String> {
+        let query = format!(
+            "SdkAppid={}&CallbackCommand={command}&contenttype=json&ClientIP=&OptPlatform=Unknown",
+            self.app
+        );
+        let answer = self
+            .client
+            .post(&query, None, body, self.clock.wall_ms() / 1000)
+            .await?;
+        if answer.status != StatusCode::OK {
+            return Err(format!("it answers {}", answer.status));
+        }
+        match serde_json::from_slice(&answer.body) {
+            Ok(Value::Object(fields)) => Ok(fields),
+            _ => Err("its answer is no JSON object".to_owned()),
+        }
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let timeout = self.options.timeout;
+        let done = tokio::time::timeout(timeout, work).await;
+        done.unwrap_or_else(|_| Err(format!("it has not answered within {timeout:?}")))
+    }
+
+    fn note(&self, command: CallbackCommand, failure: Option<&String>) {
+        let Some(what) = failure else {
+            lock(&self.breaker).worked();
+            self.answered.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let opens = lock(&self.breaker).failed(Instant::now());
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
+            warn!(%command, what, suppressed, "a callback has failed");
+        }
+        if opens {
+            warn!("callbacks have failed too often; the endpoint is left alone for a while");
+        }
+    }
+
+    fn drop_event(&self, command: CallbackCommand) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
+            warn!(%command, suppressed, "an event is not told of: too many wait, or the endpoint fails");
+        }
+    }
+
+    fn next(&self) -> Option<(CallbackCommand, Bytes)> {
+        let mut queue = lock(&self.queue);
+        let (command, body) = queue.events.pop_front()?;
+        queue.bytes = queue.bytes.saturating_sub(body.len());
+        Some((command, body))
+    }
+}
+
+/// Tells of events, until the hub is gone.
+async fn run(callbacks: Weak<Inner>, wakeup: Arc<Notify>) {
+    let mut under_way = JoinSet::new();
+    loop {
+        let Some(inner) = callbacks.upgrade() else { return };
+        while under_way.len() < inner.options.max_concurrent.max(1) {
+            let Some((command, body)) = inner.next() else {
+                break;
+            };
+            if !lock(&inner.breaker).admits(Instant::now()) {
+                inner.drop_event(command);
+                continue;
+            }
+            let inner = Arc::clone(&inner);
+            under_way.spawn(async move {
+                let told = inner.in_time(inner.request(command, body)).await;
+                inner.note(command, told.err().as_ref());
+            });
+        }
+        drop(inner);
+        tokio::select! {
+            biased;
+            Some(_) = under_way.join_next() => {}
+            () = wakeup.notified() => {}
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What the application is asked before a message is taken.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tim_proto::message::{Content, to_vec};
+use tim_proto::request::{Send, SendResponse};
+use tim_proto::wire::{Nested, decode_body};
+use tim_proto::{ConversationId, ErrorCode, UserId};
+use tim_store::Fingerprint;
+
+use crate::callbacks::{About, CallbackCommand, NoAnswer, Verdict, verdict};
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// What becomes of a message after the application was asked.
+pub(crate) enum Before {
+    /// It is handled as this request, which is another one than the sender's if there is a fingerprint: that of what the sender wrote.
+    Go(Box<[u8]>, Option<Fingerprint>),
+    /// The sender gets this answer, and nothing is done.
+    Answer(Vec<u8>),
+    Refuse(Refusal),
+}
+
+/// The command to ask before this request is handled, if there is one.
+fn command(services: &Services, body: &[u8]) -> Option<CallbackCommand> {
+    let request: Send<'_> = decode_body(body).ok()?;
+    let command = match request.content.to {
+        ConversationId::Group(_) => CallbackCommand::BeforeGroup,
+        ConversationId::C2c(_) => CallbackCommand::BeforeC2c,
+        _ => return None,
+    };
+    services.callbacks.wants(command).then_some(command)
+}
+
+/// Asks the application about a message, if it wants to be. The future holds no thread.
+pub(crate) fn before_send(
+    services: &Arc<Services>,
+    sender: UserId,
+    body: &[u8],
+) -> Option<impl Future<Output = Before> + Sized + std::marker::Send + use<>> {
+    let command = command(services, body)?;
+    let (services, body) = (Arc::clone(services), Box::<[u8]>::from(body));
+    Some(async move { ask(&services, command, sender, body).await })
+}
+
+async fn ask(services: &Services, command: CallbackCommand, sender: UserId, body: Box<[u8]>) -> Before {
+    let Ok(request) = decode_body::<Send<'_>>(&body) else {
+        return Before::Go(body, None);
+    };
+    let content = &request.content;
+    let is_group = command == CallbackCommand::BeforeGroup;
+    let group_type = group_type(services, sender, content.to).await;
+    let about = About {
+        command,
+        sender,
+        content,
+        group_type: &group_type,
+        online_only: request.options.0.online_user_only,
+        now_ms: services.now_ms(),
+    };
+    let asked = Bytes::from(Value::Object(about.body()).to_string());
+    let decided = services
+        .callbacks
+        .ask(command, asked, |answer| match verdict(answer, is_group)? {
+            Verdict::Go(Some(changed)) => changed_request(&request, &changed),
+            Verdict::Go(None) => Ok(None),
+            Verdict::Drop => {
+                let dropped = SendResponse::new(0, services.now_ms() / 1000);
+                Ok(Some(Before::Answer(to_vec(&dropped))))
+            }
+            Verdict::Refuse(refusal) => Ok(Some(Before::Refuse(refusal))),
+        })
+        .await;
+    match decided {
+        Ok(Some(before)) => before,
+        Ok(None) => Before::Go(body, None),
+        Err(NoAnswer) if services.callbacks.refuses_without_answer() => {
+            let code = match is_group {
+                true => ErrorCode::GROUP_REJECT_FROM_THIRDPARTY,
+                false => ErrorCode::MSG_PUSH_DENY,
+            };
+            let text = "the application could not be asked about the message; try again later";
+            Before::Refuse(Refusal::new(code, text))
+        }
+        Err(NoAnswer) => Before::Go(body, None),
+    }
+}
+
+/// The request with another content.
+fn changed_request(request: &Send<'_>, changed: &tim_json::Content) -> Result<Option<Before>, String> {
+    let payload = changed
+        .encode()
+        .map_err(|error| format!("its MsgBody cannot be sent: {error}"))?;
+    let mut content: Content<'_> = request.content;
+    content.kind = payload.kind();
+    content.payload = payload.bytes();
+    let request_now = Send::new(content).with_options(Nested(request.options.0));
+    let body = to_vec(&request_now).into_boxed_slice();
+    Ok(Some(Before::Go(
+        body,
+        Some(Fingerprint::of_message(&request.content)),
+    )))
+}
+
+/// The type of a group, as the vendor calls it; empty for what is none.
+async fn group_type(services: &Services, user: UserId, to: ConversationId) -> String {
+    let ConversationId::Group(group) = to else {
+        return String::new();
+    };
+    let reads = services.reads.clone();
+    let found = services.reads.run(user, move || reads.store().group(&group));
+    match found.await {
+        Ok(Ok(Some(found))) => found.group_type.to_string(),
+        _ => String::new(),
+    }
+}
