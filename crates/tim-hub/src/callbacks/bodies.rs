@@ -34,7 +34,11 @@ impl About<'_> {
         let Self { content, .. } = self;
         let online_only = u32::from(self.online_only);
         let payload = Payload::decode(content.kind, content.payload);
-        let element = Element::from(tim_json::Content::of_payload(&payload)).to_value(Spelling::Rest);
+        let first = Element::from(tim_json::Content::of_payload(&payload)).to_value(Spelling::Rest);
+        let mut elements = vec![first];
+        if let Ok(Value::Array(others)) = tim_json::value(content.more_elements().as_bytes()) {
+            elements.extend(others);
+        }
         let body = match content.to {
             ConversationId::Group(group) => json!({
                 "CallbackCommand": self.command.name(),
@@ -44,8 +48,8 @@ impl About<'_> {
                 "Operator_Account": self.sender.as_str(),
                 "Random": content.id.random,
                 "OnlineOnlyFlag": online_only,
-                "MsgBody": [element],
-                "CloudCustomData": "",
+                "MsgBody": elements,
+                "CloudCustomData": content.cloud_custom_data(),
                 "EventTime": self.now_ms,
             }),
             to => {
@@ -63,8 +67,8 @@ impl About<'_> {
                     "MsgTime": time,
                     "MsgKey": key(content, time),
                     "OnlineOnlyFlag": online_only,
-                    "MsgBody": [element],
-                    "CloudCustomData": "",
+                    "MsgBody": elements,
+                    "CloudCustomData": content.cloud_custom_data(),
                 })
             }
         };

@@ -24,6 +24,9 @@ pub(crate) fn report(services: &Services) -> String {
     connections(&mut page, services);
     requests(&mut page, &services.metrics);
     deliveries(&mut page, services);
+    push(&mut page, services);
+    #[cfg(feature = "outgoing")]
+    callbacks(&mut page, services);
     queues(&mut page, services);
     store(&mut page, services);
     retention(&mut page, services);
@@ -160,6 +163,58 @@ fn deliveries(page: &mut Page, services: &Services) {
         "The most such bytes; 0 is no limit.",
         services.options.max_backlog,
     );
+}
+
+fn push(page: &mut Page, services: &Services) {
+    let push = services.push.stats();
+    page.one(
+        "tim_push_users",
+        Gauge,
+        "Users with tokens of push services.",
+        push.users,
+    );
+    page.one(
+        "tim_push_waiting",
+        Gauge,
+        "Users of whom it is to be looked up whether they are to be notified.",
+        push.waiting,
+    );
+    page.begin(
+        "tim_push_total",
+        Counter,
+        "Notifications, by result: sent, failed for now, refused; and messages of which nobody was notified.",
+    )
+    .sample(&[("result", "sent")], push.sent)
+    .sample(&[("result", "failed")], push.failed)
+    .sample(&[("result", "refused")], push.refused)
+    .sample(&[("result", "too_old")], push.too_old)
+    .sample(&[("result", "suppressed")], push.suppressed);
+}
+
+#[cfg(feature = "outgoing")]
+fn callbacks(page: &mut Page, services: &Services) {
+    let callbacks = services.callbacks.stats();
+    page.one(
+        "tim_callbacks_waiting",
+        Gauge,
+        "Events that the application is still to be told of.",
+        callbacks.waiting,
+    );
+    page.one(
+        "tim_callbacks_open",
+        Gauge,
+        "Whether the endpoint of callbacks is left alone, as it has failed too often.",
+        u8::from(callbacks.is_open),
+    );
+    page.begin(
+        "tim_callbacks_total",
+        Counter,
+        "Callbacks, by result: answered, failed, skipped or dropped as the endpoint fails or too many wait.",
+    )
+    .sample(&[("result", "answered")], callbacks.answered)
+    .sample(&[("result", "failed")], callbacks.failed)
+    .sample(&[("result", "skipped")], callbacks.skipped)
+    .sample(&[("result", "dropped")], callbacks.dropped);
 }
 
 fn queues(page: &mut Page, services: &Services) {

@@ -10,6 +10,7 @@ use tim_proto::message::{OfflinePush, SendOptions, Text};
 use tim_proto::request::{PushPlatform, RegisterPush, SetReceiveOption, UnregisterPush};
 use tim_proto::{ConversationId, ErrorCode, ReceiveOption};
 
+use super::rest::Rest;
 use super::support::{Answer, Device, TestHub, TestServer, c2c, group, group_id, user};
 
 /// Long enough for everything.
@@ -142,6 +143,7 @@ fn who_is_offline_is_notified_on_each_device_as_the_sender_wants_it() {
         .with_ignore_ios_badge(true)
         .with_android_oppo_channel_id("channel");
     send_with(&mut alice, c2c("bob"), "the second", push);
+    sink.texts(4);
     send_with(
         &mut alice,
         c2c("bob"),
@@ -528,4 +530,41 @@ fn a_log_has_a_line_for_each_notification() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].clone())
         .collect();
     assert_eq!(texts, ["one\ntwo", "three"]);
+}
+
+#[test]
+fn a_message_of_the_rest_interface_says_how_users_are_notified() {
+    let sink = Arc::new(TestSink::default());
+    let options = PushOptions::new(sink.clone());
+    let rest = Rest::start_with(|hub| hub.push = Some(options));
+    let tokens = [(PushPlatform::IOS, "iphone"), (PushPlatform::OPPO, "oppo")];
+    offline(&rest.hub, "bob", 2, &tokens);
+    rest.accounts(&["alice"]);
+    let message = |random: u32, push: serde_json::Value| {
+        serde_json::json!({
+            "From_Account": "alice", "To_Account": "bob", "MsgRandom": random, "OfflinePushInfo": push,
+            "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "hello"}}],
+        })
+    };
+    let push = serde_json::json!({
+        "PushFlag": 0, "Title": "News", "Desc": "Something new", "Ext": "{}",
+        "AndroidInfo": {"OPPOChannelID": "channel"}, "ApnsInfo": {"BadgeMode": 1},
+    });
+    rest.ok("openim/sendmsg", message(1, push));
+    sink.texts(2);
+    rest.ok("openim/sendmsg", message(2, serde_json::json!({"PushFlag": 1})));
+    rest.ok("openim/sendmsg", message(3, serde_json::Value::Null));
+    assert_eq!(
+        sink.texts(4),
+        ["Something new", "Something new", "hello", "hello"]
+    );
+    let taken = sink.state.lock().unwrap().taken.clone();
+    let shown = |it: &Notification| (it.title.clone(), it.badge, it.channel.clone());
+    assert_eq!(shown(&taken[0]), ("News".to_owned(), None, None));
+    assert_eq!(
+        shown(&taken[1]),
+        ("News".to_owned(), Some(1), Some("channel".to_owned()))
+    );
+    let long = serde_json::json!({"Desc": "x".repeat(3073)});
+    assert_ne!(rest.code("openim/sendmsg", message(4, long)), 0);
 }

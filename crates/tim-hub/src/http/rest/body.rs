@@ -5,8 +5,10 @@
 
 use bytes::Bytes;
 use serde_json::Value;
-use tim_json::{Content as Contents, Element, Json as _, Spelling};
-use tim_proto::message::{Content, Mentions, SenderNames, tags, to_vec, with_sender_names};
+use tim_json::{Content as Contents, Element, Json as _, OfflinePushInfo, Spelling};
+use tim_proto::message::{
+    Content, Mentions, SenderNames, tags, to_vec, with_offline_push, with_sender_names,
+};
 use tim_proto::wire::{Encode as _, Extension, Extensions, List, Writer, decode_body, encoded_len};
 use tim_proto::{ConversationId, MessageId, MessageKind, Payload, Priority, UserId};
 use tim_store::{Account, Entry, EntryFlags, Fingerprint};
@@ -38,12 +40,14 @@ pub(super) struct Body {
     extensions: Vec<u8>,
     pub(super) priority: Priority,
     pub(super) flags: EntryFlags,
+    /// How those who are offline are notified.
+    push: Option<Box<OfflinePushInfo>>,
     too_long: u32,
     unfit: u32,
 }
 
 impl Body {
-    /// Reads `MsgBody`, `CloudCustomData` and `SendMsgControl`.
+    /// Reads `MsgBody`, `CloudCustomData`, `SendMsgControl` and `OfflinePushInfo`.
     pub(super) fn read(fields: &Fields<'_>, faults: Faults) -> Result<Self, RestError> {
         let elements = elements(fields, faults)?;
         let Some((first, others)) = elements.split_first() else {
@@ -87,6 +91,7 @@ impl Body {
             extensions,
             priority: Priority::NORMAL,
             flags: flags(fields)?,
+            push: push(fields, faults)?,
             too_long: faults.too_long,
             unfit: faults.unfit,
         })
@@ -113,13 +118,17 @@ impl Body {
             .with_extensions(Extensions::new(&self.extensions).unwrap_or(Extensions::NONE))
     }
 
-    /// The encoded content, with the names of the sender.
+    /// The encoded content, with the names of the sender, and how those who are offline are notified.
     pub(super) fn encode(&self, to: ConversationId, id: MessageId, from: &Account, name_card: &str) -> Bytes {
         let names = SenderNames::new()
             .with_nick(&from.nick)
             .with_name_card(name_card)
             .with_avatar(&from.avatar);
-        with_sender_names(&to_vec(&self.content(to, id)), &names).into()
+        let content = with_sender_names(&to_vec(&self.content(to, id)), &names);
+        match &self.push {
+            Some(push) => with_offline_push(&content, &push.to_push()).into(),
+            None => content.into(),
+        }
     }
 
     /// What distinguishes the message from others with its id.
@@ -150,6 +159,20 @@ fn elements(fields: &Fields<'_>, faults: Faults) -> Result<Vec<Element>, RestErr
     };
     Vec::<Element>::from_value(value.clone(), Spelling::Rest)
         .map_err(|error| RestError::new(faults.malformed, error.within("MsgBody").to_string()))
+}
+
+/// `OfflinePushInfo`. Of its fields those count that a notification has.
+fn push(fields: &Fields<'_>, faults: Faults) -> Result<Option<Box<OfflinePushInfo>>, RestError> {
+    let Some(value) = fields.value("OfflinePushInfo") else {
+        return Ok(None);
+    };
+    let push = OfflinePushInfo::from_value(value.clone(), Spelling::Rest).map_err(|error| {
+        let info = error.within("OfflinePushInfo").to_string();
+        RestError::new(faults.unfit, info)
+    })?;
+    let checked = push.to_push().check();
+    checked.map_err(|over| RestError::new(faults.too_long, over.to_string()))?;
+    Ok(Some(Box::new(push)))
 }
 
 /// `SendMsgControl`. Words that have no meaning here are ignored.
