@@ -27,7 +27,10 @@ struct Away<'a> {
 
 impl<'a> Away<'a> {
     async fn new(lab: &'a Lab) -> Result<Self, Stop> {
-        let (alice, bob) = lab.pair().await?;
+        Self::of(lab, lab.pair().await?).await
+    }
+
+    async fn of(lab: &'a Lab, (alice, bob): (Person, Person)) -> Result<Self, Stop> {
         if lab.pushes(&bob.user()).is_none() {
             return Err(Stop::NotApplicable(
                 "needs a hub whose notifications the suite can see".into(),
@@ -227,7 +230,9 @@ pub(super) async fn oppo_channel(lab: &Lab) -> Verdict {
 }
 
 pub(super) async fn example(lab: &Lab) -> Result<(), Stop> {
-    let away = Away::new(lab).await?;
+    // The other two are online.
+    let pair = (lab.log_in("carol").await?, lab.log_in("dave").await?);
+    let away = Away::of(lab, pair).await?;
     let push = OfflinePush {
         title: some("新消息"),
         description: some("您有一条新消息"),

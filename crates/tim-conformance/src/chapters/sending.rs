@@ -409,8 +409,8 @@ async fn example(lab: &Lab) -> Verdict {
         android_oppo_channel_id: Some("channel".into()),
         ..OfflinePush::default()
     };
-    push::example(lab).await?;
     leave(lab, push).await?;
+    push::example(lab).await?;
     Ok("the example is sent, and its fields reach the phone".into())
 }
 
