@@ -28,6 +28,8 @@ use crate::{ImError, Message};
 
 /// The most pieces that are under way.
 const WINDOW: usize = 16;
+/// How much of what an earlier attempt has left is compared with the file: a power cut may have taken its end.
+const COMPARED: u64 = 64 << 10;
 /// How many pieces wait for a slow reader.
 const READ_AHEAD: usize = 2;
 
@@ -169,8 +171,10 @@ impl Download {
     }
 
     /// Downloads to a path, which then has the whole file or, after an error, what it had before. Meanwhile the bytes are in a
-    /// file beside it whose name ends in `.part`; after an error, the same download to the same path goes on from there. Returns the
-    /// size.
+    /// file beside it whose name ends in `.part`; after an error, the same download to the same path goes on from there. The size of the
+    /// whole is compared with what the hub and the message say, and the last 64 KiB of what an earlier attempt has left with the file: if
+    /// they differ, the download begins anew. What is in front of them is not compared, as neither the hub nor the message has a hash of
+    /// the file: whoever can write to the directory can change what is downloaded there. Returns the size.
     ///
     /// A regular file at the path is replaced. Nothing is downloaded if something else is there, such as a directory, a device or a
     /// symbolic link, or if the directory does not exist.
@@ -189,27 +193,32 @@ impl Download {
         let (destination, fingerprint) = (path.clone(), self.place.fingerprint());
         let opened = blocking(&runtime, move || PartFile::open(&destination, fingerprint));
         let mut part = opened.await.map_err(failed)?;
-        let mut pieces = self.pieces(part.len());
+        let mut pieces = self.pieces(part.len().saturating_sub(COMPARED));
         loop {
+            let at = pieces.at;
             let next = match pieces.next().await {
                 Err(error) if error.code == ErrorCode::FILE_NOT_FOUND => {
                     return Err(take_back(&runtime, part, error).await);
                 }
                 next => next?,
             };
-            let Some(bytes) = next else {
-                if pieces.total == Some(part.len()) {
-                    break;
-                }
+            let is_same = match next {
+                None if pieces.total == Some(part.len()) => break,
                 // What is left of an earlier attempt is longer than the file.
+                None => false,
+                Some(bytes) => {
+                    let take = move || part.take(at, &bytes).map(|is_same| (part, is_same));
+                    let is_same;
+                    (part, is_same) = blocking(&runtime, take).await.map_err(failed)?;
+                    is_same
+                }
+            };
+            if !is_same {
                 part = blocking(&runtime, move || part.remove().map(|()| part))
                     .await
                     .map_err(failed)?;
                 pieces.start_at(0);
-                continue;
-            };
-            let append = move || part.append(&bytes).map(|()| part);
-            part = blocking(&runtime, append).await.map_err(failed)?;
+            }
         }
         blocking(&runtime, move || part.complete()).await.map_err(failed)
     }

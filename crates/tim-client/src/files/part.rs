@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// A file that is not complete yet. It is there as soon as it has bytes.
@@ -31,7 +31,7 @@ impl PartFile {
             match metadata.len() {
                 0 => part.remove()?,
                 len => {
-                    let file = OpenOptions::new().write(true).open(&part.path)?;
+                    let file = OpenOptions::new().read(true).write(true).open(&part.path)?;
                     (part.file, part.len) = (Some(file), len);
                 }
             }
@@ -57,7 +57,27 @@ impl PartFile {
         }
     }
 
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Takes a piece that begins at `at`, which is not behind the end. False if what there is of it is another one: nothing is changed
+    /// then.
+    pub(super) fn take(&mut self, at: u64, bytes: &[u8]) -> io::Result<bool> {
+        let known = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+        let (known, new) = bytes.split_at(known.min(bytes.len()));
+        if !known.is_empty() {
+            let mut kept = vec![0; known.len()];
+            let mut file = self.file()?;
+            file.seek(SeekFrom::Start(at))?;
+            file.read_exact(&mut kept)?;
+            if kept != known {
+                return Ok(false);
+            }
+        }
+        if !new.is_empty() {
+            self.append(new)?;
+        }
+        Ok(true)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let at = self.len;
         let mut file = self.file()?;
         let written = file.seek(SeekFrom::Start(at)).and_then(|_| file.write_all(bytes));
@@ -86,7 +106,11 @@ impl PartFile {
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             // It never follows a symbolic link.
-            let created = OpenOptions::new().write(true).create_new(true).open(&self.path);
+            let created = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&self.path);
             self.file = Some(created.map_err(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists => {
                     io::Error::other("another download of the same file is writing it")
