@@ -3,6 +3,7 @@
 mod administer;
 mod append;
 mod backup;
+mod blocked;
 mod changes;
 mod check;
 mod checkpoints;

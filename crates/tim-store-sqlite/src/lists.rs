@@ -19,6 +19,7 @@ use tracing::warn;
 use super::administer;
 use super::append::earlier_send;
 use super::backup;
+use super::blocked;
 use super::counts::Counts;
 use super::database::READ_TIME;
 use super::lock::DirLock;
@@ -140,6 +141,12 @@ impl StoreReader for SqliteReader {
 
     fn head_change(&self) -> Result<u64, StoreError> {
         Ok(self.shared.change())
+    }
+
+    fn is_blocked(&self, user: &UserId) -> Result<bool, StoreError> {
+        self.read(Scope::Accounts(slice::from_ref(user)), |db| {
+            blocked::is_blocked(db, user)
+        })
     }
 
     fn back_up(&self, to: &Path) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use super::usage::recount;
 const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-pub(super) const STEPS: [&str; 9] = [
+pub(super) const STEPS: [&str; 10] = [
     TABLES,
     RECENT,
     GENERATIONS,
@@ -20,6 +20,7 @@ pub(super) const STEPS: [&str; 9] = [
     ADMINISTER,
     PUSH,
     CONTACTS,
+    BLOCKED,
 ];
 
 /// The version after all steps.
@@ -374,6 +375,12 @@ CREATE TABLE contacts (
     PRIMARY KEY (user, contact)
 ) WITHOUT ROWID;
 CREATE INDEX contacts_by_contact ON contacts (contact);
+";
+
+/// What the module [`blocked`](super::blocked) keeps.
+const BLOCKED: &str = "
+-- blocked: the user may not log in.
+ALTER TABLE users ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The first version whose stores have a log.

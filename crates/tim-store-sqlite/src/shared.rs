@@ -268,6 +268,7 @@ impl Recent {
             | Write::Purge(_)
             | Write::RemoveFiles(_)
             | Write::RegisterPush(_)
+            | Write::Block { .. }
             | Write::UnregisterPush { .. } => {}
         }
     }

@@ -207,6 +207,7 @@ impl Batch<'_> {
             Write::AddFile(add) => self.add_file(add),
             Write::ClaimFile { owner, file } => self.claim_file(owner, file),
             Write::RemoveFiles(step) => self.remove_files(step),
+            Write::Block { user, is_blocked } => self.block(user, *is_blocked),
             Write::RegisterPush(register) => self.register_push(register),
             Write::UnregisterPush {
                 user,

@@ -274,6 +274,7 @@ impl StoreReader for FaultyReader {
         fn account(user: &UserId) -> Option<Account>;
         fn tickets_valid_from(user: &UserId) -> u64;
         fn contacts(user: &UserId) -> Contacts;
+        fn is_blocked(user: &UserId) -> bool;
         fn unused_since(user: &UserId) -> Option<u64>;
         fn file(file: &FileId) -> Option<File>;
         fn file_with(content: &FileContent) -> Option<File>;

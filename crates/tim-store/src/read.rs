@@ -234,6 +234,12 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn contacts(&self, user: &UserId) -> Result<Contacts, StoreError>;
 
+    /// Whether a user may not log in.
+    ///
+    /// # Errors
+    /// The store's.
+    fn is_blocked(&self, user: &UserId) -> Result<bool, StoreError>;
+
     /// When an account that nothing refers to was in use last, Unix time in milliseconds: when it was made, or a later
     /// [`Write::EnsureAccount`](super::Write::EnsureAccount). `None` if there is no account, or something has ever referred to it: a
     /// conversation, a group, a request to join one, a restriction, a profile, a file.

@@ -84,6 +84,14 @@ pub enum Write {
         /// The unread count.
         unread: u64,
     },
+    /// Says whether a user may not log in. The account is kept from now on. Refused with [`Refused::NoSuchUser`] if there is none. Result:
+    /// [`Written::Done`].
+    Block {
+        /// The user.
+        user: UserId,
+        /// Whether it is so.
+        is_blocked: bool,
+    },
     /// Removes a bounded number of old entries. Result: [`Written::Purged`].
     Purge(Purge),
     /// Makes the UserSigs of a user void that were issued before this time, in Unix seconds; an earlier time than the one that holds
@@ -175,6 +183,7 @@ impl Write {
             | Self::VoidTickets { .. }
             | Self::DeleteAccount { .. }
             | Self::ChangeContacts(_)
+            | Self::Block { .. }
             | Self::Purge(_)
             | Self::RemoveFiles(_)
             | Self::Pushed(_) => return None,

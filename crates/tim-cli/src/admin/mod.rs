@@ -26,8 +26,10 @@ pub(crate) enum Request {
     Statistics,
     /// A backup at a place that does not exist yet.
     Backup { to: PathBuf, before: Option<PathBuf> },
-    /// Ends the sessions of a user.
+    /// Ends the sessions of a user, and makes earlier UserSigs void.
     Kick { user: UserId },
+    /// Keeps a user out, or lets the user in again.
+    Block { user: UserId, blocked: bool },
     /// What is known of a user.
     User { user: UserId },
     /// A page of groups, behind the number that the page before ended with.

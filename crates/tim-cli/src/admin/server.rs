@@ -91,6 +91,18 @@ async fn answer(hub: Arc<Hub>, request: Request) -> Result<Value, String> {
             dismissed.map_err(|error: WriteError| error.to_string())?;
             Ok(Value::Null)
         }
+        Request::Kick { user } => {
+            info!(%user, "an administrator ends the sessions of a user");
+            let sessions = hub.kick(user).await;
+            let sessions = sessions.map_err(|error: WriteError| error.to_string())?;
+            Ok(json!({ "sessions": sessions }))
+        }
+        Request::Block { user, blocked } => {
+            info!(%user, blocked, "an administrator says whether a user is kept out");
+            let sessions = hub.block(user, blocked).await;
+            let sessions = sessions.map_err(|error: WriteError| error.to_string())?;
+            Ok(json!({ "blocked": blocked, "sessions": sessions }))
+        }
         other => tokio::task::spawn_blocking(move || answer_here(&hub, other))
             .await
             .map_err(lost)?,
@@ -112,16 +124,12 @@ fn answer_here(hub: &Hub, request: Request) -> Result<Value, String> {
             info!(to = %to.display(), entries = report.entries, "a backup was made");
             Ok(crate::commands::backup::value(&report))
         }
-        Request::Kick { user } => {
-            let sessions = hub.kick(&user);
-            info!(%user, sessions, "an administrator ends the sessions of a user");
-            Ok(json!({ "sessions": sessions }))
-        }
         Request::User { user } => match hub.user(&user).map_err(|error| error.to_string())? {
             Some(found) => Ok(json!({
                 "user": user.as_str(),
                 "account": found.number,
                 "nick": found.nick,
+                "blocked": found.is_blocked,
                 "devices": found.devices,
                 "groups": found.groups.iter().map(|group| group.as_str()).collect::<Vec<_>>(),
                 "files": found.files,
@@ -146,7 +154,9 @@ fn answer_here(hub: &Hub, request: Request) -> Result<Value, String> {
             })),
             None => Err(format!("there is no group {group}")),
         },
-        Request::Dismiss { .. } => Err("a group is dismissed elsewhere".to_owned()),
+        Request::Dismiss { .. } | Request::Kick { .. } | Request::Block { .. } => {
+            Err("this is done elsewhere".to_owned())
+        }
     }
 }
 

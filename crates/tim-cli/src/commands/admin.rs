@@ -47,9 +47,21 @@ enum Command {
         /// The user.
         user: UserId,
     },
-    /// End all sessions of a user. The user can log in again.
+    /// End all sessions of a user, and make the UserSigs void that were issued before now. With a new one, the user can log in again.
     #[command(after_help = EXIT_CODES)]
     Kick {
+        /// The user.
+        user: UserId,
+    },
+    /// Keep a user out: all sessions end, and the user cannot log in until `unblock`.
+    #[command(after_help = EXIT_CODES)]
+    Block {
+        /// The user, who need not have an account.
+        user: UserId,
+    },
+    /// Let a user log in again.
+    #[command(after_help = EXIT_CODES)]
+    Unblock {
         /// The user.
         user: UserId,
     },
@@ -87,6 +99,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Groups => return groups(&data, &mut out),
         Command::User { user } => Request::User { user },
         Command::Kick { user } => Request::Kick { user },
+        Command::Block { user } => Request::Block { user, blocked: true },
+        Command::Unblock { user } => Request::Block { user, blocked: false },
         Command::Group { group } => Request::Group { group },
         Command::Dismiss { group } => Request::Dismiss { group },
     };

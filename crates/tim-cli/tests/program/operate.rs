@@ -187,6 +187,18 @@ fn an_administrator_asks_the_hub_and_ends_sessions_and_groups() {
     );
     assert_eq!(on(data, &["admin", "user", "nobody"]).code, 1);
     assert_eq!(json(&on(data, &["admin", "kick", "alice"]).ok())["sessions"], 0);
+    // Also one who has no account.
+    for user in ["alice", "mallory"] {
+        let says = || on(data, &["send", "--as", user, "bob", "again"]).code;
+        assert_eq!(json(&on(data, &["admin", "block", user]).ok())["blocked"], true);
+        assert_eq!(says(), 4, "{user}");
+        assert_eq!(json(&on(data, &["admin", "user", user]).ok())["blocked"], true);
+        assert_eq!(
+            json(&on(data, &["admin", "unblock", user]).ok())["blocked"],
+            false
+        );
+        assert_eq!(says(), 0, "{user}");
+    }
     assert_eq!(on(data, &["admin", "groups"]).ok(), "crew\n");
     let crew = json(&on(data, &["admin", "group", "crew"]).ok());
     assert_eq!(

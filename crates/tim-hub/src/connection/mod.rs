@@ -14,7 +14,7 @@ mod requests;
 mod tests;
 mod throttle;
 
-pub(crate) use login::check_not_void;
+pub(crate) use login::check_admitted;
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What the operator asks of a hub about users and groups.
 
 use tim_proto::{ErrorCode, GroupId, UserId};
-use tim_store::{AllGroups, AllGroupsRequest, GroupStatus, StoreError};
+use tim_store::{AllGroups, AllGroupsRequest, GroupStatus, StoreError, Write, WriteError};
 
 use super::Hub;
 use crate::threads::blocking;
@@ -14,6 +14,8 @@ pub struct UserStatus {
     pub number: u64,
     /// The nick; may be empty.
     pub nick: String,
+    /// Whether the user is [kept out](Hub::block).
+    pub is_blocked: bool,
     /// How many devices are logged in now.
     pub devices: usize,
     /// The groups that the user is a member of.
@@ -24,15 +26,38 @@ pub struct UserStatus {
     pub file_bytes: u64,
 }
 
-/// All but [`kick`](Self::kick) read the store, and block.
+/// [`user`](Self::user), [`groups`](Self::groups) and [`group`](Self::group) read the store, and block.
 impl Hub {
-    /// Ends all sessions of a user, as an administrator does. Returns how many there were. The user can log in again.
-    pub fn kick(&self, user: &UserId) -> usize {
+    /// Makes the UserSigs of a user void that were issued before now, and ends all of the user's sessions. Returns how many there were. The
+    /// user can log in again with a new UserSig.
+    ///
+    /// # Errors
+    /// The store's, or [`WriteError::Refused`] if there is no such account.
+    pub async fn kick(&self, user: UserId) -> Result<usize, WriteError> {
+        let before_s = self.services.now_ms() / 1000;
+        let void = Write::VoidTickets { user, before_s };
+        self.services.writer.write(void).await?;
+        Ok(self.end_sessions(&user))
+    }
+
+    fn end_sessions(&self, user: &UserId) -> usize {
         let devices = self.services.presence.devices(user);
         for device in &devices {
             device.close(ErrorCode::KICKED_OUT_REST_API);
         }
         devices.len()
+    }
+
+    /// Keeps a user out, also one who has no account yet, and ends all of the user's sessions; or lets the user log in again. It holds for as
+    /// long as the store is kept. URLs of files that the user has got are good until they expire.
+    ///
+    /// # Errors
+    /// The store's, or [`WriteError::Refused`] for a reserved user.
+    pub async fn block(&self, user: UserId, is_blocked: bool) -> Result<usize, WriteError> {
+        let writer = &self.services.writer;
+        writer.write(Write::EnsureAccount(user)).await?;
+        writer.write(Write::Block { user, is_blocked }).await?;
+        Ok(if is_blocked { self.end_sessions(&user) } else { 0 })
     }
 
     /// What is known of a user; `None` if there is no account.
@@ -45,9 +70,11 @@ impl Hub {
             let Some(account) = store.account(user)? else {
                 return Ok(None);
             };
-            Ok(Some((account, store.groups_of(user)?, store.file_usage(user)?)))
+            let (groups, usage) = (store.groups_of(user)?, store.file_usage(user)?);
+            Ok(Some((account, groups, usage, store.is_blocked(user)?)))
         })?;
-        Ok(found.map(|(account, groups, usage)| UserStatus {
+        Ok(found.map(|(account, groups, usage, is_blocked)| UserStatus {
+            is_blocked,
             number: account.number,
             nick: account.nick,
             devices: self.services.presence.devices(user).len(),

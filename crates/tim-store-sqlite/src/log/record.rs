@@ -35,6 +35,7 @@ pub(in super::super) fn is_logged(write: &Write) -> bool {
         | Write::Purge(_)
         | Write::RemoveFiles(_)
         | Write::RegisterPush(_)
+        | Write::Block { .. }
         | Write::UnregisterPush { .. } => false,
     }
 }
@@ -92,6 +93,7 @@ pub(in super::super) fn encode(write: &Write, out: &mut Vec<u8>) {
         | Write::Purge(_)
         | Write::RemoveFiles(_)
         | Write::RegisterPush(_)
+        | Write::Block { .. }
         | Write::UnregisterPush { .. } => &mut out,
     };
 }

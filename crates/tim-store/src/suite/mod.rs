@@ -9,6 +9,8 @@ pub mod administer;
 #[doc(hidden)]
 pub mod append;
 #[doc(hidden)]
+pub mod blocked;
+#[doc(hidden)]
 pub mod changes;
 #[doc(hidden)]
 pub mod contacts;
@@ -136,6 +138,9 @@ macro_rules! suite {
                 those_who_see_a_file_send_it_on, members_send_on_what_they_see, a_file_is_removed_when_nothing_uses_it,
                 a_resend_needs_no_file, a_claim_outlasts_the_last_use, removal_and_use_are_decided_in_their_order,
                 steps_of_removal_are_bounded, an_owner_of_files_keeps_the_account,
+            }
+            blocked {
+                a_user_is_blocked_until_somebody_says_otherwise,
             }
             push {
                 a_token_is_of_who_registered_it_last, a_user_has_so_many_tokens, what_was_pushed_only_moves_forward,
