@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tim_client::{Client, ClientBuilder, CreateGroup, GroupId, GroupType, UserId};
 
-use crate::check::Stop;
+use crate::check::{Stop, ensure};
 use crate::person::Person;
 use crate::spec::RawClient;
 use crate::tap::{Connect, Tap};
@@ -59,6 +59,21 @@ impl Lab {
             made: Mutex::default(),
         };
         Ok((hub, lab))
+    }
+
+    /// The answer to a call of the hub's REST interface, if it has one that the suite can call.
+    pub(crate) async fn rest(
+        &self,
+        command: &str,
+        body: serde_json::Value,
+    ) -> Result<serde_json::Value, Stop> {
+        let Some(call) = self.target.rest(command, body) else {
+            let what = "needs a hub whose REST interface the suite can call";
+            return Err(Stop::NotApplicable(what.into()));
+        };
+        let answer = call.await?;
+        ensure!(answer["ErrorCode"] == 0, "{command} is answered by {answer}");
+        Ok(answer)
     }
 
     /// The notifications that the hub has sent for a user, if the suite can see them.

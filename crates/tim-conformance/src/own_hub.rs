@@ -8,13 +8,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tim_client::UserId;
 use tim_client::transport::{MemoryConnector, memory_listener};
 use tim_hub::usersig::{App, UserSig};
-use tim_hub::{Clock, Hub, HubOptions, Notification, PushOptions, PushSink, Sending};
+use tim_hub::{Clock, HttpOptions, Hub, HubOptions, Notification, PushOptions, PushSink, Sending};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::target::{Boxed, HubFactory, HubSettings, SeenPush, StartedHub, Target};
 
 /// The application that the hub serves.
 const APP: u32 = 1_400_000_000;
+/// Who calls the REST interface.
+const ADMIN: &str = "administrator";
+/// How many calls wait, and how many bytes of one.
+const MAX_CALLS: usize = 16;
+const PIPE: usize = 64 * 1024;
 /// The lifetime of UserSigs, in seconds.
 const SIG_SECONDS: u64 = 60 * 86_400;
 /// How often a hub whose clock moves looks for what is too old.
@@ -27,6 +34,7 @@ pub struct OwnHub {
     connector: MemoryConnector,
     hub: Arc<Hub>,
     accepting: JoinHandle<()>,
+    http: JoinHandle<()>,
     ahead_ms: Arc<AtomicU64>,
     _data: tempfile::TempDir,
 }
@@ -96,6 +104,7 @@ impl OwnHub {
         };
         let pushes = Arc::new(Pushes::default());
         options.push = Some(PushOptions::new(pushes.clone()));
+        options.admins = vec![ADMIN.parse().map_err(io::Error::other)?];
         change(&mut options);
         let data = tempfile::tempdir()?;
         let hub = Hub::open(data.path(), options).map_err(io::Error::other)?;
@@ -107,11 +116,21 @@ impl OwnHub {
                 serving.spawn(link);
             }
         });
+        let (links, listener) = mpsc::channel(MAX_CALLS);
+        let serving = Arc::clone(&hub);
+        let http = tokio::spawn(async move {
+            let options = HttpOptions::new("http://hub.example.invalid");
+            let _ = serving
+                .serve_http(listener, options, std::future::pending())
+                .await;
+        });
+        let target = target_of(key, connector.clone()).with_pushes(move |user| pushes.of(user));
         Ok(Self {
-            target: target_of(key, connector.clone()).with_pushes(move |user| pushes.of(user)),
+            target: with_rest(target, links),
             connector,
             hub,
             accepting,
+            http,
             ahead_ms,
             _data: data,
         })
@@ -138,6 +157,7 @@ impl OwnHub {
     /// Stops the hub, and waits until it has stopped.
     pub async fn stop(self) {
         self.accepting.abort();
+        self.http.abort();
         self.hub.shut_down().await;
     }
 }
@@ -145,6 +165,7 @@ impl OwnHub {
 impl Drop for OwnHub {
     fn drop(&mut self) {
         self.accepting.abort();
+        self.http.abort();
     }
 }
 
@@ -192,6 +213,32 @@ fn random_key() -> io::Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Lets the suite call the hub's REST interface through connections in memory, one for each call.
+fn with_rest(target: Target, links: mpsc::Sender<DuplexStream>) -> Target {
+    let signer = target.clone();
+    target.with_rest(move |command, body| {
+        let body = body.to_string();
+        let sig = ADMIN.parse().map(|admin| signer.sign(&admin).replace('*', "%2A"));
+        let request = format!(
+            "POST /v4/{command}?sdkappid={APP}&identifier={ADMIN}&usersig={}&random=1&contenttype=json HTTP/1.1\r\nHost: hub\r\n\
+             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            sig.unwrap_or_default(),
+            body.len()
+        );
+        let links = links.clone();
+        Box::pin(async move {
+            let (mut link, end) = tokio::io::duplex(PIPE);
+            links.send(end).await.map_err(io::Error::other)?;
+            link.write_all(request.as_bytes()).await?;
+            let mut answer = Vec::new();
+            link.read_to_end(&mut answer).await?;
+            let answer = String::from_utf8_lossy(&answer);
+            let (_, json) = answer.split_once("\r\n\r\n").unwrap_or_default();
+            serde_json::from_str(json).map_err(io::Error::other)
+        })
+    })
 }
 
 /// With UserSigs that outlast every jump of the hub's clock.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
 use tim_client::proto::request::PushPlatform;
 use tim_client::transport::Connector;
 use tim_client::{ErrorCode, ImError, Limits, UserId};
@@ -44,9 +45,11 @@ pub struct Target {
     sign: Arc<Sign>,
     factory: Option<Arc<dyn HubFactory>>,
     pushes: Option<Arc<Pushes>>,
+    rest: Option<Arc<Rest>>,
 }
 
 type Pushes = dyn Fn(&UserId) -> Vec<SeenPush> + Send + Sync;
+type Rest = dyn Fn(&str, Value) -> Boxed<'static, io::Result<Value>> + Send + Sync;
 
 impl Target {
     /// A hub whose UserSigs `sign` makes. Each must be valid for as long as a run takes.
@@ -68,6 +71,7 @@ impl Target {
             sign: Arc::new(sign),
             factory: None,
             pushes: None,
+            rest: None,
         }
     }
 
@@ -94,6 +98,22 @@ impl Target {
     pub fn with_pushes(mut self, pushes: impl Fn(&UserId) -> Vec<SeenPush> + Send + Sync + 'static) -> Self {
         self.pushes = Some(Arc::new(pushes));
         self
+    }
+
+    /// Lets the suite call the vendor's REST interface of the hub as an administrator: `call` takes a command, such as
+    /// `openim/sendmsg`, and the body. Without that, the rows about this interface are not
+    /// applicable.
+    #[must_use]
+    pub fn with_rest(
+        mut self,
+        call: impl Fn(&str, Value) -> Boxed<'static, io::Result<Value>> + Send + Sync + 'static,
+    ) -> Self {
+        self.rest = Some(Arc::new(call));
+        self
+    }
+
+    pub(crate) fn rest(&self, command: &str, body: Value) -> Option<Boxed<'static, io::Result<Value>>> {
+        self.rest.as_ref().map(|call| call(command, body))
     }
 
     pub(crate) fn pushes(&self, user: &UserId) -> Option<Vec<SeenPush>> {

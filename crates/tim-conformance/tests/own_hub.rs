@@ -32,7 +32,7 @@ async fn the_hub_conforms_in_memory_and_again() {
     for _ in 0..2 {
         let report = run(&hub.target(), &Selection::all()).await;
         conforms(&report);
-        assert_eq!(report.count(Outcome::Pass), 208, "{}", report.summary());
+        assert_eq!(report.count(Outcome::Pass), 210, "{}", report.summary());
     }
     hub.stop().await;
 }

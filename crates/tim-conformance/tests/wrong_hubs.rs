@@ -131,6 +131,20 @@ async fn notifications_that_come_twice_break_the_rows_about_them() {
     hub.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rest_interface_that_only_says_yes_breaks_the_rows_about_it() {
+    tim_testkit::deadline();
+    let own = OwnHub::start().unwrap();
+    let target = own.target().with_rest(|_, _| {
+        let yes = serde_json::json!({"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""});
+        Box::pin(std::future::ready(Ok(yes)))
+    });
+    let fails = [117, 211];
+    let report = run(&target, &rows(&fails, 108)).await;
+    check("a REST interface that does nothing", &report, &fails, 108);
+    own.stop().await;
+}
+
 /// A factory whose hubs have other settings than they were asked for.
 struct Deaf;
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tim_client::proto::Words;
 use tim_client::proto::render::{Revoker, revoked_text};
 use tim_client::{ErrorCode, Event, EventKind, Message, MessageKind, Status};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{claims, to};
 use crate::check::{Stop, Verdict, ensure, ensure_eq, ensure_refused};
@@ -203,32 +203,35 @@ async fn text_in_groups(lab: &Lab) -> Verdict {
     Ok("the nick of who revoked it, and the text".into())
 }
 
-/// Whether the hub answers HTTP on its port.
-pub(super) async fn answers_http(lab: &Lab) -> Result<bool, Stop> {
-    let mut link = lab.connect().await?;
-    let request = b"POST /v4/openim/admin_msgwithdraw HTTP/1.1\r\nHost: hub\r\nContent-Length: 2\r\n\r\n{}";
-    // A hub may hang up at the first bytes.
-    let _ = link.write_all(request).await;
-    let mut answer = Vec::new();
-    let mut bytes = [0; 512];
-    while answer.len() < 5 {
-        match tokio::time::timeout(Duration::from_secs(10), link.read(&mut bytes)).await {
-            Ok(Ok(len)) if len > 0 => answer.extend_from_slice(bytes.get(..len).unwrap_or_default()),
-            _ => break,
-        }
-    }
-    Ok(answer.starts_with(b"HTTP/"))
-}
-
+/// What the REST interface sends reaches all devices; what it revokes is revoked for them, between two users and in a group.
 pub(super) async fn rest(lab: &Lab) -> Verdict {
-    if answers_http(lab).await? {
-        return Err(Stop::NotApplicable(
-            "the hub answers HTTP, but the suite does not know its REST interface".into(),
-        ));
+    let (mut alice, mut bob, group) = lab.pair_in_group().await?;
+    let words = |text: &str| json!([{"MsgType": "TIMTextElem", "MsgContent": {"Text": text}}]);
+    let (from, to) = (alice.user().to_string(), bob.user().to_string());
+    let message =
+        json!({"From_Account": from, "To_Account": to, "MsgRandom": 1, "MsgBody": words("by REST")});
+    let sent = lab.rest("openim/sendmsg", message).await?;
+    let in_group = json!({
+        "GroupId": group.to_string(), "From_Account": from, "Random": 2, "MsgBody": words("to all"),
+    });
+    let sent_to_group = lab.rest("group_open_http_svc/send_group_msg", in_group).await?;
+    for person in [&mut alice, &mut bob] {
+        let _held = person.hears("by REST").await?;
+        let _held = person.hears("to all").await?;
     }
-    Err(Stop::NotBuilt(
-        "a REST interface; the hub's port does not answer an HTTP request".into(),
-    ))
+    let own = alice.say(group, "by a device").await?;
+    bob.receives(&own).await?;
+    let withdraw = json!({"From_Account": from, "To_Account": to, "MsgKey": sent["MsgKey"]});
+    lab.rest("openim/admin_msgwithdraw", withdraw).await?;
+    ensure!(bob.sees_revoked().await?.is_revoked(), "the message of the event");
+    let list = json!([{"MsgSeq": sent_to_group["MsgSeq"]}, {"MsgSeq": own.sequence()}]);
+    let recall = json!({"GroupId": group.to_string(), "MsgSeqList": list});
+    let recalled = lab.rest("group_open_http_svc/group_msg_recall", recall).await?;
+    for result in recalled["RecallRetList"].as_array().into_iter().flatten() {
+        ensure_eq!(result["RetCode"], 0, "the code of a message");
+        ensure!(bob.sees_revoked().await?.is_revoked(), "the message of the event");
+    }
+    Ok("sent to two users and to a group, and revoked there; one of a device, too".into())
 }
 
 async fn event(lab: &Lab) -> Verdict {
