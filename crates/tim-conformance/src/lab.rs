@@ -144,11 +144,6 @@ impl Lab {
         RawClient::log_in(link, self.target.app(), user.as_str(), &self.target.sign(&user)).await
     }
 
-    /// A connection, without a word.
-    pub(crate) async fn connect(&self) -> Result<crate::target::Link, Stop> {
-        Ok(self.target.connect().await?)
-    }
-
     /// A group whose id the hub makes.
     pub(crate) async fn make_group(
         &self,
