@@ -36,7 +36,7 @@ pub struct S3Options {
     pub region: Option<String>,
     /// The URL of the store. Default: what `AWS_ENDPOINT_URL` says, else Amazon's for the region.
     pub endpoint: Option<String>,
-    /// Whether the bucket is in the host name of the URLs, not in their path. Without an endpoint it is always.
+    /// Whether the bucket is in the host name of the URLs, not in their path. Default: no.
     pub is_virtual_hosted: bool,
     /// Whether the endpoint may be reached without TLS. Default: no.
     pub allow_http: bool,
