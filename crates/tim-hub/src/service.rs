@@ -28,6 +28,7 @@ use crate::presence::PresenceRegistry;
 use crate::push::Push;
 use crate::randoms::Randoms;
 use crate::reads::Reads;
+use crate::refusal::Refusal;
 use crate::retention::{Announcer, ProvenTime, Retention, Work};
 use crate::settings::Settings;
 use crate::steps::Workers;
@@ -308,6 +309,19 @@ impl Services {
         let address = address?.to_canonical();
         let is_trusted = |trusted: &IpAddr| trusted.to_canonical() == address;
         (!self.options.trusted_addresses.iter().any(is_trusted)).then(|| address.into())
+    }
+
+    /// Refuses a UserSig that was made void after it was issued, and a user whom the operator keeps out. Reads the store.
+    pub(crate) fn check_admitted(&self, user: &UserId, issued_s: u64) -> Result<(), Refusal> {
+        let store = self.reads.store();
+        if store.is_blocked(user)? {
+            let text = "this account is blocked";
+            return Err(Refusal::new(ErrorCode::ACCOUNT_INVALID_USERSIG, text));
+        }
+        match store.tickets_valid_from(user)? > issued_s {
+            true => Err(Refusal::new(ErrorCode::ACCOUNT_INVALID_USERSIG, "")),
+            false => Ok(()),
+        }
     }
 
     /// The wall clock: for what is shown and stored, and for what was agreed on in such times.

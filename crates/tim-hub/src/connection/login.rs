@@ -286,19 +286,6 @@ async fn open_account(services: &Services, user: UserId) -> Result<u64, Refusal>
     }
 }
 
-/// Refuses a UserSig that was made void after it was issued, and a user whom the operator keeps out.
-pub(crate) fn check_admitted(services: &Services, user: &UserId, issued_s: u64) -> Result<(), Refusal> {
-    let store = services.reads.store();
-    if store.is_blocked(user)? {
-        let text = "this account is blocked";
-        return Err(Refusal::new(ErrorCode::ACCOUNT_INVALID_USERSIG, text));
-    }
-    match store.tickets_valid_from(user)? > issued_s {
-        true => Err(Refusal::new(ErrorCode::ACCOUNT_INVALID_USERSIG, "")),
-        false => Ok(()),
-    }
-}
-
 /// Enters the device into presence and reads where it starts. In this order, so that nothing falls between the two.
 fn enter(
     services: &Arc<Services>,
@@ -306,7 +293,7 @@ fn enter(
     issued_s: u64,
 ) -> Result<(Seat, ResumePoint), Refusal> {
     // Before it ends another session, and behind it: when a UserSig is made void, the sessions in presence are ended.
-    check_admitted(services, &request.user, issued_s)?;
+    services.check_admitted(&request.user, issued_s)?;
     let device = Device::new(request.user, request.device, services.options.max_live);
     let device = Arc::new(device.with_login(request.login));
     if !services.presence.enter(&device, services.settings.max_devices()) {
@@ -318,7 +305,7 @@ fn enter(
         device,
         leaving: Leaving::Cut,
     };
-    check_admitted(services, &request.user, issued_s)?;
+    services.check_admitted(&request.user, issued_s)?;
     let store = services.reads.store();
     let head = store.head_change()?;
     let groups = store.groups_of(&request.user)?;

@@ -14,8 +14,6 @@ mod requests;
 mod tests;
 mod throttle;
 
-pub(crate) use login::check_admitted;
-
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};

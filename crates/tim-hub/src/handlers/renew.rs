@@ -5,7 +5,6 @@ use tim_proto::request::{Renew, RenewResponse};
 
 use super::{Handled, Reply};
 use crate::client_context::{ClientContext, Expiry};
-use crate::connection::check_admitted;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
@@ -19,7 +18,7 @@ pub(super) fn renew<'a>(
         .settings
         .verify(&client.user(), request.user_sig, now_s)
         .map_err(|error| Refusal::new(ErrorCode(error.code()), error.to_string()))?;
-    check_admitted(services, &client.user(), claims.issued)?;
+    services.check_admitted(&client.user(), claims.issued)?;
     client.expiry = Expiry::at(&services.options.clock, claims.expires);
     Reply::now(&RenewResponse::new(claims.expires))
 }
