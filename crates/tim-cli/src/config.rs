@@ -86,10 +86,9 @@ settings! {
     /// The header in which a --trusted-proxy names the client: x-forwarded-for or forwarded. It must be one that the proxy sets: the
     /// other one comes from the client unchanged [default: x-forwarded-for].
     proxy_header("TIM_PROXY_HEADER", "HEADER"): ProxyHeader = ProxyHeader::XForwardedFor;
-    /// Address at which files are served by HTTP, under URLs that are signed and expire: http://HOST:PORT or https://HOST:PORT
-    /// [default: none].
+    /// Address at which files are served by HTTP, at signed URLs that expire: http://HOST:PORT or https://HOST:PORT [default: none].
     http("TIM_HTTP", "ADDRESS"): HttpAddress = HttpAddress::default();
-    /// How URLs of files begin, if that is not the address of --http, as behind a proxy: https://HOST/PATH [default: none].
+    /// Prefix of the URLs of files, such as https://HOST/PATH behind a proxy [default: the address of --http].
     http_url("TIM_HTTP_URL", "URL"): String = String::new();
     /// User who may call the REST interface at --http, with a UserSig, as an application's own server does; without one there is no such
     /// interface. The user acts as anybody: let no user choose this id. Can be repeated [default: none].
@@ -97,7 +96,7 @@ settings! {
     admin("TIM_ADMIN", "USER", value_delimiter = ','): Vec<Admin> = Vec::new();
     /// Calls of the REST interface per second, of all administrators together; 0 is no limit [default: 10000].
     rest_rate("TIM_REST_RATE", "NUMBER"): u32 = 10_000;
-    /// How long the URL of a file is good for [default: 1h].
+    /// Time after which the URL of a file expires [default: 1h].
     file_url_life("TIM_FILE_URL_LIFE", "TIME"): Seconds = Seconds(3600);
     /// Address at which /metrics (for Prometheus), /healthz and /readyz are served: http://HOST:PORT or https://HOST:PORT. Let only the
     /// operator's programs reach it [default: none].
@@ -184,10 +183,10 @@ settings! {
     max_account_bytes("TIM_MAX_ACCOUNT_BYTES", "BYTES"): u64 = 1 << 30;
     /// Maximum number of one-to-one conversations that a user has begun; 0 is no limit [default: 100000].
     max_conversations("TIM_MAX_CONVERSATIONS", "NUMBER"): u64 = 100_000;
-    /// Maximum number of bytes of files that a user has uploaded and that are kept, with the renditions of pictures; 0 is no limit
+    /// Maximum size of the kept files that a user has uploaded, with the renditions of pictures, in bytes; 0 is no limit
     /// [default: 1073741824].
     file_bytes_per_account("TIM_FILE_BYTES_PER_ACCOUNT", "BYTES"): u64 = 1 << 30;
-    /// Maximum number of files that a user has uploaded and that are kept; 0 is no limit [default: 10000].
+    /// Maximum number of kept files that a user has uploaded; 0 is no limit [default: 10000].
     files_per_account("TIM_FILES_PER_ACCOUNT", "NUMBER"): u64 = 10_000;
     /// How long the account of a user is kept who has logged in and never done anything, after the last login; 0 keeps it
     /// [default: 90d].

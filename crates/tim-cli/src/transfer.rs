@@ -1,4 +1,4 @@
-//! Uploads and downloads: how they proceed, on stderr if it is a terminal.
+//! Uploads and downloads, with a progress bar on stderr if that is a terminal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,11 +10,11 @@ use tim_client::Progress;
 use crate::session::Session;
 use crate::terminal::Safe;
 
-/// How often the bar is drawn, and the time limit restarted.
+/// How often the bar is drawn and the time limit restarted.
 const TICK: Duration = Duration::from_millis(100);
 const TEMPLATE: &str = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 
-/// An upload or a download, which may take longer than a request: its time limit restarts whenever bytes have arrived.
+/// An upload or a download, which may take longer than a request: its time limit restarts whenever there is progress.
 pub(crate) struct Transfer {
     meter: Arc<Meter>,
     bar: ProgressBar,
@@ -27,7 +27,7 @@ struct Meter {
 }
 
 impl Transfer {
-    /// `name` is what is transferred.
+    /// A transfer of the file with this name.
     pub(crate) fn new(name: &str) -> Self {
         // Without a terminal nothing is drawn.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -41,7 +41,7 @@ impl Transfer {
         }
     }
 
-    /// The function that is told of progress.
+    /// A function to call with the progress.
     pub(crate) fn meter(&self) -> impl Fn(Progress) + Send + Sync + use<> {
         let meter = Arc::clone(&self.meter);
         move |progress| {
@@ -50,7 +50,7 @@ impl Transfer {
         }
     }
 
-    /// Waits for `work`, and shows how it proceeds.
+    /// Waits for `work`, and shows its progress.
     pub(crate) async fn watch<T>(self, session: &Session, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         let mut shown = 0;

@@ -1,8 +1,8 @@
-//! What the owner of an upload has said about it, and how that is kept beside its bytes.
+//! What the owner of an upload has announced, and how it is stored beside the bytes.
 
 use sha2::{Digest, Sha256};
 
-/// What is announced before the first byte.
+/// What is announced before the first byte is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announced {
     /// Whose upload it is.
@@ -11,7 +11,7 @@ pub struct Announced {
     pub kind: u16,
     /// The name of the file on the owner's side. It is never used as a path.
     pub name: String,
-    /// What the owner says it is; may be empty.
+    /// The media type according to the owner; may be empty.
     pub media_type: String,
     /// Its size in bytes.
     pub size: u64,
@@ -21,12 +21,12 @@ pub struct Announced {
     pub duration_ms: u32,
 }
 
-/// What tells the uploads of all owners apart: an upload that is announced again goes on.
+/// The identity of an upload: announcing it again continues it.
 pub(crate) type Key = (String, u16, u64, [u8; 32]);
 
-/// The first bytes of what is kept.
+/// The first bytes of a stored announcement.
 const MAGIC: &[u8; 8] = b"timfile1";
-/// How much of a hash shows that what is kept is whole.
+/// How many bytes of a hash prove that it is complete.
 const CHECK: usize = 8;
 
 impl Announced {
@@ -34,7 +34,7 @@ impl Announced {
         (self.owner.clone(), self.kind, self.size, self.sha256)
     }
 
-    /// As it is kept beside the bytes of an upload that began at this time.
+    /// As it is stored beside the bytes of an upload that began at this time.
     pub(crate) fn encode(&self, began_ms: u64) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         out.extend(began_ms.to_le_bytes());
@@ -51,7 +51,7 @@ impl Announced {
         out
     }
 
-    /// What was kept, with the time at which the upload began. `None` if it is not whole.
+    /// A stored announcement, with the time at which the upload began. `None` if it is incomplete or damaged.
     pub(crate) fn decode(bytes: &[u8]) -> Option<(Self, u64)> {
         let (body, check) = bytes.split_at_checked(bytes.len().checked_sub(CHECK)?)?;
         if Sha256::digest(body).get(..CHECK)? != check {

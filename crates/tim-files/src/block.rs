@@ -1,4 +1,4 @@
-//! Waits for a future on a thread that may block.
+//! Waiting for a future on a thread that may block.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,7 +14,7 @@ impl Wake for Unpark {
     }
 }
 
-/// The result of a future. What drives it, if it needs a runtime, runs elsewhere.
+/// Waits for a future. If it needs a runtime, that must run elsewhere.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let waker = Arc::new(Unpark(thread::current())).into();

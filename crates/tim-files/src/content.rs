@@ -20,7 +20,7 @@ use crate::faults::{Faults, Operation};
 use crate::pictures::Part;
 use crate::remote::{Driver, Remote};
 
-/// How much is sent to a store of objects at a time: some take no less than 5 MiB.
+/// How much is sent to an object store at a time: some require at least 5 MiB.
 const SEND_LEN: usize = 8 << 20;
 
 /// How many objects of a store one step of a sweep looks at.
@@ -32,7 +32,7 @@ const TRIAL: &str = "tim-files.trial";
 pub(crate) struct Content {
     store: Arc<dyn ObjectStore>,
     driver: Driver,
-    /// The directory of a local store, on the file system of the uploads: content comes into it without being copied.
+    /// The directory of a local store, on the file system of the uploads: content is linked into it, not copied.
     local: Option<PathBuf>,
     faults: Faults,
 }
@@ -83,7 +83,7 @@ impl Content {
         self.driver.run(request(Arc::clone(&self.store)))
     }
 
-    /// Puts the bytes of an upload into the store. They stay where they are, too.
+    /// Puts the bytes of an upload into the store. The upload keeps them too.
     pub(crate) fn put_file(&self, id: FileId, staged: &FilePath) -> Result<(), FileError> {
         self.faults.before(Operation::Put)?;
         match &self.local {
@@ -101,7 +101,7 @@ impl Content {
         self.run(|store| async move { store.put(&key, bytes.into()).await.map(|_| ()) })
     }
 
-    /// Sends the bytes of an upload to a store of objects. They are read here, a part at a time.
+    /// Sends the bytes of an upload to an object store. They are read here, a part at a time.
     fn send(&self, key: &Path, staged: &FilePath) -> Result<(), FileError> {
         let mut file = File::open(staged)?;
         let mut read = || -> io::Result<Vec<u8>> {
@@ -119,7 +119,7 @@ impl Content {
             match sent.and_then(|()| Ok(read()?)) {
                 Ok(next) => part = next,
                 Err(error) => {
-                    // The store keeps what was sent otherwise.
+                    // Otherwise the store keeps what was sent.
                     let _ = self.driver.run(async move { upload.abort().await });
                     return Err(error);
                 }
@@ -139,7 +139,7 @@ impl Content {
         let (end, len) = (range.end, range.end.saturating_sub(range.start));
         let key = key(id, part);
         match self.run(|store| async move { store.get_range(&key, range).await }) {
-            // It is shorter: some stores give what there is, others refuse.
+            // The content is shorter: some stores return what there is, others refuse.
             Ok(bytes) if (bytes.len() as u64) < len => Err(FileError::Damaged),
             Ok(bytes) => Ok(bytes),
             Err(error) => match self.size(id, part) {
@@ -160,14 +160,14 @@ impl Content {
         }
     }
 
-    /// Gives a part another name, whatever has that name now. What is not there was renamed before.
+    /// Renames a part, and replaces what has the new name. A part that is missing was renamed before.
     pub(crate) fn rename(&self, from: FileId, to: FileId, part: Part) -> Result<(), FileError> {
         self.faults.before(Operation::Put)?;
         let (from, to) = (key(from, part), key(to, part));
         gone_is_done(self.run(|store| async move { store.rename(&from, &to).await }))
     }
 
-    /// Deletes a file with all its parts. What is gone already is no failure.
+    /// Deletes a file with all its parts. It is no error if they are gone already.
     pub(crate) fn delete(&self, id: FileId) -> Result<(), FileError> {
         self.faults.before(Operation::Delete)?;
         let keys = [Part::Large, Part::Thumbnail, Part::Original].map(|part| Ok(key(id, part)));
@@ -257,7 +257,7 @@ fn gone_is_done(result: Result<(), FileError>) -> Result<(), FileError> {
     }
 }
 
-/// Where the part of a file is.
+/// The key of a part of a file.
 fn key(id: FileId, part: Part) -> Path {
     Path::from(relative(id, part))
 }
@@ -276,7 +276,7 @@ pub(crate) fn relative(id: FileId, part: Part) -> String {
 fn link(directory: &FilePath, id: FileId, staged: &FilePath) -> Result<(), FileError> {
     let path = directory.join(relative(id, Part::Original));
     let Some(parent) = path.parent() else {
-        return Err(FileError::Failed("content outside of any directory".to_owned()));
+        return Err(FileError::Failed("content outside of a directory".to_owned()));
     };
     if !parent.is_dir() {
         fs::create_dir_all(parent)?;
@@ -298,7 +298,7 @@ pub(crate) fn sync_directory(directory: &FilePath) -> io::Result<()> {
     }
 }
 
-/// Removes what a local store was writing when the process ended.
+/// Removes the unfinished files of a local store after a crash.
 fn remove_halves(directory: &FilePath) -> io::Result<()> {
     for folder in fs::read_dir(directory)? {
         let folder = folder?.path();

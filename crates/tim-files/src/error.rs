@@ -10,8 +10,8 @@ pub enum FileError {
     /// The owner has no such upload. It has to be begun again.
     #[error("there is no such upload; begin it again")]
     UnknownUpload,
-    /// A piece does not begin where the one before it ended.
-    #[error("the piece does not begin at {received}, where the one before it ended")]
+    /// A piece begins behind the end of what was received.
+    #[error("the piece does not begin at {received}, where the previous one ended")]
     OutOfOrder {
         /// How many bytes have been received.
         received: u64,
@@ -19,24 +19,24 @@ pub enum FileError {
     /// The content is not what was announced. The upload is over.
     #[error("the content is not what was announced: {0}")]
     OtherContent(&'static str),
-    /// The content is no picture of a known format.
-    #[error("the content is no picture that can be shown: {0}")]
+    /// The content is not a picture of a known format, or cannot be decoded.
+    #[error("the content is not a picture that can be decoded: {0}")]
     NoPicture(String),
-    /// A picture has more pixels than are decoded.
-    #[error("the picture has {width} x {height} pixels, more than are decoded")]
+    /// A picture has too many pixels to be decoded.
+    #[error("the picture has {width} x {height} pixels, which is too many")]
     TooManyPixels {
         /// Its width.
         width: u32,
         /// Its height.
         height: u32,
     },
-    /// The owner has as many uploads under way as may be.
-    #[error("{0} uploads are under way, as many as may be")]
+    /// The owner has as many uploads under way as allowed.
+    #[error("{0} uploads are under way, which is the maximum")]
     TooManyUploads(usize),
     /// There is no such content.
     #[error("there is no such content")]
     NotFound,
-    /// There is less content than there should be: somebody has changed it.
+    /// There is less content than there should be: it was changed from outside.
     #[error("the content is damaged")]
     Damaged,
     /// There is no space left.
@@ -44,7 +44,7 @@ pub enum FileError {
     Full,
     /// A directory cannot be used. For the operator.
     #[error(
-        "the directory {} cannot be used: {reason}; it has to be a directory that belongs to the user of the hub, who can write to it",
+        "the directory {} cannot be used: {reason}; the hub's user must own it and be able to write to it",
         path.display()
     )]
     Directory {

@@ -1,35 +1,35 @@
-//! A file store that is slow or fails when a test says so.
+//! Faults for tests: a file store that is slow or fails.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// What the file store is about to do.
+/// An operation of the file store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// To make the files of a new upload.
+    /// Creating the files of a new upload.
     Begin,
-    /// To write a piece of an upload.
+    /// Writing a piece of an upload.
     Write,
-    /// To make what was written durable.
+    /// Making what was written durable.
     Sync,
-    /// To put content into the store.
+    /// Putting content into the store.
     Put,
-    /// To read content.
+    /// Reading content.
     Read,
-    /// To delete content.
+    /// Deleting content.
     Delete,
 }
 
 type Before = dyn Fn(Operation) -> io::Result<()> + Send + Sync;
 
-/// Is called before each operation: it may wait, or fail in its stead.
+/// A function that is called before each operation, and can delay it or make it fail.
 #[derive(Clone, Default)]
 pub struct Faults(Option<Arc<Before>>);
 
 impl Faults {
-    /// `before` is called before each operation.
+    /// Calls `before` before each operation.
     #[must_use]
     pub fn new(before: impl Fn(Operation) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(before)))

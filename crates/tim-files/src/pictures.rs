@@ -1,6 +1,6 @@
-//! Pictures: their format and size by their content, and their renditions.
+//! Pictures: their format and size, and their renditions.
 //!
-//! The size stands in the first bytes of a picture and is checked before anything is decoded: a small file may decode to gigabytes.
+//! The size is in the header of a picture and is checked before anything is decoded: a small file can decode to gigabytes.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor};
@@ -17,11 +17,11 @@ use crate::error::FileError;
 pub const LARGE: u32 = 720;
 /// The smaller side of the thumbnail, in pixels.
 pub const THUMBNAIL: u32 = 198;
-/// The longest side of a picture that is decoded, in pixels.
+/// The maximum width and height of a picture, in pixels.
 pub const MAX_SIDE: u32 = 16_384;
-/// The most pixels of a picture that is decoded.
+/// The maximum number of pixels of a picture.
 pub const MAX_PIXELS: u64 = 64_000_000;
-/// The most memory that a decoded picture takes, in bytes.
+/// The maximum size of a decoded picture in memory, in bytes.
 pub const MAX_MEMORY: u64 = 256 << 20;
 /// The width and height of the default thumbnail of a video, in pixels.
 pub const DEFAULT_THUMBNAIL: u32 = 200;
@@ -29,24 +29,24 @@ pub const DEFAULT_THUMBNAIL: u32 = 200;
 /// The quality of renditions in JPEG.
 const QUALITY: u8 = 82;
 
-/// Part of a file: of a picture there are renditions.
+/// A part of a file. Only pictures have renditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The file itself.
     Original,
-    /// Its rendition whose smaller side has [`LARGE`] pixels.
+    /// The rendition whose smaller side has at most [`LARGE`] pixels.
     Large,
-    /// Its rendition whose smaller side has [`THUMBNAIL`] pixels.
+    /// The rendition whose smaller side has at most [`THUMBNAIL`] pixels.
     Thumbnail,
 }
 
-/// The format of a picture, by its content.
+/// The format of a picture, determined from its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
     /// JPEG.
     Jpeg,
-    /// GIF; of a moving picture, the renditions have the first frame.
+    /// GIF; the renditions of an animation show its first frame.
     Gif,
     /// PNG.
     Png,
@@ -86,9 +86,9 @@ impl Format {
 pub struct Picture {
     /// Its format.
     pub format: Format,
-    /// Its width in pixels, as it is shown.
+    /// Its width in pixels, as displayed.
     pub width: u32,
-    /// Its height in pixels, as it is shown.
+    /// Its height in pixels, as displayed.
     pub height: u32,
     /// The large rendition.
     pub large: Rendition,
@@ -105,11 +105,11 @@ pub struct Rendition {
     pub height: u32,
     /// Its size in bytes.
     pub size: u64,
-    /// The picture is so small that it is its own rendition; nothing else is stored.
+    /// Whether the picture is so small that it is its own rendition, and nothing else is stored.
     pub is_original: bool,
 }
 
-/// A picture, and the bytes of those renditions that are not the picture itself.
+/// A picture with the bytes of its renditions, except those that are the picture itself.
 #[derive(Debug)]
 pub(crate) struct Rendered {
     pub(crate) picture: Picture,
@@ -125,7 +125,7 @@ pub(crate) fn render(path: &Path, size: u64) -> Result<Rendered, FileError> {
     let (mut original, turned) = decode(reader)?;
     let (width, height) = turned_size(original.width(), original.height(), turned);
     let mut rendition = |bound| rendition(&mut original, (width, height), bound, turned, size);
-    // From the large one, which is decoded and small.
+    // From the large rendition, which is smaller.
     let (large, large_bytes) = rendition(LARGE)?;
     let (thumbnail, thumbnail_bytes) = rendition(THUMBNAIL)?;
     Ok(Rendered {
@@ -141,7 +141,7 @@ pub(crate) fn render(path: &Path, size: u64) -> Result<Rendered, FileError> {
     })
 }
 
-/// How a picture has to be turned to be shown.
+/// How a picture must be rotated to be displayed.
 type Turned = image::metadata::Orientation;
 
 fn decode(mut reader: ImageReader<BufReader<File>>) -> Result<(DynamicImage, Turned), FileError> {
@@ -170,7 +170,7 @@ fn undecodable(error: ImageError) -> FileError {
     match error {
         ImageError::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
             match FileError::from(error) {
-                // Decoders use the operating system's errors for what they do not understand.
+                // Decoders use I/O errors for data that they do not understand.
                 FileError::Failed(text) => FileError::NoPicture(text),
                 other => other,
             }
@@ -179,7 +179,7 @@ fn undecodable(error: ImageError) -> FileError {
     }
 }
 
-/// The size in which a picture is shown.
+/// The size in which a picture is displayed.
 const fn turned_size(width: u32, height: u32, turned: Turned) -> (u32, u32) {
     match turned {
         Turned::Rotate90 | Turned::Rotate270 | Turned::Rotate90FlipH | Turned::Rotate270FlipH => {
@@ -189,7 +189,7 @@ const fn turned_size(width: u32, height: u32, turned: Turned) -> (u32, u32) {
     }
 }
 
-/// Makes a rendition of `picture`, which is left as small as that.
+/// Makes a rendition of `picture`, which is scaled down to it.
 fn rendition(
     picture: &mut DynamicImage,
     (width, height): (u32, u32),
@@ -220,7 +220,7 @@ fn rendition(
     Ok((rendition, Some(bytes)))
 }
 
-/// JPEG, or PNG if something of it may be transparent.
+/// Encodes as JPEG, or as PNG if the picture may be transparent.
 fn encode(picture: &DynamicImage) -> Result<Vec<u8>, FileError> {
     let mut out = Vec::new();
     let encoded = match picture.color().has_alpha() {
@@ -246,7 +246,7 @@ pub fn default_thumbnail() -> &'static [u8] {
             }
         });
         let mut out = Vec::new();
-        // Into memory, which takes everything.
+        // Writing into memory cannot fail.
         let _ = picture.write_to(&mut Cursor::new(&mut out), ImageFormat::Png);
         out
     })

@@ -1,4 +1,4 @@
-//! Uploads that are under way: their bytes, and how many of them have come.
+//! Uploads that are under way: their bytes, and how many were received.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -16,10 +16,10 @@ use crate::faults::{Faults, Operation};
 use crate::pictures::Rendered;
 use crate::store::Completed;
 
-/// How many bytes are written at the most before they are made durable, together with the last ones. A commit of messages may wait for
-/// such a sync on the same disk: `tim-bench files` shows for how long.
+/// The maximum number of bytes that are written before a sync. A commit of messages may wait for such a sync on the same disk:
+/// `tim-bench files` shows how long.
 const SYNC_EVERY: u64 = 512 << 10;
-/// For how long what is written may wait to be made durable while more comes, in milliseconds.
+/// The longest time from one sync to the next while pieces arrive, in milliseconds.
 const SYNC_AFTER_MS: u64 = 250;
 /// How much is read at a time to compute a hash again.
 const READ_LEN: usize = 256 << 10;
@@ -36,18 +36,18 @@ pub(crate) struct Staged {
     state: Mutex<State>,
 }
 
-/// What has come of an upload. Locked while its files are worked on.
+/// What was received of an upload. Locked while its files are worked on.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// Open while pieces come.
+    /// Open while pieces arrive.
     file: Option<File>,
     pub(crate) received: u64,
-    /// How many of them outlast a power cut.
+    /// How many of them survive a power cut.
     pub(crate) synced: u64,
     is_named: bool,
     /// When that was, by the caller's clock.
     synced_ms: u64,
-    /// Of the received bytes, unless the hub was restarted since.
+    /// Of the received bytes; `None` after a restart of the hub.
     hasher: Option<Sha256>,
     /// By the caller's clock.
     pub(crate) touched_ms: u64,
@@ -107,7 +107,7 @@ impl Staged {
         }
     }
 
-    /// Whether somebody else has removed bytes that are needed.
+    /// Whether bytes that are needed were removed from outside.
     pub(crate) fn is_lost(&self, state: &State) -> bool {
         state.completed.is_none() && matches!(self.part.try_exists(), Ok(false))
     }
@@ -122,7 +122,7 @@ impl Staged {
         Ok(())
     }
 
-    /// Appends what of a piece has not come before.
+    /// Appends those bytes of a piece that were not received before.
     pub(crate) fn append(&self, state: &mut State, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
         let received = state.received;
         let offset = match planted::is(Fault::PieceOutOfOrder) {
@@ -144,7 +144,7 @@ impl Staged {
         self.rebuild_hash(state)?;
         let written = self.write(state, new);
         if let Err(error) = written {
-            // What was written of the piece is written again: the next one begins at the same place.
+            // The next piece begins at the same place, and overwrites what was written of this one.
             state.file = None;
             return Err(error.into());
         }
@@ -171,7 +171,7 @@ impl Staged {
         file.write_all(bytes)
     }
 
-    /// Computes the hash of what has come before the hub was restarted.
+    /// Computes the hash of what was received before a restart of the hub.
     fn rebuild_hash(&self, state: &mut State) -> Result<(), FileError> {
         if state.hasher.is_some() {
             return Ok(());
@@ -192,7 +192,7 @@ impl Staged {
         Ok(())
     }
 
-    /// Makes durable what has come.
+    /// Makes durable what was received.
     pub(crate) fn sync(&self, state: &mut State) -> Result<(), FileError> {
         if state.synced == state.received && state.is_named {
             return Ok(());
@@ -212,12 +212,12 @@ impl Staged {
         Ok(())
     }
 
-    /// No more pieces come for now.
+    /// Closes the file until the next piece.
     pub(crate) fn rest(state: &mut State) {
         state.file = None;
     }
 
-    /// Checks that everything has come, and that it is what was announced.
+    /// Checks that everything was received, and that it is what was announced.
     pub(crate) fn check(&self, state: &mut State) -> Result<(), FileError> {
         if state.received != self.announced.size {
             return Err(FileError::OtherContent("it is shorter"));
@@ -225,7 +225,7 @@ impl Staged {
         self.rebuild_hash(state)?;
         let hash = state.hasher.clone().unwrap_or_default().finalize();
         if hash[..] != self.announced.sha256[..] && !planted::is(Fault::HashNotCompared) {
-            return Err(FileError::OtherContent("its SHA-256 is another one"));
+            return Err(FileError::OtherContent("its SHA-256 is different"));
         }
         self.sync(state)?;
         Self::rest(state);
@@ -236,7 +236,7 @@ impl Staged {
     pub(crate) fn remove(&self, state: &mut State) -> Result<(), FileError> {
         state.is_over = true;
         state.file = None;
-        // In this order: what is announced without bytes is removed at the next start, and so are bytes that nobody has announced.
+        // Whichever of the two is left after a crash is removed at the next start.
         for path in [&self.part, &self.meta] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),

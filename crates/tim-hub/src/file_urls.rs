@@ -1,7 +1,7 @@
-//! URLs of files: which file of which message, for whom, and until when, signed with the key of the application.
+//! Signed URLs of files: the message and the part, the user, and the time of expiry, signed with the app key.
 //!
-//! A URL says who it was made for, so that the right of that user is checked at each request. Nothing is kept of it: it is good after a
-//! restart, and until the key of the application changes.
+//! A URL names the user for whom it was made, and each request checks that this user may read the message. The hub keeps no record of
+//! URLs: they stay valid across restarts, until they expire or the app key changes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,17 +17,17 @@ use tim_usersig::App;
 /// The path of files.
 pub(crate) const FILES: &str = "/files/";
 
-/// What the signature is for.
+/// The purpose of the signature.
 const PURPOSE: &str = "tim file URL 1";
 /// The length of a signature.
 const SIGNATURE: usize = 32;
-/// The longest token that is looked at.
+/// The maximum length of a token.
 const MAX_TOKEN: usize = 1024;
 
-/// What a URL says.
+/// The content of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileLink {
-    /// Whose right to read counts.
+    /// The user who must be able to read the message.
     pub(crate) user: UserId,
     /// The message and the part of it, encoded.
     request: Vec<u8>,
@@ -50,7 +50,7 @@ impl FileLink {
         decode_body(&self.request).ok()
     }
 
-    /// The expiry, the user with a length before, the request, and the signature of all that.
+    /// The time of expiry, the user after its length, the request, and a signature over all of them.
     pub(crate) fn to_token(&self, app: &App) -> String {
         let user = self.user.as_str().as_bytes();
         let mut bytes = self.expires.to_le_bytes().to_vec();
@@ -62,7 +62,7 @@ impl FileLink {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// What a token says, if the application has signed it.
+    /// The content of a token, if its signature is valid.
     pub(crate) fn from_token(token: &str, app: &App) -> Option<Self> {
         if token.len() > MAX_TOKEN {
             return None;
@@ -83,7 +83,7 @@ impl FileLink {
     }
 }
 
-/// Where the URLs of this hub lead, once it serves HTTP.
+/// The prefix and the lifetime of this hub's URLs, once it serves HTTP.
 #[derive(Debug, Default)]
 pub(crate) struct FileUrls(Mutex<Option<Place>>);
 
@@ -94,13 +94,13 @@ struct Place {
 }
 
 impl FileUrls {
-    /// URLs begin with `base` and are good for so long.
+    /// URLs begin with `base` and expire after `life`.
     pub(crate) fn set(&self, base: &str, life: Duration) {
         let base = base.trim_end_matches('/').to_owned();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Place { base, life });
     }
 
-    /// A URL and when it expires, if the hub serves HTTP.
+    /// A URL and its time of expiry, if the hub serves HTTP.
     pub(crate) fn url(
         &self,
         app: &App,

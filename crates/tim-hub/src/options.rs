@@ -92,13 +92,13 @@ pub struct HubOptions {
     /// The maximum number of one-to-one conversations that an account has begun; a message that would begin one more is refused with
     /// `TOO_MANY_CONVERSATIONS`. 0 is no limit. Default 100,000.
     pub max_conversations: u64,
-    /// The maximum number of bytes of files that an account has uploaded and that are kept, with their renditions. Further ones are
-    /// refused with `FILE_QUOTA_REACHED`, until the retention or a revocation has removed some. 0 is no limit. Default 1 GiB.
+    /// The maximum size of the kept files that an account has uploaded, with their renditions, in bytes. More are refused with
+    /// `FILE_QUOTA_REACHED`, until retention or a revocation has removed some. 0 is no limit. Default 1 GiB.
     pub max_account_file_bytes: u64,
-    /// The maximum number of such files; 0 is no limit. Default 10,000.
+    /// The maximum number of these files; 0 is no limit. Default 10,000.
     pub max_account_files: u64,
-    /// Where files are kept, which are part of messages. `None` in a hub that keeps none; for
-    /// [`Hub::open`](crate::Hub::open), the directory `files` in that of the store. Default `None`.
+    /// Where the files of messages are kept. With `None`, [`Hub::open`](crate::Hub::open) uses the directory `files` in that of the
+    /// store, and any other hub refuses files. Default `None`.
     pub files: Option<FileOptions>,
     /// How users who are offline are notified; `None` in a hub that notifies nobody. Tokens are kept in any case. Default `None`.
     pub push: Option<PushOptions>,

@@ -1,9 +1,9 @@
-//! What the name of a file may be.
+//! Valid names of files.
 
 use crate::shown_name::steers;
 use crate::vendor::limits::MAX_FILE_NAME_BYTES;
 
-/// Why a text is no name of a file: the caller's text is at fault.
+/// Why a text is not a valid name of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileNameError {
@@ -17,15 +17,17 @@ pub enum FileNameError {
         len: usize,
     },
     /// It is a path, or the name of a directory.
-    #[error("the name of the file is a path; give only its last part")]
+    #[error("the name of the file is a path; pass only its last part")]
     Path,
-    /// It has a control character, a separator of lines or a change of the reading direction.
-    #[error("the name of a file has no control characters, line ends or changes of the reading direction")]
+    /// It has a control character, a line separator, or a character that changes the reading direction.
+    #[error(
+        "the name of a file must not have control characters, line separators or characters that change the reading direction"
+    )]
     Steers,
 }
 
-/// Checks the name of a file: its last part alone, in 1 to [`MAX_FILE_NAME_BYTES`] bytes. Whoever stores a file under the
-/// name that a sender gave still asks the own file system, which may refuse more.
+/// Checks the name of a file: the last part of a path, with 1 to [`MAX_FILE_NAME_BYTES`] bytes. A file system may refuse more
+/// names than this does.
 ///
 /// ```
 /// use tim_proto::{FileNameError, check_file_name};

@@ -1,11 +1,11 @@
-//! Files: what the store knows of content that is kept elsewhere, and which entries name it.
+//! Files: records of content that is kept elsewhere, and the entries that use it.
 
 use tim_proto::{FileId, MessageKind, UserId};
 
 /// A complete file. Its content is kept elsewhere, under its id.
 ///
-/// A file is *used* as long as an entry names it that is kept and not revoked, and whose group was not dismissed. What the sender
-/// calls it is in the message only, and is gone with it.
+/// A file is *used* while an entry names it that is kept and not revoked, and whose group was not dismissed. The name that the
+/// sender gave to it is only in the message, and is removed with that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// Its name.
@@ -18,11 +18,12 @@ pub struct File {
     pub size: u64,
     /// The SHA-256 of its content.
     pub sha256: [u8; 32],
-    /// What its owner says it is, at most [`MAX_MEDIA_TYPE`](super::MAX_MEDIA_TYPE) bytes; may be empty.
+    /// Its media type: of a picture by its content, otherwise as its owner announced it. At most
+    /// [`MAX_MEDIA_TYPE`](super::MAX_MEDIA_TYPE) bytes; may be empty.
     pub media_type: String,
     /// The number of its format, for the hub.
     pub format: u8,
-    /// Of a picture: what there is of it, at most [`MAX_IMAGES`](super::MAX_IMAGES).
+    /// Of a picture: itself and its renditions, at most [`MAX_IMAGES`](super::MAX_IMAGES).
     pub images: Vec<FileImage>,
     /// When it was stored, Unix time in milliseconds. The store sets it.
     pub created_ms: u64,
@@ -36,7 +37,7 @@ impl File {
         renditions.fold(self.size, |sum, image| sum.saturating_add(image.size))
     }
 
-    /// What tells whether the same content is there already.
+    /// What identifies its content: an owner has one file with each content.
     #[must_use]
     pub const fn content(&self) -> FileContent {
         FileContent {
@@ -59,11 +60,11 @@ pub struct FileImage {
     pub height: u32,
     /// Its size in bytes.
     pub size: u64,
-    /// It is the file itself.
+    /// Whether it is the file itself.
     pub is_original: bool,
 }
 
-/// What an owner's file is. An owner has one file with each content.
+/// The identity of content. An owner has one file with each content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileContent {
     /// The owner.
@@ -76,12 +77,12 @@ pub struct FileContent {
     pub sha256: [u8; 32],
 }
 
-/// What the files of an account may take up: the hub says it with each file, and the store counts, and compares.
+/// The limits for the files of an account. The hub passes them with each file, and the store enforces them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileQuota {
-    /// The most bytes: [`File::bytes`].
+    /// The maximum sum of [`File::bytes`].
     pub bytes: u64,
-    /// The most files.
+    /// The maximum number of files.
     pub files: u64,
 }
 
@@ -93,31 +94,31 @@ impl FileQuota {
     };
 }
 
-/// What the files of an account take up, used or not.
+/// The usage of an account: all its files, used or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileUsage {
-    /// The bytes: [`File::bytes`].
+    /// The sum of [`File::bytes`].
     pub bytes: u64,
-    /// The files.
+    /// The number of files.
     pub files: u64,
 }
 
-/// A file to be stored, whose content is in its place already.
+/// A file to be stored. Its content is in its place already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddFile {
     /// The file.
     pub file: File,
-    /// What its owner's files may take up.
+    /// The limits for its owner's files.
     pub quota: FileQuota,
 }
 
-/// A bounded step that removes files that nothing uses: at once those that were used last, and those that were never used, or that
-/// their owners have [claimed](super::Write::ClaimFile) since, after a while.
+/// A bounded step that removes unused files: those whose last use has ended at once, and after a while those that were never used or
+/// that their owners have [claimed](super::Write::ClaimFile) since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoveFiles {
-    /// Files that wait for a message and were stored or claimed before this time (Unix time in milliseconds) are removed. Those that
-    /// were used last are removed if it is greater than 0.
+    /// Files that wait for a message are removed if they were stored or claimed before this time (Unix time in milliseconds). Those
+    /// whose last use has ended are removed if it is greater than 0.
     pub unsent_before_ms: u64,
-    /// The most files to remove.
+    /// The maximum number of files to remove.
     pub most: u32,
 }

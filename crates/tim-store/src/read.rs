@@ -248,7 +248,7 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn unused_since(&self, user: &UserId) -> Result<Option<u64>, StoreError>;
 
-    /// A file; `None` if it is not there, or was removed.
+    /// A file; `None` if there is none, or it was removed.
     ///
     /// # Errors
     /// The store's; [`StoreError::Damaged`] if what is stored of it is damaged.
@@ -261,7 +261,7 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn file_with(&self, content: &FileContent) -> Result<Option<File>, StoreError>;
 
-    /// What a user's files take up.
+    /// The usage of a user's files.
     ///
     /// # Errors
     /// The store's.

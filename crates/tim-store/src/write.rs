@@ -125,8 +125,8 @@ pub enum Write {
         avatar: Option<String>,
     },
     /// Stores a file; its content must be in its place already, and durable. If the owner has a file with the same content, that one
-    /// is [claimed](Self::ClaimFile), and the content under the new id is not needed. Counting, comparing with the quota and storing
-    /// are one transaction: of files that are stored at once, no more are than the quota allows. Refused with
+    /// is [claimed](Self::ClaimFile), and the content under the new id is not needed. The check of the quota and the storing are one
+    /// transaction, so that files stored at the same time cannot exceed the quota together. Refused with
     /// [`Refused::TooManyFiles`] or [`Refused::TooManyFileBytes`] beyond it, and with [`Refused::IdReused`] if the id is that of
     /// another file. Result: [`Written::File`].
     AddFile(Box<AddFile>),

@@ -39,8 +39,8 @@ pub enum Error {
     /// The hub ended the session while the call was pending; the code says why. Log in again and repeat the call.
     #[error("{0}: the session has ended; log in again")]
     Ended(ErrorCode),
-    /// The application's [`FileSource`](crate::FileSource) or [`FileSink`](crate::FileSink) failed. Repeat the call: it goes on
-    /// where it stopped.
+    /// The application's [`FileSource`](crate::FileSource) or [`FileSink`](crate::FileSink) failed. Repeat the call: it
+    /// continues where it stopped.
     #[error("the file could not be read or written")]
     File,
     /// The hub's response is malformed. This is an error in the hub; report it.

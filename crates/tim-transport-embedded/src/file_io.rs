@@ -1,4 +1,4 @@
-//! The files of a device: where they are read from and written to, piece by piece.
+//! The files of a device: how they are read and written, piece by piece.
 
 use core::future::Future;
 
@@ -15,7 +15,7 @@ impl From<FileFailed> for Error {
     }
 }
 
-/// A file that is read in ranges: in flash, on a card, or computed. It must not change during an upload.
+/// A file that is read in ranges: in flash, on a card, or generated. It must not change during an upload.
 ///
 /// ```
 /// use tim_transport_embedded::{FileFailed, FileSource};
@@ -56,9 +56,9 @@ impl FileSource for &[u8] {
     }
 }
 
-/// Where a file is written to.
+/// A destination of a file.
 pub trait FileSink {
-    /// Writes `bytes` at `offset` of the file. Pieces come in order; after a download that goes on, a piece may be written again. The
+    /// Writes `bytes` at `offset` of the file. Pieces come in order. A piece may be written again when a download is continued. The
     /// future may be dropped before it completes.
     ///
     /// # Errors

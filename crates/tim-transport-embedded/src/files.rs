@@ -1,6 +1,6 @@
 //! Files: uploads from flash and downloads into it, piece by piece.
 
-use tim_session::proto::message::{Audio, File, Image, ImageFormat, ImageInfo, ImageSize};
+use tim_session::proto::message::{Audio, File, Image, ImageFormat, ImageInfo, ImageSize, Thumbnail, Video};
 use tim_session::proto::request::{
     BeginUpload, BeginUploadResponse, CancelUpload, Download, DownloadResponse, EndUpload, EndUploadResponse,
     Upload,
@@ -12,12 +12,12 @@ use tim_session::proto::{ConversationId, ErrorCode, FileId, Message};
 use crate::file_io::clamp;
 use crate::{Client, Error, FileSink, FileSource};
 
-/// How many times in a row an upload is begun again, without a piece in between that the hub took.
+/// How many times in a row an upload begins again without progress.
 const MAX_RESTARTS: u32 = 4;
 /// How many renditions a picture has.
 const MAX_IMAGES: usize = 3;
 
-/// A file that the hub has, for the payload of a message.
+/// A file in the hub, for the payload of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadedFile {
     uuid: [u8; FileId::LEN],
@@ -48,7 +48,7 @@ impl UploadedFile {
         Some(file)
     }
 
-    /// The file's name at the hub: the `uuid` of payloads.
+    /// The file's name in the hub: the `uuid` of payloads.
     #[must_use]
     pub fn uuid(&self) -> &str {
         core::str::from_utf8(&self.uuid).unwrap_or_default()
@@ -60,7 +60,7 @@ impl UploadedFile {
         self.size
     }
 
-    /// The renditions of a picture; the default thumbnail of a video; else empty.
+    /// The renditions of a picture; the default thumbnail of a video; otherwise empty.
     #[must_use]
     pub fn images(&self) -> &[ImageInfo<'static>] {
         self.images.get(..self.image_count.into()).unwrap_or_default()
@@ -81,6 +81,41 @@ impl UploadedFile {
             .with_size(self.size)
     }
 
+    /// The payload of a video message. `thumbnail` is a picture that was uploaded for an image message; without one, receivers get
+    /// the hub's default picture.
+    #[must_use]
+    pub fn video<'a>(&'a self, seconds: u32, thumbnail: Option<&'a Self>) -> Video<'a> {
+        let shown = match thumbnail {
+            Some(own) => Thumbnail::new()
+                .with_uuid(own.uuid())
+                .with_format(own.extension()),
+            None => Thumbnail::new().with_is_default(true).with_format("png"),
+        };
+        let shown = match thumbnail.unwrap_or(self).images().first() {
+            Some(picture) => shown
+                .with_size(picture.size)
+                .with_width(picture.width)
+                .with_height(picture.height),
+            None => shown,
+        };
+        Video::new()
+            .with_uuid(self.uuid())
+            .with_size(self.size)
+            .with_seconds(seconds)
+            .with_thumbnail(shown)
+    }
+
+    /// What the format of a picture is called in a thumbnail.
+    const fn extension(&self) -> &'static str {
+        match self.format {
+            ImageFormat::JPEG => "jpg",
+            ImageFormat::GIF => "gif",
+            ImageFormat::PNG => "png",
+            ImageFormat::BMP => "bmp",
+            _ => "",
+        }
+    }
+
     /// The payload of an audio message.
     #[must_use]
     pub fn audio(&self, duration_ms: u32) -> Audio<'_> {
@@ -91,16 +126,16 @@ impl UploadedFile {
     }
 }
 
-/// How far an upload is.
+/// The progress of an upload.
 struct Progress<F> {
-    /// The end of the furthest piece that was sent, or is there already.
+    /// The end of the furthest piece that the hub has.
     furthest: u64,
     size: u64,
     report: F,
 }
 
 impl<F: FnMut(u64, u64)> Progress<F> {
-    /// Reports that so much is there, unless more was reported before.
+    /// Reports that the hub has so many bytes, unless more was reported before.
     fn reach(&mut self, offset: u64) {
         if offset > self.furthest {
             self.furthest = offset;
@@ -110,7 +145,7 @@ impl<F: FnMut(u64, u64)> Progress<F> {
 }
 
 impl Client<'_> {
-    /// `createImageMessage`, of a picture that was uploaded. It does not send anything.
+    /// `createImageMessage`, for a picture that was uploaded. It does not send anything.
     ///
     /// # Errors
     /// As [`Client::create_message`].
@@ -122,7 +157,7 @@ impl Client<'_> {
         self.make(to.into(), file.image())
     }
 
-    /// `createAudioMessage`, of a recording that was uploaded.
+    /// `createAudioMessage`, for a recording that was uploaded. Fields such as its format can be set in the payload of the message.
     ///
     /// # Errors
     /// As [`Client::create_message`].
@@ -135,7 +170,22 @@ impl Client<'_> {
         self.make(to.into(), file.audio(duration_ms))
     }
 
-    /// `createFileMessage`, of a file that was uploaded.
+    /// `createVideoMessage`, for a video that was uploaded, with the thumbnail of [`UploadedFile::video`]. Its format, such as `mp4`,
+    /// can be set in the payload of the message.
+    ///
+    /// # Errors
+    /// As [`Client::create_message`].
+    pub fn create_video_message<'a>(
+        &self,
+        to: impl Into<ConversationId>,
+        file: &'a UploadedFile,
+        seconds: u32,
+        thumbnail: Option<&'a UploadedFile>,
+    ) -> Result<Message<'a, Video<'a>>, Error> {
+        self.make(to.into(), file.video(seconds, thumbnail))
+    }
+
+    /// `createFileMessage`, for a file that was uploaded.
     ///
     /// # Errors
     /// As [`Client::create_message`].
@@ -148,17 +198,22 @@ impl Client<'_> {
         self.make(to.into(), file.file(name))
     }
 
-    /// Uploads a file, piece by piece, and returns what the payload of its message says of it. `piece` holds one piece at a time;
-    /// the outbox and the send buffer hold it once more each, and limit its length. `on_progress` is passed how many bytes are
-    /// uploaded, and the size.
+    /// Uploads a file piece by piece, and returns it for the payload of its message. `piece` holds one piece at a time; the outbox
+    /// and the send buffer hold it once more each, and limit its length. `on_progress` is passed how many bytes are uploaded, and
+    /// the size.
     ///
-    /// An upload goes on where it stopped: after a lost connection by itself, and else when this is called again with the same
+    /// One piece is under way at a time, so each piece takes at least a round trip: with pieces of 400 bytes and a round trip of 50 ms,
+    /// the rate is at most 8 kB/s. Larger buffers make such uploads faster. On a serial port, the line itself is usually the limit.
+    ///
+    /// An upload continues where it stopped: by itself after a lost connection, and otherwise when this is called again with the same
     /// file, also after a reset. A file that the hub has already is not uploaded again, so a device that is reset before it has sent
     /// the message calls this again and sends the message under the id that it kept.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a file that may not be uploaded; [`Error::File`] from the source; [`Error::Refused`], of which
-    /// [`is_transient`](ErrorCode::is_transient) says whether to call again later; otherwise as [`Client::send_message`].
+    /// [`Error::Invalid`] for a file that cannot be uploaded; [`Error::File`] from the source; otherwise as [`Client::send_message`].
+    /// After [`Error::Refused`], [`is_transient`](ErrorCode::is_transient) says whether to call again later. Wait a few seconds
+    /// first: the hub asks for five after [`TOO_MANY_UPLOADS`](ErrorCode::TOO_MANY_UPLOADS) and
+    /// [`FILE_STORE_FAILED`](ErrorCode::FILE_STORE_FAILED).
     pub async fn upload_file(
         &self,
         file: &BeginUpload<'_>,
@@ -182,7 +237,7 @@ impl Client<'_> {
                 restarts = 0;
             }
             match result {
-                // The hub has lost the upload, or some of it.
+                // The hub has lost the upload, or a part of it.
                 Err(Error::Refused(ErrorCode::UPLOAD_UNKNOWN | ErrorCode::PIECE_OUT_OF_ORDER))
                     if restarts < MAX_RESTARTS =>
                 {
@@ -223,7 +278,7 @@ impl Client<'_> {
         self.end_upload(begun.upload).await
     }
 
-    /// Announces a file, or asks how far its upload is; [`Client::upload_file`] makes all calls of an upload.
+    /// Announces a file, or asks for the offset of its upload; [`Client::upload_file`] makes all calls of an upload.
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -241,7 +296,7 @@ impl Client<'_> {
             .ok_or(Error::Protocol)
     }
 
-    /// Cancels an upload: the hub removes what it has of it. Its number is that of [`Client::begin_upload`].
+    /// Cancels an upload: the hub removes what it has received. [`Client::begin_upload`] returns the number of an upload.
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -249,11 +304,11 @@ impl Client<'_> {
         self.call(&CancelUpload::new(upload), |_| ()).await
     }
 
-    /// Reads a piece of the file of a message, and passes it to `on_piece`: the bytes from `offset` on, `len` at most, and no more
-    /// than fit into a frame.
+    /// Reads a piece of the file of a message, and passes it to `on_piece`: the bytes from `offset` on, at most `len` and no more than
+    /// fit into a frame.
     ///
     /// # Errors
-    /// As [`Client::send_message`]; [`Error::Refused`] also when the message was revoked, or may no longer be read.
+    /// As [`Client::send_message`]; [`Error::Refused`] also if the message was revoked, or the user may no longer read it.
     pub async fn download<R>(
         &self,
         file: &Download,
@@ -265,9 +320,9 @@ impl Client<'_> {
     }
 
     /// Reads the file of a message from `offset` to its end into `sink`, in pieces of at most `len` bytes, which go through `piece`.
-    /// Returns the size of the whole. `on_progress` is passed how many bytes are there, and the size.
+    /// Returns the size of the file. `on_progress` is passed how many bytes were read, and the size.
     ///
-    /// After an error, call it again with the offset up to which the sink has written: it goes on there.
+    /// After an error, call it again with the offset up to which the sink has written, to continue there.
     ///
     /// # Errors
     /// [`Error::File`] from the sink; otherwise as [`Client::download`].

@@ -7,9 +7,12 @@ use core::pin::pin;
 use core::task::Poll;
 
 use tim_proto::message::{Custom, Message, Payload, SendOptions};
+use tim_proto::request::{BeginUpload, Download};
 use tim_proto::{MessageKind, UserId};
 use tim_session::{ClientConfig, Framing, Instant};
-use tim_transport_embedded::{Client, Clock, Device, Error, Event, Resources, SerialPort};
+use tim_transport_embedded::{
+    Client, Clock, Device, Error, Event, FileFailed, FileSink, Resources, SerialPort,
+};
 
 use crate::line::{Line, run_to_end};
 use crate::{Board, parsers};
@@ -71,15 +74,34 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
     })
 }
 
-/// All the calls that there are, one after the other, and messages of every kind.
+/// All the calls that there are but those of files, one after the other, and messages of every kind.
 pub fn run_all_calls<B: Board>(board: &mut B) -> Option<()> {
+    run_calls(board, async |client, board| {
+        call_all(client, board).await?;
+        client.logout().await
+    })
+}
+
+/// The same, and uploads and downloads.
+pub fn run_all_calls_and_files<B: Board>(board: &mut B) -> Option<()> {
+    run_calls(board, async |client, board| {
+        call_all(client, board).await?;
+        send_files(client, &Screen(board)).await?;
+        client.logout().await
+    })
+}
+
+fn run_calls<B: Board>(
+    board: &mut B,
+    calls: impl AsyncFnOnce(Client<'_>, &RefCell<&mut B>) -> Result<(), Error>,
+) -> Option<()> {
     let (mut resources, board) = (Resources::new(), RefCell::new(board));
     run_to_end::<B, _>(async {
         let mut device = device(&mut resources, &board)?;
         let (client, mut runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
         runner.until(client.login(), |_| {}).await.ok()?;
         runner.until(client.wait_until_ready(), |_| {}).await.ok()?;
-        let calls = pin!(call_all(client, &board));
+        let calls = pin!(calls(client, &board));
         runner.until(calls, |event| show_any(&board, event)).await.ok()
     })
 }
@@ -117,8 +139,45 @@ async fn call_all<B: Board>(client: Client<'_>, board: &RefCell<&mut B>) -> Resu
     );
     client.delete_conversation(alice).await?;
     client.fetch_message(alice, black_box(1), &mut payload).await?;
-    client.logout().await
+    Ok(())
 }
+
+/// Where a file is shown that is downloaded.
+struct Screen<'c, 'b, B>(&'c RefCell<&'b mut B>);
+
+impl<B: Board> FileSink for &Screen<'_, '_, B> {
+    async fn write_at(&mut self, _: u64, bytes: &[u8]) -> Result<(), FileFailed> {
+        let mut board = self.0.try_borrow_mut().map_err(|_| FileFailed)?;
+        board.show(bytes);
+        Ok(())
+    }
+}
+
+/// Uploads a file, sends messages of all kinds with it, and downloads it again.
+async fn send_files(client: Client<'_>, mut sink: impl FileSink) -> Result<(), Error> {
+    let alice = UserId::new(black_box("alice")).map_err(|_| Error::Protocol)?;
+    let (mut flash, mut piece, sha256) = (FILE, [0; 256], black_box([7; BeginUpload::SHA256_LEN]));
+    let file = BeginUpload::new(MessageKind::IMAGE, black_box("a.png"), FILE.len() as u64, &sha256);
+    let file = client
+        .upload_file(&file, &mut flash, &mut piece, |_, _| {})
+        .await?;
+    let mut image = client.create_image_message(alice, &file)?;
+    let sequence = client.send_message(&mut image).await?.sequence;
+    let mut audio = client.create_audio_message(alice, &file, black_box(9))?;
+    client.send_message(&mut audio).await?;
+    let mut video = client.create_video_message(alice, &file, black_box(9), Some(&file))?;
+    client.send_message(&mut video).await?;
+    let mut other = client.create_file_message(alice, &file, black_box("a"))?;
+    client.send_message(&mut other).await?;
+    let from = Download::new(alice.into(), sequence, 0, 256);
+    client
+        .download_file(&from, &mut piece, &mut sink, |_, _| {})
+        .await?;
+    client.cancel_upload(black_box(1)).await
+}
+
+/// A file in flash.
+static FILE: &[u8] = &[b'.'; 900];
 
 fn show_any<B: Board>(board: &RefCell<&mut B>, event: Event<'_>) {
     if let Event::Delivered(delivery) = event {

@@ -182,9 +182,17 @@ fn client_logs_in_sends_and_shows() {
 fn all_calls_are_made() {
     let mut config = HubConfig::default();
     config.framing = Framing::Serial;
-    let mut bench = Bench::new(hub(config));
-    assert_eq!(client::run_all_calls(&mut bench), Some(()));
-    assert!(bench.shown().contains("C2Cbob") && bench.shown().contains("old"));
+    for has_files in [false, true] {
+        let mut bench = Bench::new(hub(config));
+        let done = match has_files {
+            false => client::run_all_calls(&mut bench),
+            true => client::run_all_calls_and_files(&mut bench),
+        };
+        assert_eq!(done, Some(()));
+        assert!(bench.shown().contains("C2Cbob") && bench.shown().contains("old"));
+        // The file comes back.
+        assert_eq!(bench.shown().contains(&".".repeat(900)), has_files);
+    }
 }
 
 /// The packets of MQTT 5 that a broker has for the smallest client: whatever is published is passed back.

@@ -24,9 +24,9 @@ Examples:
 
 /// Download the picture, recording, video or file of a message.
 ///
-/// `tim history` shows the number and the id of each message that has one. The file is written beside its destination first, under a
-/// name that ends in .part, and replaces nothing until it is complete. A download that was interrupted continues when the command
-/// is repeated. Only a regular file is replaced, not a device or a symbolic link.
+/// `tim history` shows the number and the id of each message with a file. The file is first written beside its destination, under a
+/// name that ends in .part, and moved there when it is complete. An interrupted download continues when the command is repeated.
+/// An existing file is replaced only with --force, and only if it is a regular file, not a device or a symbolic link.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
@@ -38,19 +38,19 @@ pub(crate) struct Args {
     /// The group.
     #[arg(long, short, value_name = "GROUP")]
     group: Option<GroupId>,
-    /// Where to write it: a path, or a directory [default: its own name, here].
+    /// Where to write it: a path, or a directory, in which it gets its own name [default: the current directory].
     #[arg(long, short, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// What of a picture: file (as it was sent), large, or thumbnail. A video has a thumbnail, too.
+    /// Which part: file (as it was sent); of a picture also large or thumbnail; of a video also thumbnail.
     #[arg(long, value_name = "PART", value_parser = part, default_value = "file")]
     part: FilePart,
     /// Replace a file that exists.
     #[arg(long)]
     force: bool,
-    /// Print a JSON object: path and size, or with --url, url and when it expires.
+    /// Print a JSON object: path and size, or with --url, url and expires (Unix time in seconds).
     #[arg(long)]
     json: bool,
-    /// Download nothing, but print a URL of the hub for it, which whoever has it can read until it expires. The hub needs --http.
+    /// Instead of downloading, print a URL at which anybody who has it can read the file until it expires. The hub needs --http.
     #[arg(long, conflicts_with_all = ["out", "force"])]
     url: bool,
 }
@@ -165,7 +165,7 @@ async fn find(session: &Session, conversation: ConversationId, wanted: Wanted) -
     }
 }
 
-/// Downloads to a path, and shows how that proceeds.
+/// Downloads to a path, and shows the progress.
 pub(crate) async fn save(
     session: &Session,
     message: &Message,
@@ -182,7 +182,7 @@ pub(crate) async fn save(
         .map_err(failure)
 }
 
-/// Where the file goes: the path, in the directory, or here.
+/// Where the file goes: the path, or its own name in that or the current directory.
 pub(crate) fn destination(message: &Message, out: Option<&Path>, part: FilePart) -> PathBuf {
     match out {
         Some(path) if path.is_dir() => path.join(own_name(message, part)),
@@ -191,9 +191,12 @@ pub(crate) fn destination(message: &Message, out: Option<&Path>, part: FilePart)
     }
 }
 
-/// The name that the sender gave, if it is one, or else one from the message's id.
+/// The name that the sender gave, if it is valid, otherwise one made of the message's id.
 fn own_name(message: &Message, part: FilePart) -> String {
     let extension = match message.payload() {
+        Payload::Video(video) if part == FilePart::THUMBNAIL && is_plain(video.thumbnail.format) => {
+            return format!("{}.{}", message.id(), video.thumbnail.format);
+        }
         _ if part != FilePart::FILE => "jpg",
         Payload::File(file) if check_file_name(file.name).is_ok() => return file.name.to_owned(),
         Payload::Image(image) => match image.format {
@@ -214,7 +217,7 @@ fn own_name(message: &Message, part: FilePart) -> String {
     format!("{}.{extension}", message.id())
 }
 
-/// Whether the sender's word for the format may end a file name.
+/// Whether the format that the sender gave can be an extension of a file name.
 fn is_plain(format: &str) -> bool {
     (1..=8).contains(&format.len()) && format.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

@@ -36,7 +36,7 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     connect: ConnectArgs,
-    /// The user, then the text; with --group, only the text. Without a text: all of stdin.
+    /// The user, then the text; with --group, only the text. Without a text or a file: all of stdin.
     #[arg(value_name = "USER|TEXT")]
     words: Vec<String>,
     /// The group.
@@ -80,7 +80,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(multiple = true)]
 struct AttachArgs {
-    /// Send a picture: jpg, png, gif, bmp or webp, at most 20 MiB. A text is sent after it.
+    /// Send a picture: jpg, png, gif, bmp or webp, at most 20 MiB. With a text, this is sent after the picture, as after other files.
     #[arg(long, value_name = "PATH", group = "file")]
     image: Option<PathBuf>,
     /// Send a recording: at most ten minutes and 20 MiB.
@@ -92,10 +92,10 @@ struct AttachArgs {
     /// Send a file of any type, at most 100 MiB.
     #[arg(long = "file", value_name = "PATH", group = "file")]
     any: Option<PathBuf>,
-    /// How long the recording or video is, in seconds.
+    /// The duration of the recording or video, in seconds.
     #[arg(long, value_name = "SECONDS", requires = "file", default_value_t)]
     duration: u32,
-    /// The picture that is shown before the video plays.
+    /// The picture that is shown before the video plays [default: one from the hub].
     #[arg(long, value_name = "PATH", requires = "video")]
     thumbnail: Option<PathBuf>,
 }
@@ -214,7 +214,7 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Sends the file, if there is one, and shows how that proceeds.
+    /// Sends the file, if there is one, and shows the progress.
     async fn attached(&self) -> Result<(), Failure> {
         let Some(path) = self.args.attach.path() else {
             return Ok(());

@@ -40,9 +40,9 @@ At a ws:// or wss:// address it serves WebSocket, at the path of the address onl
 Connection, and must set the header of --proxy-header itself, as nginx does with
 `proxy_set_header X-Forwarded-For $remote_addr;`.
 
-With --http it serves the files of messages by HTTP, to whoever has a URL that it has given to a user who may read the message. A URL
-is signed with the app key and expires (--file-url-life). The right of the user is checked at each request: after a revocation, or
-when the user has left the group, the URL leads nowhere, and a download under way ends. At an https:// address it uses the certificate
+With --http it serves the files of messages by HTTP, to anybody who has a URL that it has made for a user who may read the message. A
+URL is signed with the app key and expires (--file-url-life). Each request checks that this user may still read the message: after a
+revocation, or when the user has left the group, the answer is 404, and a download under way ends. At an https:// address it uses the certificate
 of --tls-cert. Behind a --trusted-proxy, each client of the proxy has as many requests at a time as an address has connections otherwise.
 
 With --admin it also serves the vendor's REST interface there, at /v4/: an application's own server makes accounts and sends messages in
@@ -76,7 +76,7 @@ once, and sessions continue; other settings take effect at the next start. New c
 the old one stays in use.
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
-after a clean stop; it belongs in each copy of the directory), files (the content of files unless --files names a bucket, and uploads under way), app.key (signs UserSigs; created at the first start, readable by its
+after a clean stop; it belongs in each copy of the directory), files (the files of messages unless --files names a bucket, and uploads under way), app.key (signs UserSigs; created at the first start, readable by its
 owner only), app.key.old (while the key is replaced: UserSigs of this one are good, too), endpoint.toml (an address of the hub, for `tim chat` and other local commands), admin.sock (for `tim admin` and `tim backup`).";
 
 /// Run a hub: store conversations and deliver messages.

@@ -1,4 +1,4 @@
-//! What an image, audio, video or file message carries until it is sent.
+//! The files of an image, audio, video or file message until it is sent.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,18 +9,18 @@ use tokio::sync::Notify;
 
 use super::opened::Opened;
 
-/// How far an upload or a download has come.
+/// The progress of an upload or a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How many bytes have arrived. It never decreases, except after [`Client::cancel_upload`](crate::Client::cancel_upload).
+    /// How many bytes are transferred. It never decreases, except after [`Client::cancel_upload`](crate::Client::cancel_upload).
     pub done: u64,
-    /// How many bytes there are.
+    /// How many bytes there are in all.
     pub total: u64,
 }
 
 impl Progress {
-    /// The part that has arrived, from 0 to 1.
+    /// The fraction that is transferred, from 0 to 1.
     #[must_use]
     pub fn fraction(&self) -> f64 {
         match self.total {
@@ -30,10 +30,10 @@ impl Progress {
     }
 }
 
-/// Who is told of progress.
+/// A function that is called with the progress.
 type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 
-/// The files of a message that is not sent yet, and how far their upload has come.
+/// The files of a message that is not sent yet, and the progress of their upload.
 #[derive(Default)]
 pub(crate) struct Attachment {
     inner: Mutex<Inner>,
@@ -45,9 +45,9 @@ struct Inner {
     files: Files,
     progress: Progress,
     on_progress: Option<OnProgress>,
-    /// Whether this upload has told of progress.
+    /// Whether this upload has reported progress.
     is_told: bool,
-    /// The uploads at the hub that are not complete.
+    /// The uploads in the hub that are not complete.
     begun: Vec<u64>,
     is_uploading: bool,
     is_cancelled: bool,
@@ -74,7 +74,7 @@ pub(crate) struct AttachedFile {
 #[derive(Clone)]
 pub(super) enum At {
     Open(Opened),
-    /// At a path, which was persisted and is not open yet.
+    /// At a path that was persisted and is not open yet.
     Path(PathBuf),
 }
 
@@ -127,7 +127,7 @@ impl Files {
 }
 
 impl AttachedFile {
-    /// The path, if it is at one and that is a text.
+    /// The path, if it is at one that is valid Unicode.
     fn path(&self) -> Option<&str> {
         match &self.at {
             At::Open(opened) => opened.path()?.to_str(),
@@ -180,7 +180,7 @@ impl Attachment {
         }
     }
 
-    /// Everything is uploaded. This is told in any case, also if the hub had everything before.
+    /// Everything is uploaded. This is always reported, even if the hub had all of it before.
     pub(super) fn report_all(&self) {
         let mut inner = self.inner();
         if inner.progress.done < inner.progress.total || !inner.is_told {
@@ -189,7 +189,7 @@ impl Attachment {
         }
     }
 
-    /// An upload begins; it ends when what is returned is dropped.
+    /// An upload begins; it ends when the guard is dropped.
     pub(super) fn begin(&self) -> Uploading<'_> {
         let mut inner = self.inner();
         inner.is_uploading = true;
@@ -209,7 +209,7 @@ impl Attachment {
         self.inner().begun.retain(|begun| *begun != upload);
     }
 
-    /// Stops the upload that is under way, if there is one. Returns the uploads that the hub may forget.
+    /// Stops the upload that is under way, if there is one. Returns the uploads to cancel in the hub.
     pub(super) fn cancel(&self) -> Vec<u64> {
         let mut inner = self.inner();
         if inner.is_uploading {
@@ -239,7 +239,7 @@ impl Attachment {
     }
 }
 
-/// Tells the application, which may ask for the progress again.
+/// Calls the application, which may read the progress again meanwhile.
 fn tell(mut inner: MutexGuard<'_, Inner>) {
     inner.is_told = true;
     let (on_progress, progress) = (inner.on_progress.clone(), inner.progress);

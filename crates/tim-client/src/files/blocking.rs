@@ -1,10 +1,10 @@
-//! File operations, away from the threads that drive the client.
+//! File operations on threads for blocking work.
 
 use std::io;
 
 use tokio::runtime::Handle;
 
-/// Runs `work`, which may block, on a thread for that. It is completed even if nobody waits for it.
+/// Runs `work`, which may block, on a thread for that. It runs to its end even if the future is dropped.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) async fn blocking<T: Send + 'static>(
     runtime: &Handle,
@@ -12,7 +12,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> io::Result<T> {
     match runtime.spawn_blocking(work).await {
         Ok(done) => done,
-        // It has panicked, in a source of the application's, or the runtime has ended.
+        // An `UploadSource` has panicked, or the runtime has ended.
         Err(error) => Err(io::Error::other(error)),
     }
 }

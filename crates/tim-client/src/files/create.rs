@@ -14,7 +14,7 @@ use super::{formats, unreadable};
 use crate::client::Client;
 use crate::{ImError, Message};
 
-/// What a recorder says of a recording; all fields are optional.
+/// What is known of a recording; all fields are optional.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::{ImError, Message};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AudioMetadata {
-    /// How long it is: at most ten minutes.
+    /// Its duration: at most ten minutes.
     pub duration: Duration,
     /// Samples per second; 0 if unknown.
     pub sample_rate: u32,
@@ -53,18 +53,19 @@ impl AudioMetadata {
 /// What is known of a video; all fields are optional.
 #[derive(Debug, Default)]
 pub struct VideoMetadata {
-    /// How long it is.
+    /// Its duration.
     pub duration: Duration,
     /// The format, such as `mp4`. If it is empty, the name of the file says it.
     pub format: String,
-    /// The picture that is shown before it plays. Without one the hub provides a default picture, and
-    /// `Thumbnail::is_default` tells receivers so.
+    /// The picture that is shown before the video plays. Without one, the thumbnail of the message is the hub's default picture: its
+    /// `is_default` is true and its `url` empty. Receivers read it as they read any thumbnail, with [`Client::download`] or
+    /// [`Client::file_url`] and [`FilePart::THUMBNAIL`](crate::FilePart::THUMBNAIL).
     pub thumbnail: Option<Source>,
 }
 
 impl Client {
     /// `createImageMessage`: a picture (jpg, gif, png, bmp or webp, at most 20 MiB). It is uploaded when the message is sent; the hub
-    /// then adds its width and height, and makes the smaller renditions.
+    /// then finds out its width and height, and makes the smaller renditions.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -101,7 +102,7 @@ impl Client {
         self.create_attached(to, image.into(), Files::of(file))
     }
 
-    /// `createAudioMessage`: a recording (at most ten minutes and 20 MiB), with what the recorder says of it.
+    /// `createAudioMessage`: a recording (at most ten minutes and 20 MiB) with its metadata.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client, recording: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
@@ -149,8 +150,8 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::create_image_message`], with [`ErrorCode::MESSAGE_FILE_SELECT_FILE_FIRST`] for a missing file,
-    /// [`ErrorCode::MESSAGE_VIDEO_TYPES_LIMIT`] and [`ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT`]. For the thumbnail the codes of a picture
-    /// apply.
+    /// [`ErrorCode::MESSAGE_VIDEO_TYPES_LIMIT`] and [`ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT`]. A thumbnail is refused with the codes of
+    /// an image.
     pub async fn create_video_message(
         &self,
         to: impl Into<ConversationId>,
@@ -164,9 +165,12 @@ impl Client {
             None => None,
         };
         let preview = match &thumbnail {
-            Some(own) => Thumbnail::new().with_size(own.size),
+            Some(own) => Thumbnail::new()
+                .with_size(own.size)
+                .with_format(formats::short_name(&own.media_type)),
             None => Thumbnail::new()
                 .with_is_default(true)
+                .with_format("png")
                 .with_width(DEFAULT_THUMBNAIL)
                 .with_height(DEFAULT_THUMBNAIL),
         };
@@ -212,22 +216,22 @@ impl Client {
         self.create_attached(to, file.into(), Files::of(attached))
     }
 
-    /// Gives a restored message its file again, which was not at a path and so was not persisted with it. The content must be the
-    /// same as before.
+    /// Attaches the file to a message that was restored from bytes. It is needed if the source was not a path: only paths are
+    /// persisted with a message. The content must be the same as before.
     ///
     /// # Errors
-    /// As the call that created the message; [`ErrorCode::INVALID_OPERATION`] if the message was sent, was not created by this
-    /// library with a file, or had one of another size.
+    /// As the call that created the message; [`ErrorCode::INVALID_OPERATION`] if the message was sent, was not created with a file by
+    /// this library, or had a file of another size.
     pub async fn attach_source(&self, message: &Message, source: impl Into<Source>) -> Result<(), ImError> {
         let source = source.into();
         let Some(attachment) = message.attachment().filter(|_| message.is_to_be_sent()) else {
-            let text = "the message has no file that is to be sent";
+            let text = "the message has no file to be sent";
             return Err(ImError::new(ErrorCode::INVALID_OPERATION, text));
         };
         let file = self.attach(message.kind(), source).await?;
         let size = payload::size(&message.payload());
         if file.size != size {
-            let text = format!("the file has {} bytes, and that of the message {size}", file.size);
+            let text = format!("the file has {} bytes; that of the message has {size}", file.size);
             return Err(ImError::new(ErrorCode::INVALID_OPERATION, text));
         }
         attachment.set_files(Files {
@@ -285,9 +289,8 @@ impl Client {
 }
 
 impl Message {
-    /// The same instance with a function that is told how the upload of its file proceeds: at least once, with growing numbers, and
-    /// with everything before [`Client::send_message`] returns. It is called while the message is sent and must not block. Messages
-    /// without a file never call it.
+    /// The same instance with a function that is called with the progress of the upload: at least once, with growing numbers, and
+    /// with 100 % before [`Client::send_message`] succeeds. It must not block. For a message without a file it is never called.
     #[must_use]
     pub fn with_progress(self, on_progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         if let Some(attachment) = self.attachment() {
@@ -296,7 +299,7 @@ impl Message {
         self
     }
 
-    /// How far the upload of the file has come; `None` for a message that was not created here with one.
+    /// The progress of the upload; `None` for a message that was not created with a file by this client.
     #[must_use]
     pub fn upload_progress(&self) -> Option<Progress> {
         self.attachment().map(Attachment::progress)

@@ -26,7 +26,7 @@ use crate::call::encoded;
 use crate::client::Client;
 use crate::{ImError, Message};
 
-/// The most pieces that are under way.
+/// The maximum number of pieces that are under way.
 const WINDOW: usize = 16;
 /// How much of what an earlier attempt has left is compared with the file: a power cut may have taken its end.
 const COMPARED: u64 = 64 << 10;
@@ -44,7 +44,7 @@ pub struct FileUrlResponse {
 }
 
 impl Client {
-    /// Downloads the file of a message in pieces: [`FilePart::FILE`] as it was sent, or a rendition of a picture
+    /// Downloads the file of a message in pieces: [`FilePart::FILE`] as it was sent, a rendition of a picture
     /// ([`FilePart::LARGE`], [`FilePart::THUMBNAIL`]), or the thumbnail of a video. Nothing is requested before a method of
     /// [`Download`] is called.
     ///
@@ -52,17 +52,17 @@ impl Client {
     /// # async fn example(client: tim_client::Client, message: tim_client::Message) -> Result<(), Box<dyn std::error::Error>> {
     /// use tim_client::FilePart;
     ///
-    /// // For the list of messages: small, in memory, at most 1 MiB.
+    /// // Into memory, for the list of messages: at most 1 MiB.
     /// let preview = client.download(&message, FilePart::THUMBNAIL)?.to_bytes(1 << 20).await?;
-    /// // To keep. If it is interrupted, the same call goes on where it stopped.
+    /// // To a file. After an interruption, the same call continues where it stopped.
     /// client.download(&message, FilePart::FILE)?.to_path("downloads/cat.jpg").await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// [`ErrorCode::FILE_NOT_FOUND`] for a message without a file at the hub; if it has one elsewhere, the text of the error names its
-    /// address.
+    /// [`ErrorCode::FILE_NOT_FOUND`] for a message without a file in the hub; if the file is elsewhere, the text of the error has its
+    /// URL.
     pub fn download(&self, message: &Message, part: FilePart) -> Result<Download, ImError> {
         Ok(Download {
             client: self.clone(),
@@ -73,7 +73,7 @@ impl Client {
         })
     }
 
-    /// A URL under which the file of a message can be read by HTTP for a while, for example by a player.
+    /// A URL at which the file of a message can be read by HTTP for a while, for example by a media player.
     ///
     /// # Errors
     /// As [`Client::download`]; [`ErrorCode::FILE_NOT_FOUND`] also if the hub does not serve files by HTTP.
@@ -90,7 +90,7 @@ impl Client {
     }
 }
 
-/// A file at the hub.
+/// A file in the hub.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     conversation: ConversationId,
@@ -106,7 +106,7 @@ impl Place {
         if !payload::is_uploaded(&payload) {
             return match payload::url(&payload) {
                 "" => refused("the message has no file".into()),
-                url => refused(format!("the file is not at the hub but at {url}")),
+                url => refused(format!("the file is not in the hub but at {url}")),
             };
         }
         if message.sequence() == 0 {
@@ -159,13 +159,13 @@ pub struct Download {
 type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 
 impl Download {
-    /// The same with a function that is told how the download proceeds. It must not block.
+    /// The same with a function that is called with the progress of the download. It must not block.
     pub fn with_progress(mut self, on_progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.on_progress = Some(Arc::new(on_progress));
         self
     }
 
-    /// The same from this position of the file on, for [`Download::to_bytes`] and [`Download::into_reader`].
+    /// The same from this offset of the file on, for [`Download::to_bytes`] and [`Download::into_reader`].
     pub fn with_offset(self, offset: u64) -> Self {
         Self { offset, ..self }
     }
@@ -180,9 +180,10 @@ impl Download {
     /// symbolic link, or if the directory does not exist.
     ///
     /// # Errors
-    /// [`ErrorCode::FILE_NOT_FOUND`] if the user may not read the message any more, or it was revoked or is no longer kept; what was
-    /// downloaded of it is removed then. Not being ready, or another refusal of the hub. [`ErrorCode::INVALID_OPERATION`] if the file
-    /// cannot be written, and why.
+    /// The user may not read the file any more, and what was downloaded of it is removed: [`ErrorCode::FILE_NOT_FOUND`] if the message
+    /// was revoked or is no longer kept, [`ErrorCode::GROUP_PERMISSION_DENY`] if the user is no member of the group any more,
+    /// [`ErrorCode::GROUP_NOT_FOUND`] if the group was dismissed. [`ErrorCode::INVALID_OPERATION`] if the file cannot be written; the
+    /// text says why. Not being ready, or another refusal of the hub.
     pub async fn to_path(self, path: impl AsRef<Path>) -> Result<u64, ImError> {
         let path = path.as_ref().to_owned();
         let runtime = self.client.runtime.clone();
@@ -197,7 +198,7 @@ impl Download {
         loop {
             let at = pieces.at;
             let next = match pieces.next().await {
-                Err(error) if error.code == ErrorCode::FILE_NOT_FOUND => {
+                Err(error) if is_gone(error.code) => {
                     return Err(take_back(&runtime, part, error).await);
                 }
                 next => next?,
@@ -233,7 +234,7 @@ impl Download {
         while let Some(piece) = pieces.next().await? {
             let total = pieces.total.unwrap_or_default().saturating_sub(self.offset);
             if total > most as u64 {
-                let text = format!("{total} bytes, at most {most} are wanted");
+                let text = format!("the file has {total} bytes; the limit is {most}");
                 return Err(ImError::new(ErrorCode::RES_SIZE_LIMIT, text));
             }
             bytes.extend_from_slice(&piece);
@@ -241,8 +242,8 @@ impl Download {
         Ok(bytes)
     }
 
-    /// The file as a reader. A few pieces are requested ahead; a slow reader slows the download down, and dropping it ends the
-    /// download. Errors contain an [`ImError`].
+    /// The file as a reader. A few pieces are requested ahead. A slow consumer slows the download down, and dropping the reader ends
+    /// it. Errors contain an [`ImError`].
     #[must_use]
     pub fn into_reader(self) -> DownloadReader {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
@@ -293,14 +294,22 @@ impl fmt::Debug for Download {
     }
 }
 
-/// The file is gone at the hub, as `error` says: what was downloaded of it goes too.
+/// Whether the user may not read the file any more: it is gone, the group was dismissed, or the user has left it.
+const fn is_gone(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::FILE_NOT_FOUND | ErrorCode::GROUP_NOT_FOUND | ErrorCode::GROUP_PERMISSION_DENY
+    )
+}
+
+/// The user may not read the file any more, as `error` says: removes what was downloaded of it.
 async fn take_back(runtime: &Handle, mut part: PartFile, error: ImError) -> ImError {
     let path = part.path().to_owned();
     match blocking(runtime, move || part.remove()).await {
         Ok(()) => error,
         Err(left) => {
             let text = format!(
-                "what was downloaded of it cannot be removed: {}: {left}",
+                "the partial download cannot be removed: {}: {left}",
                 path.display()
             );
             ImError::new(error.code, text)
@@ -402,7 +411,7 @@ impl Pieces {
         }
         if self.expected != 0 && self.expected != total {
             return wrong(format!(
-                "the file has {total} bytes, and {} by its message",
+                "the file has {total} bytes, but {} according to its message",
                 self.expected
             ));
         }

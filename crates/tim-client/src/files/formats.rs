@@ -1,4 +1,4 @@
-//! Formats of pictures, recordings, videos and files: by their first bytes, their name, or what the application says.
+//! Formats of pictures, recordings, videos and files: by their first bytes, their name, or the application's media type.
 
 use tim_proto::message::ImageFormat;
 use tim_proto::{ErrorCode, MessageKind};
@@ -6,7 +6,7 @@ use tim_proto::{ErrorCode, MessageKind};
 use super::opened::Opened;
 use crate::ImError;
 
-/// The first bytes of the pictures that can be sent, with their format and media type.
+/// The first bytes of pictures that can be sent, with their format and media type.
 const PICTURES: &[(&[u8], ImageFormat, &str)] = &[
     (b"\xff\xd8\xff", ImageFormat::JPEG, "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", ImageFormat::PNG, "image/png"),
@@ -14,18 +14,18 @@ const PICTURES: &[(&[u8], ImageFormat, &str)] = &[
     (b"BM", ImageFormat::BMP, "image/bmp"),
 ];
 const WEBP: (&[u8], &[u8]) = (b"RIFF", b"WEBP");
-/// Behind the length of its first box, a file of the MP4 family has this.
+/// What follows the length of the first box in a file of the MP4 family.
 const MP4: &[u8] = b"ftyp";
 
-/// Extensions with their media types.
+/// Extensions with their media types. The first one of a media type is its short name.
 const EXTENSIONS: &[(&str, &str)] = &[
     ("aac", "audio/aac"),
     ("bmp", "image/bmp"),
     ("csv", "text/csv"),
     ("gif", "image/gif"),
     ("gz", "application/gzip"),
-    ("jpeg", "image/jpeg"),
     ("jpg", "image/jpeg"),
+    ("jpeg", "image/jpeg"),
     ("json", "application/json"),
     ("m4a", "audio/mp4"),
     ("mov", "video/quicktime"),
@@ -41,7 +41,7 @@ const EXTENSIONS: &[(&str, &str)] = &[
 ];
 const ANY: &str = "application/octet-stream";
 
-/// The format of the picture that begins so, and its media type; `None` if it is none that can be sent.
+/// The format and the media type of a picture by its first bytes; `None` if it cannot be sent.
 pub(super) fn picture(head: &[u8]) -> Option<(ImageFormat, &'static str)> {
     if head.starts_with(WEBP.0) && head.get(8..12) == Some(WEBP.1) {
         return Some((ImageFormat::UNKNOWN, "image/webp"));
@@ -79,7 +79,7 @@ pub(super) fn media_type(kind: MessageKind, file: &Opened) -> Result<String, ImE
 }
 
 /// `mp4` for `a.mp4` and for `video/mp4`.
-pub(super) fn short_name(media_type: &str) -> &str {
+pub(super) fn short_name(media_type: &str) -> &'static str {
     let known = EXTENSIONS.iter().find(|(_, known)| *known == media_type);
     known.map_or("", |(extension, _)| extension)
 }

@@ -1,10 +1,10 @@
-//! Files that messages carry: where they come from, uploads, downloads.
+//! Files of messages: sources, uploads, downloads.
 //!
-//! - `source`: what an application passes in; `opened`: the same, readable anywhere; `spool`: what a reader has yielded
-//! - `formats`: what is a picture, and what a video
+//! - `source`: what an application passes in; `opened`: the same, readable at any position; `spool`: temporary files for readers
+//! - `formats`: which files are pictures or videos, and media types
 //! - `attachment`: the files of a message until it is sent, and the progress of their upload
-//! - `create`: messages that carry files; `payload`: what is written into them
-//! - `upload`, `download`: pieces on their way; `pace`: how many
+//! - `create`: messages with files; `payload`: their payloads
+//! - `upload`, `download`: the transfer in pieces; `pace`: how many bytes are under way
 //! - `part`: temporary files of downloads
 
 mod attachment;

@@ -20,7 +20,7 @@ const CHUNK: usize = 128 * 1024;
 const SHORT: usize = 64 * 1024;
 /// How much of a reader is kept in memory.
 const IN_MEMORY: usize = 1024 * 1024;
-/// How many bytes at the beginning tell the format.
+/// How many bytes at the beginning determine the format.
 pub(super) const HEAD: usize = 16;
 
 /// Why a source could not be opened.
@@ -30,7 +30,7 @@ pub(super) enum OpenError {
     Several(usize),
     /// A reader has more bytes than this kind of message may carry.
     TooLarge,
-    /// What cannot be read, and why.
+    /// The name of what cannot be read, and why.
     Unreadable(String, io::Error),
 }
 
@@ -108,7 +108,7 @@ impl Opened {
         }
     }
 
-    /// What it is called in an error: its path, or else its name.
+    /// Its name in errors: the path, or else the name.
     pub(super) fn what(&self) -> String {
         self.path()
             .map_or_else(|| self.name.clone(), |path| path.display().to_string())
@@ -194,10 +194,10 @@ impl Stored {
 }
 
 fn shorter() -> io::Error {
-    io::Error::other("the file is shorter than it was when the message was created")
+    io::Error::other("the file has become shorter since the message was created")
 }
 
-/// What follows the last separator, of whichever system.
+/// The part after the last `/` or `\`.
 fn base_name(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().unwrap_or_default()
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 /// The least, and the first, that is under way, in bytes.
 const LEAST: usize = 4 * 1024;
 const FIRST: usize = 16 * 1024;
-/// How long pieces may queue up at the most: a message that is sent meanwhile waits behind them.
+/// The longest time that pieces may spend in queues: a message that is sent meanwhile waits behind them.
 const MOST_QUEUED: Duration = Duration::from_millis(50);
-/// How long they may on a short line. Responses vary by that much without a queue.
+/// The same for a connection with a short round trip. Response times vary by that much without a queue.
 const SHORT: Duration = Duration::from_millis(1);
-/// How many of the largest pieces stay under way where responses take longer for other reasons than long queues.
+/// How many of the largest pieces stay under way if responses take longer, but not because of long queues.
 const STEADY: usize = 2;
 
-/// How much of a file is under way at a time: enough to keep the connection busy, and so little that a chat message between the
-/// pieces is hardly delayed. The time that a piece takes beyond the shortest ever seen is time that it spent in queues.
+/// How much of a file is under way at a time: enough to keep the connection busy, but little enough that a chat message between
+/// the pieces is hardly delayed. What a piece takes beyond the shortest time seen is the time that it has spent in queues.
 #[derive(Debug)]
 pub(super) struct Pace {
     /// The largest piece, in bytes.
@@ -26,7 +26,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// `piece` and `window`: the largest piece, in bytes, and the most pieces.
+    /// `piece` is the largest piece in bytes, `window` the maximum number of pieces.
     pub(super) fn new(piece: usize, window: usize) -> Self {
         let piece = piece.max(1);
         let most = piece.saturating_mul(window.max(1));
@@ -38,7 +38,7 @@ impl Pace {
         }
     }
 
-    /// How long the next piece may be with so many bytes under way; 0 if there must be a response first.
+    /// The maximum length of the next piece with so many bytes under way; 0 if a response must come first.
     pub(super) fn next(&self, under_way: usize) -> usize {
         let piece = self.piece.min(self.amount);
         if under_way == 0 || under_way.saturating_add(piece) <= self.amount {
@@ -48,7 +48,7 @@ impl Pace {
         }
     }
 
-    /// A piece of this length took so long.
+    /// A piece of this length took this time.
     pub(super) fn took(&mut self, len: usize, time: Duration) {
         self.shortest = self.shortest.min(time);
         let queued = time.saturating_sub(self.shortest);

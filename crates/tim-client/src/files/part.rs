@@ -5,18 +5,18 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A file that is not complete yet. It is there as soon as it has bytes.
+/// A file that is not complete yet. It is created with its first bytes.
 #[derive(Debug)]
 pub(super) struct PartFile {
     file: Option<File>,
     path: PathBuf,
     destination: PathBuf,
-    /// How much of it there is.
+    /// How many bytes it has.
     len: u64,
 }
 
 impl PartFile {
-    /// Opens what an earlier attempt has left, or begins anew. `fingerprint` tells the files of different messages apart.
+    /// Opens what an earlier attempt has left, or begins a new file. `fingerprint` distinguishes the files of different messages.
     pub(super) fn open(destination: &Path, fingerprint: u32) -> io::Result<Self> {
         let name = check_destination(destination)?;
         let mut part = name;
@@ -48,7 +48,7 @@ impl PartFile {
         &self.path
     }
 
-    /// Removes what there is.
+    /// Removes it.
     pub(super) fn remove(&mut self) -> io::Result<()> {
         (self.file, self.len) = (None, 0);
         match std::fs::remove_file(&self.path) {
@@ -89,7 +89,7 @@ impl PartFile {
         written
     }
 
-    /// It is complete: moves it to its destination, where it replaces what was there.
+    /// The file is complete: moves it to its destination, where it replaces a regular file.
     pub(super) fn complete(mut self) -> io::Result<u64> {
         self.file()?.sync_all()?;
         check_destination(&self.destination)?;
@@ -102,10 +102,10 @@ impl PartFile {
         }
     }
 
-    /// The file, which is created if it is not there.
+    /// The open file, which is created if it does not exist.
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
-            // It never follows a symbolic link.
+            // `create_new` does not follow symbolic links.
             let created = OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -130,7 +130,7 @@ fn check_destination(path: &Path) -> io::Result<OsString> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    // A name with a separator behind it is one of a directory.
+    // A name with a separator after it is that of a directory.
     let Some(name) = path.file_name().filter(is_last) else {
         return invalid("not the path of a file");
     };

@@ -7,7 +7,7 @@ use tim_proto::wire::List;
 use super::upload::{Stored, StoredImage};
 use crate::Message;
 
-/// The side of the picture that stands for a video without a thumbnail, in pixels.
+/// The width and height of the default thumbnail of a video, in pixels.
 pub(super) const DEFAULT_THUMBNAIL: u32 = 200;
 
 /// The renditions of a picture, in the order in which a message lists them.
@@ -24,7 +24,7 @@ pub(super) const fn uuid<'a>(payload: &Payload<'a>) -> &'a str {
     }
 }
 
-/// The address of the file of a message, if it is not at the hub.
+/// The URL of the file of a message, if it is not in the hub.
 pub(super) fn url<'a>(payload: &Payload<'a>) -> &'a str {
     match payload {
         Payload::Image(image) => image.images.iter().next().map_or("", |original| original.url),
@@ -35,12 +35,12 @@ pub(super) fn url<'a>(payload: &Payload<'a>) -> &'a str {
     }
 }
 
-/// Whether the message names a file at the hub.
+/// Whether the message names a file of the hub.
 pub(super) fn is_uploaded(payload: &Payload<'_>) -> bool {
     uuid(payload).parse::<FileId>().is_ok()
 }
 
-/// The size of the file, or of a picture as it was sent.
+/// The size of the file as it was sent.
 pub(super) fn size(payload: &Payload<'_>) -> u64 {
     match payload {
         Payload::Image(image) => image.images.iter().next().map_or(0, |original| original.size),
@@ -70,7 +70,7 @@ pub(super) fn unsent_images(size: u64) -> [ImageInfo<'static>; 3] {
     })
 }
 
-/// The payload of the message, encoded, with what the hub has made of its file.
+/// The encoded payload of the message, with what the hub has answered at the end of the upload.
 pub(super) fn with_uploaded(message: &Message, stored: &Stored, thumbnail: Option<&Stored>) -> Vec<u8> {
     match message.payload() {
         Payload::Image(_) => {

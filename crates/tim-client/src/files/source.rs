@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use tokio::io::AsyncRead;
 
-/// A file that a message carries, as the application has it. It is read when the message is sent, piece by piece, and is not
-/// needed any more once [`Client::send_message`](crate::Client::send_message) has succeeded.
+/// The file of a message, as the application has it. It is read piece by piece when the message is sent, and is not needed
+/// any more once [`Client::send_message`](crate::Client::send_message) has succeeded.
 ///
-/// A path and an [`UploadSource`] convert by themselves. So do an `Option`, whose `None` is refused as a missing file, and a `Vec`,
-/// which must contain exactly one.
+/// Paths and [`UploadSource`]s in an `Arc` convert into it. So does an `Option`, whose `None` is refused as a missing file, and a
+/// `Vec`, which must contain exactly one source.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -41,7 +41,7 @@ pub(super) enum Content {
     Own(Arc<dyn UploadSource>),
 }
 
-/// A source of an application's own: anything with a size that can be read at any position, as often as needed.
+/// A source of an application's own: content of a known size that can be read at any position, as often as needed.
 ///
 /// ```
 /// use tim_client::UploadSource;
@@ -71,21 +71,21 @@ pub trait UploadSource: Send + Sync + 'static {
     /// The size in bytes. It must not change.
     fn size(&self) -> u64;
 
-    /// The media type, such as `image/png`; if it is empty, the content and the name say it.
+    /// The media type, such as `image/png`; if it is empty, it is derived from the content and the name.
     fn media_type(&self) -> &str {
         ""
     }
 
-    /// Reads bytes from `offset` into `buffer`, and returns how many: fewer than fit are fine, none only at the end. It may block:
-    /// it is called on one of tokio's threads for that.
+    /// Reads bytes from `offset` on into `buffer`, and returns how many. These may be fewer than fit, and 0 only at the end. It may
+    /// block: it is called on one of tokio's threads for blocking work.
     ///
     /// # Errors
-    /// Any. Sending the message then fails, and can be repeated.
+    /// Any. Sending the message then fails, and can be tried again.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
 impl Source {
-    /// The file at a path. It is opened when it is needed, so the path must stay valid until the message is sent.
+    /// The file at a path. It is opened when it is read, so the path must stay valid until the message is sent.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self::new(Content::Path(path.into()))
     }
@@ -95,8 +95,8 @@ impl Source {
         Self::new(Content::Bytes(bytes.into())).with_name(name)
     }
 
-    /// What a reader yields. It is read to its end when the message is created, into memory or, if it is long, into a temporary file
-    /// that is deleted when the message has been sent; at most as much as a message of that kind may carry.
+    /// The content of a reader. It is read to its end when the message is created: up to 1 MiB into memory, more into a temporary file
+    /// that is deleted after the message was sent. Content beyond the limit of the kind of message is refused.
     pub fn reader(name: impl Into<String>, reader: impl AsyncRead + Send + 'static) -> Self {
         Self::new(Content::Reader(Box::pin(reader))).with_name(name)
     }
@@ -109,13 +109,13 @@ impl Source {
         }
     }
 
-    /// The same with this name, which receivers see. By default it is that of the path or source.
+    /// The same with this name, which receivers see. The default is the name of the path or source.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The same with this media type, such as `image/png`. By default the content and the name say it.
+    /// The same with this media type, such as `image/png`. By default it is derived from the content and the name.
     pub fn with_media_type(mut self, media_type: impl Into<String>) -> Self {
         self.media_type = Some(media_type.into());
         self

@@ -1,14 +1,14 @@
-//! Temporary files for what a reader has yielded.
+//! Temporary files for the content of readers.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How often another name is tried.
+/// How many names are tried.
 const ATTEMPTS: u32 = 16;
 
-/// A temporary file that only this process knows. It is deleted when it is dropped.
+/// A temporary file of this process. It is deleted when it is dropped.
 #[derive(Debug)]
 pub(super) struct Spool {
     file: Mutex<File>,
@@ -58,7 +58,7 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        // Whoever empties the directory for temporary files may have been faster.
+        // It may be gone already, if the directory for temporary files was emptied.
         let _ = std::fs::remove_file(&self.path);
     }
 }

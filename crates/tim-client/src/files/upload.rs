@@ -23,9 +23,9 @@ use crate::call::encoded;
 use crate::client::Client;
 use crate::{ImError, Message};
 
-/// How often in a row an upload begins again without having come further, before it is given up.
+/// How often in a row an upload begins again without progress, before it fails.
 const MAX_SETBACKS: u32 = 4;
-/// The longest time after which an upload that the hub has refused begins again.
+/// The longest wait after a refusal that an upload waits out by itself.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// What the hub has made of a file.
@@ -76,7 +76,7 @@ impl StoredImage {
     }
 }
 
-/// One file on its way: as what it is uploaded, and the bytes that were uploaded before it.
+/// The upload of one file: for which kind of message, and how many bytes of the message were uploaded before it.
 struct Task<'a> {
     message: &'a Message,
     kind: MessageKind,
@@ -94,7 +94,7 @@ impl Task<'_> {
     }
 }
 
-/// An upload that the hub has begun or goes on with.
+/// An upload that the hub has begun or continues.
 #[derive(Debug, Clone, Copy)]
 struct Begun {
     upload: u64,
@@ -104,7 +104,7 @@ struct Begun {
 }
 
 impl Client {
-    /// Uploads what the message carries, unless that is done.
+    /// Uploads the files of the message, unless that is done.
     pub(crate) async fn upload(&self, message: &Message) -> Result<(), ImError> {
         let Some(attachment) = message.attachment() else {
             return Ok(());
@@ -121,18 +121,17 @@ impl Client {
         result
     }
 
-    /// Stops the upload of a message that is being sent, and lets the hub forget what it has of it: sending fails with
-    /// [`ErrorCode::UPLOAD_CANCELLED`]. After sending has failed otherwise, the hub forgets what it has too.
-    /// [`Client::resend_message`] uploads from the beginning. Whoever only wants to pause drops the future of
-    /// [`Client::send_message`] instead.
+    /// Cancels the upload of a message: the hub removes what it has received, and if the message is being sent, that fails with
+    /// [`ErrorCode::UPLOAD_CANCELLED`]. [`Client::resend_message`] then uploads from the beginning. To pause an upload, drop the
+    /// future of [`Client::send_message`] instead.
     ///
     /// # Errors
-    /// [`ErrorCode::INVALID_OPERATION`] if the message carries no file, or was sent. That the hub cannot be reached is no error: it
-    /// forgets incomplete uploads by itself after a while.
+    /// [`ErrorCode::INVALID_OPERATION`] if the message has no file, or was sent. It is no error if the hub cannot be reached: the hub
+    /// removes incomplete uploads after a while.
     pub async fn cancel_upload(&self, message: &Message) -> Result<(), ImError> {
         let attachment = message.attachment().filter(|_| message.is_to_be_sent());
         let Some(attachment) = attachment else {
-            let text = "the message has no upload that could be cancelled";
+            let text = "the message has no upload to cancel";
             return Err(ImError::new(ErrorCode::INVALID_OPERATION, text));
         };
         for upload in attachment.cancel() {
@@ -140,7 +139,7 @@ impl Client {
             if let Err(error) = self.call(request, |_, _| ()).await {
                 tracing::debug!(
                     code = error.code.0,
-                    "the hub was not told that an upload is cancelled"
+                    "the cancellation of an upload did not reach the hub"
                 );
             }
         }
@@ -159,7 +158,7 @@ impl Client {
         let main = self.open(kind, main).await;
         let (main, content) = match main {
             Ok(main) => main,
-            // The upload was complete before; the file may be gone since.
+            // The upload is complete, and the file may be gone since.
             Err(_) if payload::is_uploaded(&message.payload()) => return Ok(()),
             Err(error) => return Err(error),
         };
@@ -215,11 +214,11 @@ impl Client {
         Ok((file, opened))
     }
 
-    /// Uploads one file, from where the hub has stopped.
+    /// Uploads one file, from the offset that the hub has.
     async fn upload_file(&self, task: Task<'_>) -> Result<Stored, ImError> {
         let sha256 = task.content.sha256(&self.runtime).await;
         let sha256 = sha256.map_err(|error| task.unreadable(error))?;
-        // Another message with the same content waits, and then finds it at the hub.
+        // Another message with the same content waits here, and then finds the content in the hub.
         let turn = self.shared.uploads.turn((task.kind, sha256));
         let _turn = turn.lock().await;
         let (mut setbacks, mut most) = (0, 0);
@@ -243,7 +242,7 @@ impl Client {
         }
     }
 
-    /// Uploads from where the hub has stopped. If that is further than `most`, there were no `setbacks`.
+    /// Uploads from the offset that the hub has. An offset beyond `most` is progress, and resets `setbacks`.
     async fn attempt_upload(
         &self,
         task: &Task<'_>,
@@ -280,7 +279,7 @@ impl Client {
         Ok(begun)
     }
 
-    /// Sends everything behind the offset, and waits until the hub has it.
+    /// Sends everything from the offset on, and waits for the answers.
     async fn upload_pieces(&self, task: &Task<'_>, begun: Begun) -> Result<(), ImError> {
         let size = task.file.size;
         let window = usize::from(begun.window.clamp(1, limits::MAX_UPLOAD_WINDOW));
@@ -336,14 +335,14 @@ struct Piece {
     response: oneshot::Receiver<Result<u64, ImError>>,
 }
 
-/// Whether an upload begins again after this error, at what the hub has by then, and after which time.
+/// After which time an upload begins again after this error; `None` if it does not.
 fn begins_again(error: &ImError) -> Option<Duration> {
     match error.code {
-        // The hub has restarted without what it had not confirmed, another device uploads the same, or the connection was lost for long.
+        // The hub has lost what was not confirmed, another device uploads the same file, or the connection was lost for long.
         ErrorCode::UPLOAD_UNKNOWN | ErrorCode::PIECE_OUT_OF_ORDER | ErrorCode::NETWORK_TIMEOUT => {
             Some(Duration::ZERO)
         }
-        // The hub takes only so much in a second.
+        // Such as the limit of pieces per second.
         code if code.is_transient() => error.retry_after().filter(|wait| *wait <= MAX_WAIT),
         _ => None,
     }
@@ -354,7 +353,7 @@ fn cancelled_by_application() -> ImError {
 }
 
 fn not_at_hand(kind: MessageKind) -> ImError {
-    let error = std::io::Error::other("it was not kept with the message; pass it to attach_source");
+    let error = std::io::Error::other("the message was restored without it; pass it to attach_source");
     unreadable(kind, OpenError::Unreadable("its content".into(), error))
 }
 

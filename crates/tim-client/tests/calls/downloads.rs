@@ -68,6 +68,24 @@ async fn nothing_stays_of_a_file_that_is_taken_back_while_it_is_downloaded() {
     let again = served(&mut files, &mut hub, download(&client, &message, &path)).await;
     assert_eq!(again.unwrap_err().code, ErrorCode::FILE_NOT_FOUND);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    // So it does when the user has left the group, or that was dismissed.
+    for code in [ErrorCode::GROUP_PERMISSION_DENY, ErrorCode::GROUP_NOT_FOUND] {
+        let message = stored(&client, &picture(300_000, 22), &mut files, &mut hub).await;
+        half(&client, &message, &path, &mut files, &mut hub).await;
+        assert_eq!(parts(dir.path()).len(), 1);
+        let refused = async {
+            loop {
+                let asked = asked_beside_lists(&mut hub).await;
+                hub.fail(&asked, code, "").await;
+            }
+        };
+        let error = tokio::select! {
+            done = download(&client, &message, &path) => done.unwrap_err(),
+            () = refused => unreachable!("it refuses for ever"),
+        };
+        assert_eq!(error.code, code);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -105,8 +105,8 @@ async fn a_picture_is_uploaded_before_it_is_sent_and_progress_ends_at_one() {
         sizes,
         [
             (ImageSize::ORIGINAL, 800),
-            (ImageSize::LARGE, 720),
-            (ImageSize::THUMBNAIL, 198)
+            (ImageSize::THUMBNAIL, 198),
+            (ImageSize::LARGE, 720)
         ]
     );
     let stored = files.content(image.uuid).unwrap();
@@ -180,11 +180,17 @@ async fn every_kind_carries_its_metadata() {
     assert_eq!((video.seconds, video.format, video.size), (9, "mp4", 17));
     let default = video.thumbnail;
     assert_eq!((default.is_default, default.width, default.size), (true, 200, 20));
+    assert_eq!(
+        (default.format, default.url),
+        ("png", ""),
+        "it is a part of the file"
+    );
     let Payload::Video(video) = previewed.payload() else {
         panic!()
     };
     let own = video.thumbnail;
     assert_eq!((own.is_default, own.width, own.size), (false, 800, 500));
+    assert_eq!(own.format, "png");
     assert!(files.content(own.uuid).is_some());
     // The content of both videos is the same, and was uploaded once.
     assert_eq!(files.complete.len(), 4);

@@ -215,15 +215,15 @@ impl Files {
         let images: &[_] = match *kind {
             MessageKind::IMAGE => &[
                 info(ImageSize::ORIGINAL, size, 800),
-                info(ImageSize::LARGE, 72, 720),
                 info(ImageSize::THUMBNAIL, 19, 198),
+                info(ImageSize::LARGE, 72, 720),
             ],
             MessageKind::VIDEO => &[info(ImageSize::THUMBNAIL, 20, 200)],
             _ => &[],
         };
-        let format = match images {
-            [] => ImageFormat::UNKNOWN,
-            _ => ImageFormat::PNG,
+        let format = match *kind {
+            MessageKind::IMAGE => ImageFormat::PNG,
+            _ => ImageFormat::UNKNOWN,
         };
         let response = EndUploadResponse::new(&complete.uuid, size)
             .with_images(List::from_slice(images))

@@ -223,16 +223,16 @@ async fn progress(lab: &Lab, kind: MessageKind) -> Result<Vec<Progress>, Stop> {
     ))
 }
 
-/// Progress grows, and everything is told before sending returns.
+/// Progress grows, and reaches 1.0 before sending returns.
 pub(super) async fn tells_progress(lab: &Lab, kinds: &[MessageKind]) -> Verdict {
     for kind in kinds {
         let told = progress(lab, *kind).await?;
         let last = told.last().map(Progress::fraction);
-        ensure_eq!(last, Some(1.0), "the last that is told of a {kind}");
+        ensure_eq!(last, Some(1.0), "the last progress of a {kind}");
         let grows = told.windows(2).all(|pair| pair[0].done < pair[1].done);
         ensure!(grows, "it does not grow: {told:?}");
     }
-    Ok("progress grows, and 1.0 is told before sending returns".into())
+    Ok("progress grows, and reaches 1.0 before sending returns".into())
 }
 
 /// An event carries bytes, a total and a fraction.

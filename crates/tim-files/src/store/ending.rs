@@ -45,7 +45,7 @@ impl FileStore {
     }
 
     /// Checks that an upload is what was announced, and puts it into the store; a picture gets its renditions. The upload stays
-    /// until [`settle`](Self::settle) or [`discard`](Self::discard): whoever ends it again gets the same answer.
+    /// until [`settle`](Self::settle) or [`discard`](Self::discard), and completing it again returns the same.
     ///
     /// # Errors
     /// [`FileError::UnknownUpload`]; [`FileError::OtherContent`], [`FileError::NoPicture`] and [`FileError::TooManyPixels`]: the
@@ -143,13 +143,13 @@ impl FileStore {
         Ok(Completed { file, picture })
     }
 
-    /// The file of a completed upload has its row: the upload is forgotten, and its content stays.
+    /// Forgets a completed upload whose file has its row now. Its content stays.
     pub fn settle(&self, owner: &str, upload: u64) {
         self.end(owner, upload, false);
     }
 
-    /// The file of a completed upload is one that was there before, with these parts and their sizes. If some of that one's content
-    /// was lost, the content of the upload takes its place; the upload is forgotten. Returns whether some was lost.
+    /// Forgets a completed upload of which there is a file already, with these parts and sizes. If that file has lost content, the
+    /// content of the upload replaces it. Returns whether it had.
     ///
     /// # Errors
     /// [`FileError::UnknownUpload`]; [`FileError::Full`] and [`FileError::Failed`]: it can be ended again.
@@ -179,7 +179,7 @@ impl FileStore {
         Ok(!is_whole)
     }
 
-    /// Whether all these parts of a file are there, with these sizes.
+    /// Whether the content of a file has all these parts, with these sizes.
     ///
     /// # Errors
     /// From the store.
@@ -192,7 +192,7 @@ impl FileStore {
         Ok(true)
     }
 
-    /// The file of a completed upload gets no row: nothing of it stays.
+    /// Removes a completed upload whose file gets no row, with its content.
     pub fn discard(&self, owner: &str, upload: u64) {
         self.end(owner, upload, true);
     }

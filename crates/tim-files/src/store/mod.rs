@@ -43,8 +43,8 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// The file store in `directory`, with the uploads that are under way there. `now_ms` is the wall clock, `steady_ms` the
-    /// clock that all other calls are given.
+    /// Opens the file store in `directory`, with the uploads that are under way there. `now_ms` is the wall clock, `steady_ms` the
+    /// monotonic clock that all other calls are passed.
     ///
     /// # Errors
     /// [`FileError::Directory`] if the directory cannot be used; [`FileError::Store`] if a store of objects cannot, or if the files of
@@ -116,7 +116,7 @@ impl FileStore {
             .map(|staged| staged.announced.clone())
     }
 
-    /// How many bytes the uploads of an owner have that are under way, without the one that is announced so.
+    /// The announced sizes of the uploads that the owner has under way, without the one with this announcement.
     #[must_use]
     pub fn pending_bytes(&self, announced: &Announced) -> u64 {
         let table = self.table();
@@ -126,7 +126,7 @@ impl FileStore {
         others.map(|(_, staged)| staged.announced.size).sum()
     }
 
-    /// Begins an upload, or goes on with the one of the same owner, kind, size and SHA-256.
+    /// Begins an upload, or continues the one with the same owner, kind, size and SHA-256.
     ///
     /// # Errors
     /// [`FileError::TooManyUploads`]; [`FileError::Full`] and [`FileError::Failed`] from the disk.
@@ -135,7 +135,7 @@ impl FileStore {
             let (upload, staged, is_new) = self.find_or_reserve(announced)?;
             let mut state = staged.lock();
             if state.is_over || (!is_new && staged.is_lost(&state)) {
-                // It has ended meanwhile, and is about to leave the table; or somebody has removed its bytes.
+                // It has ended meanwhile and is about to leave the table, or its bytes were removed from outside.
                 let _ = staged.remove(&mut state);
                 drop(state);
                 self.table().remove(upload);
@@ -161,7 +161,7 @@ impl FileStore {
         }
     }
 
-    /// The upload that is announced so, or a place for a new one.
+    /// The upload with this announcement, or a place for a new one.
     fn find_or_reserve(&self, announced: &Announced) -> Result<(u64, Arc<Staged>, bool), FileError> {
         let mut table = self.table();
         let found = table
@@ -188,11 +188,11 @@ impl FileStore {
         Ok((upload, staged, true))
     }
 
-    /// Takes a piece of an upload. What of it has come before is not written again.
+    /// Takes a piece of an upload. Bytes that were received before are not written again.
     ///
     /// # Errors
-    /// [`FileError::UnknownUpload`]; [`FileError::OutOfOrder`]; [`FileError::OtherContent`] if more comes than was announced: the
-    /// upload is over then. [`FileError::Full`] and [`FileError::Failed`] from the disk: the piece can be sent again.
+    /// [`FileError::UnknownUpload`]; [`FileError::OutOfOrder`]; [`FileError::OtherContent`] if there are more bytes than
+    /// were announced: the upload is over then. [`FileError::Full`] and [`FileError::Failed`] from the disk: the piece can be sent again.
     pub fn append(
         &self,
         owner: &str,
@@ -215,7 +215,7 @@ impl FileStore {
         }
     }
 
-    /// Makes durable what has come of an upload, of which no more comes for now.
+    /// Makes durable what was received of an upload, and closes its file until the next piece.
     ///
     /// # Errors
     /// [`FileError::UnknownUpload`]; [`FileError::Full`] and [`FileError::Failed`] from the disk.
@@ -227,7 +227,7 @@ impl FileStore {
         Ok(received(&state))
     }
 
-    /// No more of an upload comes for now. Its file is closed; what was not made durable stays so.
+    /// Closes the file of an upload until the next piece, without making anything durable.
     pub fn pause(&self, owner: &str, upload: u64) {
         if let Ok(staged) = self.upload(owner, upload) {
             Staged::rest(&mut staged.lock());
@@ -242,7 +242,7 @@ impl FileStore {
         self.content.read(file, part, range)
     }
 
-    /// Whether the disk has space for so many bytes more, and what is to stay free.
+    /// Checks that the disk has space for so many more bytes, besides what is to stay free.
     fn check_space(&self, more: u64) -> Result<(), FileError> {
         match free_space(&self.staging) {
             Some(free) if free < more.saturating_add(self.options.keep_free) => Err(FileError::Full),
@@ -267,7 +267,7 @@ impl FileStore {
         FileId::from_bytes(id).to_string()
     }
 
-    /// A name that was not used before and that nobody guesses.
+    /// A name that was not used before and is impossible to guess.
     fn name(&self, announced: &Announced) -> [u8; 32] {
         let mut hasher = Sha256::new();
         if planted::is(Fault::FileNamesDrawnAgain) {
@@ -324,13 +324,13 @@ fn free_space(directory: &Path) -> Option<u64> {
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// How many bytes are free on the disk of a directory: nobody knows.
+/// How many bytes are free on the disk of a directory: unknown on this platform.
 #[cfg(not(unix))]
 const fn free_space(_: &Path) -> Option<u64> {
     None
 }
 
-/// A directory that nobody else reads.
+/// Creates a directory that other users cannot read.
 fn private_directory(directory: &Path) -> Result<(), FileError> {
     fs::create_dir_all(directory)?;
     #[cfg(unix)]
@@ -341,7 +341,7 @@ fn private_directory(directory: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// The directory of uploads, and the one that it is in, also if somebody has removed them meanwhile.
+/// Creates the directory of uploads and its parent, if they were removed meanwhile too.
 fn make_directories(staging: &Path) -> Result<(), FileError> {
     if staging.is_dir() {
         return Ok(());

@@ -1,6 +1,7 @@
 //! How a file store works, and what it answers.
 
 use tim_proto::FileId;
+use tim_proto::vendor::limits::MAX_OPEN_UPLOADS;
 
 use crate::faults::Faults;
 use crate::pictures::Picture;
@@ -12,15 +13,15 @@ use crate::remote::Remote;
 pub struct FileStoreOptions {
     /// The maximum number of uploads that an owner has under way. Default 16.
     pub max_uploads: usize,
-    /// How long an upload is kept to which nothing comes, in milliseconds. Default: a day.
+    /// How long an upload is kept that receives nothing, in milliseconds; across a restart, since it began. Default: a day.
     pub upload_life_ms: u64,
-    /// How many bytes of the disk uploads leave free for others, as for messages. Default: 64 MiB.
+    /// How many bytes of the disk uploads leave free for other uses, such as messages. Default: 64 MiB.
     pub keep_free: u64,
-    /// What the names of files are derived from: nobody may guess it.
+    /// The secret from which the names of files are derived. It must be impossible to guess.
     pub secret: [u8; 32],
-    /// Where complete content is; `None` for a directory beside the uploads.
+    /// Where complete content is stored; `None` for a directory beside the uploads.
     pub content: Option<Remote>,
-    /// What fails.
+    /// Faults to inject, for tests.
     pub faults: Faults,
 }
 
@@ -29,7 +30,7 @@ impl FileStoreOptions {
     #[must_use]
     pub fn new(secret: [u8; 32]) -> Self {
         Self {
-            max_uploads: 16,
+            max_uploads: MAX_OPEN_UPLOADS as usize,
             upload_life_ms: 24 * 60 * 60 * 1000,
             keep_free: 64 << 20,
             secret,
@@ -39,7 +40,7 @@ impl FileStoreOptions {
     }
 }
 
-/// An upload that has begun, or goes on.
+/// An upload that has begun or continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Begun {
     /// The number of the upload.
@@ -48,10 +49,10 @@ pub struct Begun {
     pub received: u64,
 }
 
-/// How much of an upload has come.
+/// How much of an upload was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
-    /// How many bytes have come. The next piece begins there.
+    /// How many bytes were received. The next piece begins there.
     pub received: u64,
     /// How many of them are durable.
     pub confirmed: u64,
@@ -62,6 +63,6 @@ pub struct Received {
 pub struct Completed {
     /// The name of the file.
     pub file: FileId,
-    /// If it is a picture that was asked for: what it is.
+    /// The picture that it is, if one was asked for.
     pub picture: Option<Picture>,
 }

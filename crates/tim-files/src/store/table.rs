@@ -18,7 +18,7 @@ const MAX_LEFTOVERS: usize = 10_000;
 pub(super) struct Table {
     pub(super) uploads: HashMap<u64, Arc<Staged>>,
     owners: HashMap<String, Vec<u64>>,
-    /// Content that may have no row yet.
+    /// Files whose content may be in the store before their row.
     pub(super) completing: HashSet<FileId>,
     /// Content that could not be deleted.
     pub(super) leftovers: BTreeSet<FileId>,
@@ -59,7 +59,7 @@ impl Table {
     }
 }
 
-/// The uploads that an earlier process has left. Files that are none, and what is too old, are removed.
+/// Loads the uploads that an earlier process has left. Removes other files, and uploads that are too old.
 pub(super) fn load(
     staging: &Path,
     options: &FileStoreOptions,

@@ -110,7 +110,7 @@ impl FileStore {
         let Listed { files, next } = self.content.list(behind)?;
         let mut deleted = 0;
         for file in files {
-            // In this order: whoever completes it enters it here before it is listed, and leaves after its row is stored.
+            // In this order: an upload is entered here before its content can be listed, and leaves after its row is stored.
             let is_completing = self.table().completing.contains(&file);
             if !is_completing && !is_known(file)? {
                 self.delete(file)?;

@@ -1,4 +1,4 @@
-//! What nobody needs any more is removed: abandoned uploads, files that no message uses, content without a row.
+//! Removes what is not needed any more: abandoned uploads, files that no message uses, content without a row.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -70,7 +70,7 @@ impl Files {
             files.objects.run_detached(None, move || deleting.delete(&keys));
         });
         if let Err(error) = submitted {
-            debug!(%error, "files that nothing uses are not looked for now");
+            debug!(%error, "unused files are not removed in this round");
         }
     }
 
@@ -103,11 +103,11 @@ impl Files {
         match content.sweep(is_known) {
             Ok(swept) => {
                 if swept.deleted > 0 {
-                    info!(swept = swept.deleted, "removed content that belongs to no file");
+                    info!(swept = swept.deleted, "removed content without a row");
                 }
                 self.is_swept.store(swept.is_done, Ordering::Release);
             }
-            Err(refusal) => warn!(refusal.text, "content without files is not looked for now"),
+            Err(refusal) => warn!(refusal.text, "the sweep for content without a row failed; trying again later"),
         }
     }
 
@@ -134,7 +134,7 @@ impl Files {
             Ok(Written::FilesRemoved { files, more }) => Some((files, more)),
             Ok(_) => None,
             Err(error) => {
-                warn!(%error, "files that nothing uses cannot be removed; trying again later");
+                warn!(%error, "unused files cannot be removed; trying again later");
                 // If they were removed all the same, nobody knows which ones.
                 if matches!(error, WriteError::Store(StoreError::Unknown(_))) {
                     self.is_swept.store(false, Ordering::Release);

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tim_files::{FileError, FileStore, FileStoreOptions, Part};
+use tim_proto::vendor::limits::Limits;
 use tim_proto::{ErrorCode, FileId, UserId};
 use tim_store::{File, Writer};
 use tracing::warn;
@@ -54,7 +55,7 @@ const RENDERING: PoolSize = PoolSize {
 const TRIED_LIFE_MS: u64 = 5_000;
 /// How long a file waits for the message that it was uploaded for, by default.
 const UNSENT_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-/// How many uploads are remembered that have become files.
+/// How many finished uploads are remembered.
 const MAX_FINISHED: usize = 4096;
 
 /// Where the files of a hub are.
@@ -70,7 +71,7 @@ pub struct FileOptions {
 }
 
 impl FileOptions {
-    /// Files in this directory. What their names are derived from is drawn at random.
+    /// Files in this directory. The secret from which their names are derived is drawn at random.
     ///
     /// # Errors
     /// The operating system's, if it has no random numbers.
@@ -80,7 +81,7 @@ impl FileOptions {
         Ok(Self::with_secret(directory, secret))
     }
 
-    /// Files in this directory, with what their names are derived from. Nobody may guess it.
+    /// Files in this directory, with the secret from which their names are derived. It must be impossible to guess.
     #[must_use]
     pub fn with_secret(directory: impl Into<PathBuf>, secret: [u8; 32]) -> Self {
         Self {
@@ -115,7 +116,7 @@ pub(crate) struct Files {
     tried: Mutex<Option<(u64, bool)>>,
 }
 
-/// What uploads have become, for those who end them again.
+/// The files that uploads have become, for clients that repeat END_UPLOAD.
 #[derive(Default)]
 struct Finished {
     files: HashMap<u64, Arc<File>>,
@@ -166,12 +167,18 @@ impl Files {
         }
     }
 
-    /// Opens the file store of a hub that has one.
-    pub(crate) fn open(options: Option<&FileOptions>, clock: &Clock) -> Result<Option<FileStore>, FileError> {
+    /// Opens the file store of a hub that has one. The limits can lower the number of uploads further.
+    pub(crate) fn open(
+        options: Option<&FileOptions>,
+        limits: &Limits,
+        clock: &Clock,
+    ) -> Result<Option<FileStore>, FileError> {
         let Some(options) = options else { return Ok(None) };
         let (now_ms, steady_ms) = (clock.wall_ms(), clock.steady_ms());
-        let store = FileStore::open(&options.directory, options.store.clone(), now_ms, steady_ms)?;
-        Ok(Some(store))
+        let mut store = options.store.clone();
+        let most = usize::try_from(limits.open_uploads()).unwrap_or(usize::MAX);
+        store.max_uploads = store.max_uploads.min(most);
+        FileStore::open(&options.directory, store, now_ms, steady_ms).map(Some)
     }
 
     /// The file store.
@@ -216,7 +223,7 @@ impl Files {
         self.disk.is_busy() || self.objects.is_busy() || self.rendering.is_busy()
     }
 
-    /// An upload has become this file, or the file was there before: whoever ends it, again, is told so.
+    /// An upload has become this file, or the file was there before: END_UPLOAD is answered with it, however often.
     pub(crate) fn finished(&self, upload: u64, file: Arc<File>) {
         let mut finished = lock(&self.finished);
         if finished.files.insert(upload, file).is_none() {
@@ -229,7 +236,7 @@ impl Files {
         }
     }
 
-    /// What an upload of this user has become.
+    /// The file that an upload of this user has become.
     fn finished_as(&self, user: UserId, upload: u64) -> Option<Arc<File>> {
         let finished = lock(&self.finished);
         finished
@@ -264,21 +271,21 @@ impl Files {
             .map_err(|error| self.unreadable(file, part, error))
     }
 
-    /// Why content cannot be read. What is not as its row says is for the operator to know.
+    /// Why content cannot be read. Content that is not as its row says is logged for the operator.
     fn unreadable(&self, file: FileId, part: Part, error: FileError) -> Refusal {
         let refusal = |code, text| Refusal::new(code, text);
         match error {
             // Unless the file was removed a moment ago.
             FileError::NotFound => {
                 if matches!(self.reads.store().file(&file), Ok(Some(_))) {
-                    warn!(%file, ?part, "content is missing; it is there again when its owner sends it again");
+                    warn!(%file, ?part, "content is missing; it is restored when its owner uploads it again");
                 }
                 error.into()
             }
             FileError::Damaged => {
-                warn!(%file, ?part, "content is shorter than it was; it is whole again when its owner sends it again");
+                warn!(%file, ?part, "content is shorter than it was; it is restored when its owner uploads it again");
                 let text =
-                    "the content of this file is damaged; it is whole again when its owner sends it again";
+                    "the content of this file is damaged; it is restored when its owner uploads it again";
                 refusal(ErrorCode::STORAGE_DAMAGED, text)
             }
             FileError::Failed(_) => {

@@ -1,7 +1,7 @@
-//! The uploads that pieces come for.
+//! Uploads that receive pieces.
 //!
-//! A *lane* has what waits for one upload, in the order in which it came. One job at a time works on it, so that the bytes are
-//! written in order and a hash is computed once; several pieces are written by one job. A lane that is empty is gone.
+//! A *lane* is the queue of one upload. One job at a time works on it, so that the bytes are written in order and the hash is computed
+//! once. A job writes several pieces. An empty lane is removed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use crate::device::Responder;
 use crate::refusal::Refusal;
 use crate::threads::lock;
 
-/// How many pieces of an upload are under way at the most.
+/// The maximum number of pieces of an upload that are under way.
 pub(crate) const MAX_PIECES: usize = 16;
-/// How many bytes wait for all uploads of a user at the most: some windows full of pieces.
+/// The maximum number of bytes in the lanes of a user: a few windows full of pieces.
 const MAX_BYTES_OF_USER: usize = 4 << 20;
-/// How many bytes wait for all uploads together at the most.
+/// The maximum number of bytes in all lanes together.
 const MAX_BYTES: usize = 64 << 20;
-/// How many bytes one job writes before others have their turn.
+/// How many bytes a job writes before others have their turn.
 const TURN: usize = 1 << 20;
-/// With so many bytes that are not durable, an upload for which nothing waits is made so.
+/// An upload whose lane is empty is synced if so many of its bytes are not durable.
 const SYNC_AT_REST: u64 = 1 << 20;
 
-/// What waits for all uploads.
+/// The queues of all uploads.
 #[derive(Default)]
 pub(super) struct Lanes {
-    /// In the order in which it came, by user too: who names another's upload is in nobody's way.
+    /// By user too, so that a request that names another user's upload delays nobody.
     lanes: HashMap<(UserId, u64), VecDeque<Task>>,
     /// The bytes of those who have some.
     of_users: HashMap<UserId, usize>,
@@ -51,10 +51,10 @@ impl Lanes {
         let len = task.len();
         let overload = |text| Err(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, text));
         if self.bytes + len > MAX_BYTES {
-            return overload("too many pieces of files wait");
+            return overload("too many pieces are waiting");
         }
         if len > 0 && self.of_users.get(&user).map_or(0, |bytes| *bytes) + len > MAX_BYTES_OF_USER {
-            return overload("too many pieces of this account wait");
+            return overload("too many pieces of this account are waiting");
         }
         let is_new = !self.lanes.contains_key(&(user, upload));
         let lane = self.lanes.entry((user, upload)).or_default();
@@ -82,7 +82,7 @@ impl Lanes {
         Some(task)
     }
 
-    /// Leaves a lane in which nothing waits; whether nothing does.
+    /// Removes a lane if it is empty. Returns whether it is.
     fn leave(&mut self, user: UserId, upload: u64) -> bool {
         let lane = (user, upload);
         let is_empty = self.lanes.get(&lane).is_none_or(VecDeque::is_empty);
@@ -112,7 +112,7 @@ impl Files {
         lock(&self.lanes).len()
     }
 
-    /// Takes a piece, to be written on the pool. The caller has seen that it is the user's upload.
+    /// Queues a piece, to be written on the pool. The caller has checked that the upload is the user's.
     pub(crate) fn add_piece(
         self: &Arc<Self>,
         user: UserId,
@@ -156,7 +156,7 @@ impl Files {
             .run_detached(Some(user), move || files.work(user, upload));
     }
 
-    /// Does what waits for an upload, for a turn.
+    /// Works on the lane of an upload for a turn.
     fn work(self: &Arc<Self>, user: UserId, upload: u64) {
         let mut done = 0;
         let mut unconfirmed = 0;
@@ -208,7 +208,7 @@ impl Files {
         }
     }
 
-    /// Nothing waits for the upload. Its file is closed: there may be many such uploads.
+    /// The lane is empty. The upload's file is closed: there may be many such uploads.
     fn rest(&self, user: UserId, upload: u64, unconfirmed: u64) {
         let Ok(content) = self.content() else { return };
         if unconfirmed < SYNC_AT_REST || content.rest(user.as_str(), upload).is_err() {
@@ -266,7 +266,7 @@ impl Files {
         });
     }
 
-    /// Puts the content of an upload in its place, and has the store write its row.
+    /// Stores the content of an upload, and has the store write its row.
     fn complete(
         self: &Arc<Self>,
         user: UserId,
@@ -307,7 +307,7 @@ impl Files {
         }
     }
 
-    /// The store has written the row of a file, or not. On the store's thread, which does not wait for the disk.
+    /// The store has written the row of a file, or has refused to. Runs on the store's thread, so it does not wait for the disk.
     fn added(
         self: &Arc<Self>,
         user: UserId,
@@ -335,7 +335,7 @@ impl Files {
                 None
             }
             Err(error) => {
-                // Of anything else it may be that the row is there: the upload can be ended again.
+                // After any other error the row may be there: the upload can be ended again.
                 let is_refused = matches!(error, WriteError::Refused(_));
                 let is_full = matches!(
                     error,
@@ -365,8 +365,8 @@ impl Files {
         });
     }
 
-    /// The upload is a file that the account has already. It stays for a while now, so its content does, too; what of that was lost
-    /// is there again before the answer.
+    /// The account has a file with this content already. The store keeps that one for a while now. If it has lost content, the content
+    /// of the upload replaces it before the answer.
     fn settle_as(&self, user: UserId, upload: u64, file: Arc<File>, responder: Responder<EndUpload>) {
         let settled = self
             .content()
@@ -449,8 +449,8 @@ fn images(picture: &Picture, size: u64) -> Vec<FileImage> {
         is_original: true,
     };
     let renditions = [
-        (ImageSize::LARGE, picture.large),
         (ImageSize::THUMBNAIL, picture.thumbnail),
+        (ImageSize::LARGE, picture.large),
     ];
     let renditions = renditions.map(|(part, rendition)| FileImage {
         part: part.0,

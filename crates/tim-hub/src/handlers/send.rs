@@ -362,13 +362,14 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Checks what the message says of its files. Of what is not stored nobody could fetch them.
+    /// Checks the files that the message names. Nobody could read those of a message that is not stored.
     fn check_files(&self, services: &Services) -> Result<(), Refusal> {
         let is_room = |group: &GroupId| services.presence.is_av_chat_room(group);
         let is_stored =
             !self.online_only && !matches!(&self.content.to, ConversationId::Group(group) if is_room(group));
         if !self.files.is_empty() && !is_stored {
-            let text = "the message is not stored, so nobody could fetch its file; send one that is";
+            let text =
+                "a message with a file must be stored: it cannot be online-only or go to an AVChatRoom";
             return Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text));
         }
         self.files.iter().try_for_each(|file| check_named(services, file))

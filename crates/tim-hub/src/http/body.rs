@@ -135,7 +135,7 @@ impl Body for ResponseBody {
                 rest.start = end;
                 Ok(Frame::data(bytes))
             }
-            // The client sees that it is not all of it.
+            // The client notices that the body is incomplete.
             Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
             Err(refusal) => Err(io::Error::other(refusal.code.to_string())),
         }))

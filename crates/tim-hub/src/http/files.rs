@@ -1,4 +1,4 @@
-//! Files by signed URLs: what a request gets.
+//! Requests for files by signed URLs.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use crate::handlers::Readable;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
-/// The text of whatever is not there, or not for whoever asks: nothing tells these apart.
+/// The text for files that do not exist and for files that the user may not read: the two look the same.
 pub(super) const NOT_FOUND: &str = "Not found.\n";
-const EXPIRED: &str = "The URL has expired. The application can get a new one.\n";
+const EXPIRED: &str = "The URL has expired. Request a new one.\n";
 pub(super) const BUSY: &str = "Try again later.\n";
-/// What a request costs, besides its pieces: as FILE_URL.
+/// What a request costs, besides its pieces: as much as FILE_URL.
 const COST: u32 = 2;
 
 /// The response to a request for a file.
@@ -92,7 +92,7 @@ async fn file(
     headers::set(&mut response, CONTENT_DISPOSITION, &disposition);
     let lines = response.headers_mut();
     lines.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    // The URL is all that is needed; no cookie comes with a request.
+    // The URL is the only credential; requests have no cookies.
     lines.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     let source = Source {
         services: Arc::clone(services),
@@ -104,7 +104,7 @@ async fn file(
     Ok(response)
 }
 
-/// What is not found or not allowed is the same for whoever asks.
+/// Not found and not allowed look the same to the client.
 fn refused(refusal: &Refusal) -> Response<ResponseBody> {
     let status = match refusal.code {
         ErrorCode::RATE_LIMITED => StatusCode::TOO_MANY_REQUESTS,

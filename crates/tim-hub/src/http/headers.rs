@@ -1,4 +1,4 @@
-//! Lines of requests and responses: ranges, tags, and what a browser may do with a file.
+//! Headers of requests and responses: ranges, entity tags, and what a browser may do with a file.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use super::body::ResponseBody;
 /// Nothing of a file runs or loads anything, whatever it contains.
 const POLICY: &str =
     "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'";
-/// What a browser may show by itself. Anything else is saved, never shown: it could be a page with scripts.
+/// Media types that a browser may display. It saves all others: they could be pages with scripts.
 const SHOWN: [(&str, &str); 16] = [
     ("image/jpeg", "jpg"),
     ("image/png", "png"),
@@ -35,12 +35,12 @@ const SHOWN: [(&str, &str); 16] = [
     ("video/webm", "webm"),
     ("video/ogg", "ogv"),
 ];
-/// What the others are.
+/// The media type of all others.
 const BYTES: &str = "application/octet-stream";
 /// The longest name in a response, in characters.
 const MAX_NAME: usize = 200;
 
-/// A response without a body, with what every response has.
+/// A response without a body, with the headers of every response.
 pub(super) fn empty(status: StatusCode) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::Text(Bytes::new()));
     *response.status_mut() = status;
@@ -49,7 +49,7 @@ pub(super) fn empty(status: StatusCode) -> Response<ResponseBody> {
     lines.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     // The URL is a credential.
     lines.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    // Asked for again each time: the message may have been revoked.
+    // Requested again each time: the message may have been revoked.
     lines.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     response
 }
@@ -67,21 +67,21 @@ pub(super) fn error(status: StatusCode, text: &'static str) -> Response<Response
     response
 }
 
-/// Sets a line; not one that cannot be one.
+/// Sets a header, unless the value is not valid in one.
 pub(super) fn set(response: &mut Response<ResponseBody>, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
 }
 
-/// Whether one of these tags is this one, or any is welcome.
+/// Whether the header lists this tag, or `*`.
 pub(super) fn matches(tags: GetAll<'_, HeaderValue>, tag: &str) -> bool {
     let lines = tags.iter().filter_map(|line| line.to_str().ok());
     let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
     tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
-/// What is wanted of a file.
+/// The part of a file that is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
     Whole,
@@ -90,7 +90,7 @@ pub(super) enum Wanted {
     Nothing,
 }
 
-/// What a request wants. Whatever is not a single range stands for the whole.
+/// The part that a request asks for. Anything but a single range stands for the whole.
 pub(super) fn range(lines: GetAll<'_, HeaderValue>, size: u64) -> Wanted {
     let mut lines = lines.iter();
     match (lines.next(), lines.next()) {
@@ -110,7 +110,7 @@ fn of_line(line: &str, size: u64) -> Wanted {
     if !unit.trim().eq_ignore_ascii_case("bytes") || !is_number(first) || !is_number(last) {
         return Wanted::Whole;
     }
-    // What is too large to be a number is larger than any file.
+    // A number that does not fit is larger than any file.
     let number = |text: &str| text.parse().unwrap_or(u64::MAX);
     let range = match (first, last) {
         ("", "") => return Wanted::Whole,
@@ -125,7 +125,7 @@ fn of_line(line: &str, size: u64) -> Wanted {
     }
 }
 
-/// The type that a browser is told, and whether it shows the file or saves it, under which name.
+/// The values of Content-Type and Content-Disposition: whether a browser displays the file or saves it, and under which name.
 pub(super) fn shown_as(media_type: &str, kind: MessageKind, name: &str) -> (&'static str, String) {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     let shown = SHOWN

@@ -1,4 +1,4 @@
-//! HTTP/1.1: files of messages, for those who have a signed URL, and the REST interface.
+//! HTTP/1.1: the files of messages at signed URLs, and the REST interface.
 //!
 //! A connection may take a limited time for the head of a request, also for the first one, and for each write. There is a limited
 //! number of connections, and of one address. [`Server::respond`] chooses by the path: what else is served here belongs there.
@@ -48,9 +48,9 @@ const MAX_HEADERS: usize = 64;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HttpOptions {
-    /// How URLs of files begin, such as `https://hub.example.org`: where the listener, or the proxy before it, is reached.
+    /// The prefix of the URLs of files, such as `https://hub.example.org`: where clients reach the listener or the proxy in front of it.
     pub base: String,
-    /// How long a URL is good for. Default 1 h.
+    /// The time after which a URL expires. Default 1 h.
     pub url_life: Duration,
     /// The maximum number of connections. Default 1,000.
     pub max_connections: usize,

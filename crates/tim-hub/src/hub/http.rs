@@ -13,12 +13,12 @@ use crate::http::{HttpOptions, Server, Surface};
 use crate::listener::Listener;
 
 impl Hub {
-    /// Serves files by HTTP/1.1, and with the feature `rest` the REST interface if there is an administrator, until `stop` is ready or the hub stops, then lets downloads end for a moment and returns. From now on
-    /// FILE_URL gives URLs, which are signed with the key of the application and expire. Over TLS, the listener is a `TlsListener`
-    /// with `TlsProtocol::Http`.
+    /// Serves files by HTTP/1.1, and with the feature `rest` the REST interface if there is an administrator, until `stop` is ready
+    /// or the hub stops. Then it waits a moment for downloads to end, and returns. From now on, FILE_URL makes URLs, which are signed
+    /// with the app key and expire. For TLS, pass a `TlsListener` with `TlsProtocol::Http`.
     ///
-    /// The right to read is that of the user to whom the URL was given. It is checked at each request, and again with each
-    /// piece that is sent.
+    /// A URL gives access to what the user for whom it was made may read. The hub checks this at each request, and again for each
+    /// piece that it sends.
     ///
     /// # Errors
     /// [`HubError::Options`] for options that cannot work.

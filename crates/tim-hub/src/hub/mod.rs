@@ -172,7 +172,7 @@ impl Hub {
 
     fn start(options: HubOptions, store: Store, workplace: &Workplace) -> Result<Self, HubError> {
         let status = Arc::new(Status::new());
-        let content = Files::open(options.files.as_ref(), &options.clock)?;
+        let content = Files::open(options.files.as_ref(), &options.limits, &options.clock)?;
         let services = Services::start(options, store, content, &status, workplace)?;
         services.start_tasks();
         Ok(Self {

@@ -254,7 +254,7 @@ wire! {
     pub struct Image<'a> {
         /// Its format.
         pub format: ImageFormat,
-        /// Its name in the blob store.
+        /// Its name in the hub, or in the service that the URLs of its renditions lead to.
         pub uuid: &'a str = "" => with_uuid,
         /// Its renditions: original, thumbnail, large.
         pub images: List<'a, ImageInfo<'a>>,
@@ -284,7 +284,7 @@ wire! {
     /// A recording.
     #[derive(Debug, Default)]
     pub struct Audio<'a> {
-        /// Its name in the blob store.
+        /// Its name in the hub, or in the service that its URL leads to.
         pub uuid: &'a str = "" => with_uuid,
         /// Its URL.
         pub url: &'a str = "" => with_url,
@@ -315,7 +315,7 @@ wire! {
     /// A video.
     #[derive(Debug, Default)]
     pub struct Video<'a> {
-        /// Its name in the blob store.
+        /// Its name in the hub, or in the service that its URL leads to.
         pub uuid: &'a str = "" => with_uuid,
         /// Its URL.
         pub url: &'a str = "" => with_url,
@@ -334,9 +334,10 @@ wire! {
     /// The preview picture of a video.
     #[derive(Debug, Default)]
     pub struct Thumbnail<'a> {
-        /// Whether this is the default picture, because the sender gave none.
+        /// Whether this is the default picture, because the sender gave none. The hub's default has neither a name nor a URL here; it is
+        /// read like any thumbnail, as part [`THUMBNAIL`](crate::request::FilePart::THUMBNAIL) of the message's file.
         pub is_default: bool = false => with_is_default,
-        /// Its name in the blob store.
+        /// Its name in the hub, or in the service that its URL leads to.
         pub uuid: &'a str = "" => with_uuid,
         /// Its URL.
         pub url: &'a str = "" => with_url,
@@ -355,7 +356,7 @@ wire! {
     /// A file of any type.
     #[derive(Debug, Default)]
     pub struct File<'a> {
-        /// Its name in the blob store.
+        /// Its name in the hub, or in the service that its URL leads to.
         pub uuid: &'a str = "" => with_uuid,
         /// Its name on the sender's side.
         pub name: &'a str = "" => with_name,

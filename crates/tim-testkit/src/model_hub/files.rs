@@ -160,10 +160,10 @@ impl Context<'_> {
         let download: Download = self.request.request();
         let key = self.log(download.conversation);
         let entry = key.and_then(|key| self.store.entry(&key, download.sequence));
-        let entry = entry.ok_or(ErrorCode::MESSAGE_NOT_FOUND)?;
+        let entry = entry.ok_or(ErrorCode::FILE_NOT_FOUND)?;
         let message = Message::decode_from(entry).expect("an entry of the log");
         if message.is_revoked() {
-            return Err(ErrorCode::ALREADY_REVOKED);
+            return Err(ErrorCode::FILE_NOT_FOUND);
         }
         let uuid = uuid_of(&message.payload).ok_or(ErrorCode::FILE_NOT_FOUND)?;
         let content = self.store.files.content(uuid);

@@ -1,4 +1,4 @@
-//! The whole client, with all its calls.
+//! The whole client, with all its calls but those of files.
 #![no_std]
 #![no_main]
 

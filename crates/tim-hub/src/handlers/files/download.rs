@@ -1,4 +1,4 @@
-//! DOWNLOAD: pieces of the files of messages, for those who may read the message at this moment.
+//! DOWNLOAD and FILE_URL: the files of messages, for users who may read the message now.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::device::Responder;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
-/// How many pieces for one device are under way, or wait in its mailbox, at the most.
+/// The maximum number of pieces for one device that are being read or wait in its mailbox.
 const MAX_DOWNLOADS: usize = 16;
 
 /// Which file is asked for.
@@ -52,7 +52,7 @@ pub(super) enum Found {
     DefaultThumbnail,
 }
 
-/// Sends a piece of the file of a message. Nothing else waits for it.
+/// Sends a piece of the file of a message. Other requests do not wait for it.
 pub(in crate::handlers) fn download(
     services: &Arc<Services>,
     client: &mut ClientContext,
@@ -60,7 +60,7 @@ pub(in crate::handlers) fn download(
 ) -> Handled<Download> {
     services.files.content()?;
     let Some(hold) = client.begin_download(MAX_DOWNLOADS) else {
-        let text = "too many pieces are under way to this device; take some first";
+        let text = "too many pieces are under way to this device; receive some first";
         return Err(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, text));
     };
     let wanted = Wanted {
@@ -126,7 +126,7 @@ fn find(services: &Services, user: UserId, wanted: &Wanted) -> Result<Found, Ref
     find_with(services, user, wanted, |_| ()).map(|(found, ())| found)
 }
 
-/// The same, and something of the message.
+/// The same, with something from the message.
 pub(super) fn find_with<T>(
     services: &Services,
     user: UserId,
@@ -232,7 +232,7 @@ fn gone() -> Refusal {
     Refusal::new(ErrorCode::FILE_NOT_FOUND, "")
 }
 
-/// A URL for the file of a message, if the hub serves files by HTTP.
+/// Makes a URL for the file of a message, if the hub serves files by HTTP.
 pub(in crate::handlers) fn file_url(
     services: &Services,
     client: &mut ClientContext,
@@ -249,6 +249,6 @@ pub(in crate::handlers) fn file_url(
     }
     Err(Refusal::new(
         ErrorCode::FILE_NOT_FOUND,
-        "this hub gives no URLs of files",
+        "this hub does not serve files by HTTP",
     ))
 }

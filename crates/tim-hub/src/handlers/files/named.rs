@@ -12,15 +12,15 @@ pub(in crate::handlers) struct Named {
     pub(in crate::handlers) file: FileId,
     /// The kind of message that it must be for.
     kind: MessageKind,
-    /// The size that the payload says it has, if it does.
+    /// Its size according to the payload, if that has one.
     size: Option<u64>,
-    /// The payload has a URL for it, too.
+    /// Whether the payload has a URL for it too.
     has_url: bool,
-    /// Why the payload must not call it what it does.
+    /// What is wrong with its name in the payload.
     bad_name: Option<FileNameError>,
 }
 
-/// The file of a message, and the thumbnail of a video, if they are the hub's. Payloads can also name what others keep.
+/// The file of a message, and the thumbnail of a video, if they are the hub's. Payloads can also name files of other services.
 pub(in crate::handlers) fn named(payload: &Payload<'_>) -> [Option<Named>; 2] {
     let named = |uuid: &str, kind, size, has_url| {
         uuid.parse().ok().map(|file| Named {
@@ -61,7 +61,7 @@ pub(in crate::handlers) fn named(payload: &Payload<'_>) -> [Option<Named>; 2] {
             !file.url.is_empty(),
         )
         .map(|named| Named {
-            // It may have none.
+            // The name may be empty.
             bad_name: check_file_name(file.name).err().filter(|_| !file.name.is_empty()),
             ..named
         }),
@@ -82,7 +82,7 @@ pub(in crate::handlers) fn named(payload: &Payload<'_>) -> [Option<Named>; 2] {
     [file, thumbnail]
 }
 
-/// Refuses a message that says of its file what is not so. Whether the sender may send the file, the store decides.
+/// Refuses a message whose payload is wrong about its file. The store decides whether the sender may send the file.
 pub(in crate::handlers) fn check_named(services: &Services, named: &Named) -> Result<(), Refusal> {
     let refusal = |text: &str| Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text));
     if let Some(bad_name) = named.bad_name {
@@ -90,7 +90,7 @@ pub(in crate::handlers) fn check_named(services: &Services, named: &Named) -> Re
         return Err(Refusal::new(bad_name.code(), bad_name.to_string()));
     }
     if named.has_url {
-        return refusal("a message with a file of this hub carries no URL");
+        return refusal("a message with a file of this hub must not have a URL");
     }
     // The store refuses a message whose file is gone, unless it is the repetition of one that was stored.
     let Some(file) = services.reads.store().file(&named.file)? else {
@@ -100,7 +100,7 @@ pub(in crate::handlers) fn check_named(services: &Services, named: &Named) -> Re
         return refusal("the message names a file that was uploaded for another kind of message");
     }
     match named.size {
-        Some(size) if size != file.size => refusal("the message says that its file has another size"),
+        Some(size) if size != file.size => refusal("the size in the message is not that of its file"),
         _ => Ok(()),
     }
 }

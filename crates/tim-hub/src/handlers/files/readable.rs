@@ -1,4 +1,4 @@
-//! Files for those who read them beside the protocol.
+//! Files for readers outside of the protocol, such as HTTP.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::service::Services;
 pub(crate) struct Readable {
     found: Found,
     kind: MessageKind,
-    /// What its sender calls it; may be empty.
+    /// The name that its sender gave; may be empty.
     pub(crate) name: String,
 }
 
@@ -52,7 +52,7 @@ impl Readable {
         }
     }
 
-    /// What tells it from all others, for whoever may read it.
+    /// An entity tag: other content has another one.
     pub(crate) fn tag(&self) -> String {
         match &self.found {
             Found::File { file, part, .. } => {
@@ -72,7 +72,7 @@ impl Readable {
         }
     }
 
-    /// What it is: of a picture by its content, else what its sender said.
+    /// Its media type: of a picture by its content, otherwise as announced by its owner.
     pub(crate) async fn media_type(&self, services: &Arc<Services>, user: UserId) -> Result<String, Refusal> {
         match &self.found {
             Found::File {
@@ -81,7 +81,7 @@ impl Readable {
                 ..
             } => Ok(file.media_type.clone()),
             _ => {
-                // A rendition is one of two.
+                // Renditions have one of two formats.
                 let first = self.read(services, user, 0..4.min(self.size())).await?;
                 Ok(match first.starts_with(b"\x89PNG") {
                     true => "image/png",
@@ -92,7 +92,7 @@ impl Readable {
         }
     }
 
-    /// Reads a range. Whether the user may is not asked again.
+    /// Reads a range, without checking again whether the user may.
     pub(crate) async fn read(
         &self,
         services: &Arc<Services>,
@@ -103,7 +103,7 @@ impl Readable {
             Found::File { file, part, .. } => {
                 let (tell, told) = oneshot::channel();
                 services.files.read(user, (file.id, *part), range, move |read| {
-                    // Whoever wanted it may be gone.
+                    // The receiver may be gone.
                     let _ = tell.send(read);
                 });
                 told.await.unwrap_or_else(|_| Err(interrupted()))

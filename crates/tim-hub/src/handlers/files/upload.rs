@@ -1,4 +1,4 @@
-//! Uploads: what is announced is checked here, and pieces are handed to the pool that writes them.
+//! Uploads: checks what is announced, and hands pieces to the pool that writes them.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::files::{MAX_PIECES, Piece};
 use crate::refusal::Refusal;
 use crate::service::Services;
 
-/// Begins an upload, or goes on with one. Content that the account has at the hub already is not uploaded again.
+/// Begins an upload, or continues one. Content that the account has uploaded already is not uploaded again.
 pub(in crate::handlers) fn begin<'a>(
     services: &Arc<Services>,
     client: &mut ClientContext,
@@ -53,7 +53,7 @@ pub(in crate::handlers) fn begin<'a>(
     let responder = client.responder::<BeginUpload<'static>>();
     let known = Arc::clone(services);
     services.files.on_objects(user, move || {
-        // What was lost of a file that the account has counts already.
+        // A file of the account that has lost content is already part of the usage.
         let begun = match known.files.is_whole(&file) {
             Ok(true) => return claim(&known, responder, &file),
             Ok(false) => begun(&known, &announced),
@@ -74,7 +74,7 @@ fn begun(services: &Services, announced: &Announced) -> Result<BeginUploadRespon
     Ok(response(services, begun.upload, begun.received))
 }
 
-/// The file is to stay for the message that is about to name it. If it is removed at this moment, the client begins again.
+/// Keeps the file for the message that is about to name it. If it is removed at this moment, the client begins again.
 fn claim(services: &Services, responder: Responder<BeginUpload<'static>>, file: &File) {
     let write = Write::ClaimFile {
         owner: file.owner,
@@ -105,7 +105,7 @@ fn claim(services: &Services, responder: Responder<BeginUpload<'static>>, file: 
     }
 }
 
-/// Refuses a file that would not be stored when it has come. The store decides then.
+/// Refuses a file for which the quota has no room. The store decides again when the upload ends.
 fn check_quota(services: &Services, user: UserId, announced: &Announced) -> Result<(), Refusal> {
     let (usage, quota) = (
         services.reads.store().file_usage(&user)?,
@@ -115,13 +115,13 @@ fn check_quota(services: &Services, user: UserId, announced: &Announced) -> Resu
     let bytes = usage.bytes.saturating_add(pending).saturating_add(announced.size);
     if bytes > quota.bytes {
         let text = format!(
-            "the files of this account have {} bytes, {pending} more are being uploaded, and they may have {}",
+            "the files of this account have {} bytes and {pending} more are being uploaded; the quota is {}",
             usage.bytes, quota.bytes
         );
         return Err(Refusal::new(ErrorCode::FILE_QUOTA_REACHED, text));
     }
     if usage.files >= quota.files {
-        let text = format!("this account has {} files, as many as it may", usage.files);
+        let text = format!("this account has {} files, which is its quota", usage.files);
         return Err(Refusal::new(ErrorCode::FILE_QUOTA_REACHED, text));
     }
     Ok(())
@@ -138,10 +138,10 @@ fn response(services: &Services, upload: u64, offset: u64) -> BeginUploadRespons
     )
 }
 
-/// Pieces are whole blocks of the disk, which leaves clients some of a frame.
+/// Pieces are whole blocks of the disk. This also leaves room in a client's frame.
 const BLOCK: u32 = 4096;
 
-/// The length of the largest piece.
+/// The maximum length of a piece.
 fn piece_len(services: &Services) -> u32 {
     let overhead = u32::try_from(Upload::OVERHEAD).unwrap_or(u32::MAX);
     let frame = services.options.connection.max_frame.saturating_sub(overhead);
@@ -152,7 +152,7 @@ fn piece_len(services: &Services) -> u32 {
     }
 }
 
-/// Takes a piece of an upload. It is written on the pool, and answered there.
+/// Takes a piece of an upload, which is written and answered on the pool.
 pub(in crate::handlers) fn piece<'a>(
     services: &Services,
     client: &mut ClientContext,
@@ -169,7 +169,7 @@ pub(in crate::handlers) fn piece<'a>(
     let most = piece_len(services);
     if request.bytes.len() > most as usize {
         let text = format!(
-            "the piece has {} bytes, at most {most} are taken",
+            "the piece has {} bytes; the maximum is {most}",
             request.bytes.len()
         );
         return Err(Refusal::new(ErrorCode::GROUP_INVALID_PARAMETERS, text));

@@ -245,4 +245,12 @@ fn an_account_has_a_bounded_number_of_uploads_and_of_pieces_under_way() {
     assert_eq!(alice.wait_for(nothing), Err(ErrorCode::FILE_NOT_FOUND));
     let begun = alice.begin_upload(MessageKind::FILE, &[7; 100_000]).unwrap();
     assert_eq!(begun.offset, 80, "in their order");
+    // A hub that allows fewer uploads.
+    let hub = TestHub::start_with(|options| options.limits = options.limits.with_open_uploads(1));
+    let mut alice = Device::login(&hub, "alice", 1);
+    assert!(alice.begin_upload(MessageKind::FILE, b"one").is_ok());
+    assert_eq!(
+        alice.begin_upload(MessageKind::FILE, b"more"),
+        Err(ErrorCode::TOO_MANY_UPLOADS)
+    );
 }

@@ -47,9 +47,9 @@ fn a_file_of_each_kind_arrives_as_it_was_sent() {
                     .iter()
                     .map(|(part, _, width, height)| (*part, *width, *height))
                     .collect();
-                assert_eq!(sizes, [(1, 210, 199), (2, 210, 199), (3, 209, 198)]);
+                assert_eq!(sizes, [(1, 210, 199), (3, 209, 198), (2, 210, 199)]);
                 assert_eq!(file.format, 4);
-                assert_eq!(thumbnail.unwrap().len() as u64, file.images[2].1);
+                assert_eq!(thumbnail.unwrap().len() as u64, file.images[1].1);
                 assert_eq!(
                     bob.download(c2c("alice"), sequence, FilePart::LARGE).unwrap(),
                     picture
@@ -138,6 +138,13 @@ fn who_cannot_read_the_message_cannot_read_its_file() {
     );
     eve.quit("g").unwrap();
     assert_eq!(eve.download(group("g"), sequence, FilePart::FILE), denied);
+    // With a group its files are gone.
+    alice.create(GroupType::PUBLIC, "p", &[user("bob")]).unwrap();
+    let sequence = alice.send_file(group("p"), MessageKind::FILE, CONTENT);
+    assert!(bob.download(group("p"), sequence, FilePart::FILE).is_ok());
+    alice.dismiss("p").unwrap();
+    let dismissed = Err(ErrorCode::GROUP_NOT_FOUND);
+    assert_eq!(bob.download(group("p"), sequence, FilePart::FILE), dismissed);
 }
 
 /// Waits until the hub has so many files.

@@ -1,4 +1,4 @@
-//! BEGIN_UPLOAD: announces a file, or asks how far its upload is.
+//! BEGIN_UPLOAD: announces a file, or asks for the offset of its upload.
 
 use crate::request::Request;
 use crate::vendor::limits::{Limits, MAX_MEDIA_TYPE_BYTES, OverLimit};
@@ -6,8 +6,8 @@ use crate::wire::{FrameKind, wire};
 use crate::{ErrorCode, FileNameError, MessageKind, check_file_name};
 
 wire! {
-    /// BEGIN_UPLOAD: announces a file. If the account has begun to upload it before, that upload goes on; if the hub has its
-    /// content already, there is nothing to upload.
+    /// BEGIN_UPLOAD: announces a file. If the account has begun to upload it before, that upload continues; if the hub has all of
+    /// its content already, there is nothing to upload.
     ///
     /// ```
     /// use tim_proto::MessageKind;
@@ -30,7 +30,7 @@ wire! {
         pub size: u64,
         /// The SHA-256 of the content.
         pub sha256: &'a [u8],
-        /// The duration of a recording or a video in milliseconds, else 0.
+        /// The duration of a recording or a video in milliseconds, otherwise 0.
         pub duration_ms: u32 = 0 => with_duration_ms,
     }
 }
@@ -44,14 +44,13 @@ wire! {
     /// Response to [`BeginUpload`].
     #[derive(Debug)]
     pub struct BeginUploadResponse {
-        /// The number of the upload. It is the account's own: every device of the account can go on with it.
+        /// The number of the upload. Every device of the account can continue it.
         pub upload: u64,
-        /// How many bytes are stored so that not even a crash of the hub loses them: where to go on. The file's size if the
-        /// hub has all of it.
+        /// How many bytes are durable: where to continue. It is the size of the file if the hub has all of it.
         pub offset: u64,
-        /// The length of the largest piece that the hub takes.
+        /// The maximum length of a piece.
         pub piece_len: u32,
-        /// How many pieces may be sent before the first of them is answered; at least 1.
+        /// The maximum number of pieces that are not answered yet; at least 1.
         pub window: u8,
     }
 }
@@ -60,7 +59,7 @@ impl BeginUpload<'_> {
     /// The length of a SHA-256.
     pub const SHA256_LEN: usize = 32;
 
-    /// Checks everything that is known before the upload, as client and hub both do.
+    /// Checks what is known before the upload. Client and hub both do this.
     ///
     /// ```
     /// use tim_proto::request::BeginUpload;
@@ -72,7 +71,7 @@ impl BeginUpload<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`UploadRefused`] for the first fault.
+    /// [`UploadRefused`] with the first fault found.
     pub fn check(&self, limits: &Limits) -> Result<(), UploadRefused> {
         check_file_name(self.name)?;
         // Reaches HTTP headers.
@@ -91,8 +90,8 @@ impl BeginUpload<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UploadRefused {
-    /// Messages of this kind carry no file.
-    #[error("messages of the kind {0} carry no file")]
+    /// Messages of this kind have no file.
+    #[error("messages of the kind {0} have no file")]
     Kind(MessageKind),
     /// The name is not valid.
     #[error(transparent)]

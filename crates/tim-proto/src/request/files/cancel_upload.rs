@@ -1,10 +1,10 @@
-//! CANCEL_UPLOAD: forgets an upload.
+//! CANCEL_UPLOAD: removes an upload.
 
 use crate::request::{Done, Request};
 use crate::wire::{FrameKind, wire};
 
 wire! {
-    /// CANCEL_UPLOAD: removes what was uploaded. An upload that the hub does not know is cancelled already.
+    /// CANCEL_UPLOAD: removes an upload and what was received of it. It succeeds too if there is no such upload.
     #[derive(Debug)]
     pub struct CancelUpload {
         /// The number of the upload.

@@ -7,16 +7,16 @@ use crate::wire::{FrameKind, MAX_FRAME_HEADER_LEN, wire};
 use crate::{ConversationId, MessageId};
 
 open_newtype! {
-    /// What of a message is read: its file, or a rendition of its picture.
+    /// The part of a file that is read: the file itself, or a rendition.
     #[derive(PartialOrd, Ord)]
     pub struct FilePart(u8) {
-        /// The file itself, as it was uploaded.
+        /// The file as it was uploaded.
         FILE = 0, "File";
-        /// The picture, as it was uploaded.
+        /// The same as [`FILE`](Self::FILE).
         ORIGINAL = 1, "Original";
-        /// The picture, with at most 720 pixels on its smaller side.
+        /// The rendition of a picture with at most 720 pixels on its smaller side.
         LARGE = 2, "Large";
-        /// The picture, with at most 198 pixels on its smaller side; the thumbnail of a video.
+        /// The rendition of a picture with at most 198 pixels on its smaller side; the thumbnail of a video, its own or the default one.
         THUMBNAIL = 3, "Thumbnail";
     }
 }
@@ -28,8 +28,8 @@ impl From<ImageSize> for FilePart {
 }
 
 wire! {
-    /// DOWNLOAD: a piece of the file of a message. Each request is checked anew: whoever may no longer read the message gets
-    /// no further piece.
+    /// DOWNLOAD: a piece of the file of a message. The hub checks each request: a user who may no longer read the message gets no
+    /// more pieces.
     #[derive(Debug)]
     pub struct Download {
         /// The conversation.
@@ -38,11 +38,11 @@ wire! {
         pub sequence: u64,
         /// The message's id, checked by the hub; all zero if unknown.
         pub message: MessageId = MessageId::NONE => with_message,
-        /// What is read.
+        /// The part of the file.
         pub part: FilePart = FilePart::FILE => with_part,
         /// Where the piece begins.
         pub offset: u64,
-        /// The largest length of the piece, in bytes.
+        /// The maximum length of the piece, in bytes.
         pub len: u32,
     }
 }
@@ -56,14 +56,14 @@ wire! {
     /// Response to [`Download`].
     #[derive(Debug)]
     pub struct DownloadResponse<'a> {
-        /// The size of the whole.
+        /// The size of the whole part.
         pub total: u64,
-        /// The piece; may be shorter than requested, and is empty at and behind the end only.
+        /// The piece. It may be shorter than requested, and is empty only at and behind the end, and if none was requested.
         pub bytes: &'a [u8],
     }
 }
 
 impl DownloadResponse<'_> {
-    /// The most bytes of a frame that are not the piece. The largest piece in a frame of `max` bytes has `max` less this.
+    /// The maximum number of bytes of a frame besides the piece: a frame of `max` bytes has room for a piece of `max - OVERHEAD`.
     pub const OVERHEAD: usize = MAX_FRAME_HEADER_LEN + 10 + 5;
 }

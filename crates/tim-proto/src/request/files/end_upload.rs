@@ -19,16 +19,17 @@ impl Request for EndUpload {
 }
 
 wire! {
-    /// Response to [`EndUpload`]: what the payload of the message says of its file.
+    /// Response to [`EndUpload`]: what goes into the payload of the message.
     #[derive(Debug)]
     pub struct EndUploadResponse<'a> {
-        /// The file's name at the hub: the `uuid` of the payload.
+        /// The file's name in the hub: the `uuid` of the payload.
         pub uuid: &'a str,
         /// The size in bytes.
         pub size: u64,
-        /// The renditions of an image: original, large, thumbnail. The default thumbnail of a video. Else empty.
+        /// The renditions of an image: original, thumbnail, large. Of a video the default thumbnail, a PNG.
+        /// Otherwise empty.
         pub images: List<'a, ImageInfo<'a>> = List::EMPTY => with_images,
-        /// The format of an image, by its content.
+        /// The format of an image, determined from its content.
         pub format: ImageFormat = ImageFormat::UNKNOWN => with_format,
     }
 }

@@ -6,7 +6,7 @@ use crate::wire::{FrameKind, wire};
 use crate::{ConversationId, MessageId};
 
 wire! {
-    /// FILE_URL: a URL under which the file of a message can be read for a while, by HTTP.
+    /// FILE_URL: a URL at which the file of a message can be read by HTTP for a while.
     #[derive(Debug)]
     pub struct FileUrl {
         /// The conversation.
@@ -15,7 +15,7 @@ wire! {
         pub sequence: u64,
         /// The message's id, checked by the hub; all zero if unknown.
         pub message: MessageId = MessageId::NONE => with_message,
-        /// What is read.
+        /// The part of the file.
         pub part: FilePart = FilePart::FILE => with_part,
     }
 }

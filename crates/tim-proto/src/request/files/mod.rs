@@ -1,4 +1,4 @@
-//! Requests of files: uploads, which go on after a cut, and downloads in pieces.
+//! Requests about files: uploads that can be continued, and downloads in pieces.
 
 mod begin_upload;
 mod cancel_upload;

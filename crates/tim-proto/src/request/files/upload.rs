@@ -9,7 +9,7 @@ wire! {
     pub struct Upload<'a> {
         /// The number of the upload.
         pub upload: u64,
-        /// Where the piece begins: the end of the piece before it.
+        /// Where the piece begins: at the end of the previous one.
         pub offset: u64,
         /// The piece.
         pub bytes: &'a [u8],
@@ -22,7 +22,7 @@ impl Request for Upload<'_> {
 }
 
 impl Upload<'_> {
-    /// The most bytes of a frame that are not the piece. The largest piece in a frame of `max` bytes has `max` less this.
+    /// The maximum number of bytes of a frame besides the piece: a frame of `max` bytes has room for a piece of `max - OVERHEAD`.
     pub const OVERHEAD: usize = MAX_FRAME_HEADER_LEN + 10 + 10 + 5;
 }
 
@@ -30,7 +30,7 @@ wire! {
     /// Response to [`Upload`].
     #[derive(Debug)]
     pub struct UploadResponse {
-        /// How many bytes are stored so that not even a crash of the hub loses them.
+        /// How many bytes of the upload are durable.
         pub offset: u64,
     }
 }
