@@ -44,7 +44,7 @@ pub enum FileError {
     Full,
     /// A directory cannot be used. For the operator.
     #[error(
-        "the directory {} cannot be used: {reason}; the hub's user must own it and be able to write to it",
+        "the directory {} cannot be used: {reason}; it has to be a directory, and the hub's user has to own it and be able to write to it",
         path.display()
     )]
     Directory {
