@@ -107,7 +107,10 @@ impl Files {
                 }
                 self.is_swept.store(swept.is_done, Ordering::Release);
             }
-            Err(refusal) => warn!(refusal.text, "the sweep for content without a row failed; trying again later"),
+            Err(refusal) => warn!(
+                refusal.text,
+                "the sweep for content without a row failed; trying again later"
+            ),
         }
     }
 
