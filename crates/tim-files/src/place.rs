@@ -164,7 +164,14 @@ mod tests {
     use crate::{FileStore, FileStoreOptions, Remote};
 
     fn open(directory: &TempDir, store: Option<&Arc<InMemory>>) -> Result<(), String> {
-        let mut options = FileStoreOptions::new([1; 32]);
+        // Each directory has a secret of its own, as each hub has.
+        let mut secret = [1; 32];
+        let name = directory.path().as_os_str().as_encoded_bytes();
+        secret
+            .iter_mut()
+            .zip(name.iter().rev())
+            .for_each(|(to, from)| *to = *from);
+        let mut options = FileStoreOptions::new(secret);
         options.content = store.map(|store| Remote::new("memory", Arc::clone(store) as _));
         let opened = FileStore::open(directory.path(), options, 0, 0);
         opened.map(drop).map_err(|error| error.to_string())
