@@ -156,12 +156,15 @@ fn explained(error: &FileError) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use object_store::memory::InMemory;
     use tempfile::TempDir;
 
     use super::*;
     use crate::{FileStore, FileStoreOptions, Remote};
+
+    static NOW_MS: AtomicU64 = AtomicU64::new(0);
 
     fn open(directory: &TempDir, store: Option<&Arc<InMemory>>) -> Result<(), String> {
         // Each directory has a secret of its own, as each hub has.
@@ -173,7 +176,9 @@ mod tests {
             .for_each(|(to, from)| *to = *from);
         let mut options = FileStoreOptions::new(secret);
         options.content = store.map(|store| Remote::new("memory", Arc::clone(store) as _));
-        let opened = FileStore::open(directory.path(), options, 0, 0);
+        // The ids of two stores differ as the times do at which they were taken into use.
+        let now_ms = NOW_MS.fetch_add(1, Ordering::Relaxed);
+        let opened = FileStore::open(directory.path(), options, now_ms, 0);
         opened.map(drop).map_err(|error| error.to_string())
     }
 

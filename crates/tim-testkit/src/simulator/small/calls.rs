@@ -3,16 +3,22 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use sha2::{Digest as _, Sha256};
 use tim_proto::message::{Payload, SendOptions, to_vec};
-use tim_proto::{ConversationId, ErrorCode, Message, Priority, UserId};
-use tim_transport_embedded::{Client, Error};
+use tim_proto::request::BeginUpload;
+use tim_proto::{ConversationId, ErrorCode, FileId, Message, Priority, UserId};
+use tim_transport_embedded::{Client, Error, UploadedFile};
 use tokio::sync::mpsc;
 
 use super::{Own, SmallDevice};
-use crate::simulator::history::{Failed, ListEntry, Log, Mark, Returned, Said, Seen, Sent, What};
+use crate::simulator::files::{content_of, name_of, with_uploaded};
+use crate::simulator::history::{Failed, FileOf, ListEntry, Log, Mark, Returned, Said, Seen, Sent, What};
 use crate::simulator::op::{Body, Call, Target, Which};
 use crate::simulator::sdk::with_payload;
 use crate::simulator::seen;
+
+/// The longest piece of a file that a device uploads at a time.
+const PIECE: usize = 400;
 
 /// The calls of a device in progress.
 pub(super) struct Calls<'m> {
@@ -159,11 +165,21 @@ impl<'m> Calls<'m> {
     fn send(&mut self, step: u32, op: &Call, to: Target, body: Body, priority: u8, online_only: bool) {
         let (device, client) = (self.device, self.client);
         let (to, mark) = (device.conversation(to), Mark(step));
-        let made = with_payload(body, mark, |payload| {
+        let make = |payload: Payload<'_>| {
             client
                 .create_message(to, payload)
                 .map(|message| (message.id, said(&message.payload, mark)))
-        });
+        };
+        let made = match body {
+            Body::File(body) => {
+                let file = FileOf { origin: mark, body };
+                device.shared.carries(mark, file);
+                // What the hub calls it is known later.
+                let uuid = FileId::from_bytes([0; 16]).to_string();
+                with_uploaded(mark, file, &uuid, content_of(file).len() as u64, make)
+            }
+            _ => with_payload(body, mark, make),
+        };
         let (id, said) = match made {
             Ok(made) => made,
             Err(error) => return self.run(step, op, None, async move { Err(error) }),
@@ -289,7 +305,14 @@ async fn transmit(
     let text = own.mark;
     let body = own.body;
     // The payload has to live as long as the request.
-    let bytes = with_payload(body, text, |payload| (payload.kind(), to_vec(&payload)));
+    let encode = |payload: Payload<'_>| (payload.kind(), to_vec(&payload));
+    let bytes = match (body, device.shared.file_of(own.mark)) {
+        (Body::File(_), Some(file)) => {
+            let uploaded = upload(client, own.mark, file).await?;
+            with_uploaded(own.mark, file, uploaded.uuid(), uploaded.size(), encode)
+        }
+        _ => with_payload(body, text, encode),
+    };
     let payload = Payload::decode(bytes.0, &bytes.1);
     let mut message = client.restore_message(own.to, payload, own.id)?;
     message.priority = Priority(priority);
@@ -311,6 +334,19 @@ async fn transmit(
         time_s: answer.time,
         mark: own.mark,
     })
+}
+
+/// Uploads a file piece by piece, from where the hub has stopped.
+async fn upload(client: Client<'_>, mark: Mark, file: FileOf) -> Result<UploadedFile, Error> {
+    let content = content_of(file);
+    let sha256: [u8; 32] = Sha256::digest(&content).into();
+    let name = name_of(mark, file.body.kind);
+    let begin = BeginUpload::new(file.body.kind.message(), &name, content.len() as u64, &sha256);
+    let mut piece = [0; PIECE];
+    let mut source = content.as_slice();
+    client
+        .upload_file(&begin, &mut source, &mut piece, |_, _| ())
+        .await
 }
 
 async fn page_back(
