@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tim_hub::usersig::{App, UserSig};
-use tim_hub::{Clock, Hub, HubOptions, Step, Steps, Waiting};
+use tim_hub::{Clock, Hub, HubOptions, Notification, PushOptions, PushSink, Sending, Step, Steps, Waiting};
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{CreateGroup, History, InviteMembers, RemoveMembers, Send};
+use tim_proto::request::{
+    CreateGroup, History, InviteMembers, PushPlatform, RegisterPush, RemoveMembers, Send,
+};
 use tim_proto::wire::List;
 use tim_proto::{ConversationId, GroupId, GroupType, MessageId, Payload};
 use tim_session::{ClientConfig, Event};
@@ -632,4 +634,60 @@ fn retention_is_a_step() {
             );
         }
     });
+}
+
+/// A sink that keeps what it gets.
+#[derive(Default)]
+struct Taken(Mutex<Vec<Notification>>);
+
+impl Taken {
+    fn texts(&self) -> Vec<String> {
+        let taken = self.0.lock().unwrap();
+        taken.iter().map(|it| it.text.clone()).collect()
+    }
+}
+
+impl PushSink for Taken {
+    fn send<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
+        self.0.lock().unwrap().push(notification.clone());
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[test]
+fn a_kill_between_a_commit_and_its_notification_only_delays_it() {
+    let (data, taken) = (tempfile::tempdir().unwrap(), Arc::new(Taken::default()));
+    let open = || {
+        let sink = Arc::clone(&taken);
+        World::open_with(data.path(), |options| options.push = Some(PushOptions::new(sink)))
+    };
+    on_one_thread(async {
+        let (mut world, faults) = open();
+        let (alice, bob) = (world.device("alice", 1), world.device("bob", 2));
+        world.work(at_once).await;
+        bob.tell(|session, now| {
+            let request = RegisterPush::new(PushPlatform::IOS, "token");
+            session.request(now, &request).unwrap();
+        });
+        world.work(at_once).await;
+        bob.tell(|session, now| session.logout(now));
+        world.work(at_once).await;
+        alice.send(c2c("bob"), 1, SendOptions::default());
+        world.work(at_once).await;
+        assert_eq!(taken.texts(), ["alice 1"]);
+        let steps = world.steps.clone();
+        faults.after_commits(move || steps.crash());
+        alice.send(c2c("bob"), 2, SendOptions::default());
+        world.work(at_once).await;
+        assert_eq!(taken.texts(), ["alice 1"], "it was stored, and that was all");
+    });
+    on_one_thread(async {
+        let (mut world, _) = open();
+        world.work(at_once).await;
+    });
+    // What was sent last comes again, under its id, as it was not stored yet that it was sent.
+    assert_eq!(taken.texts(), ["alice 1", "alice 1", "alice 2"]);
+    let taken = taken.0.lock().unwrap();
+    assert_eq!(taken[0].id, taken[1].id);
+    assert_ne!(taken[1].id, taken[2].id);
 }
