@@ -202,7 +202,7 @@ settings! {
     push_token_file("TIM_PUSH_TOKEN_FILE", "FILE"): PathBuf = PathBuf::new();
     /// How old a message may be of which a user is notified, as after a failure of --push-webhook [default: 1d].
     push_max_age("TIM_PUSH_MAX_AGE", "TIME"): Seconds = Seconds(24 * 3600);
-    /// Language of texts such as [Image] that stand for messages: en or zh [default: en].
+    /// Language of the texts that stand for pictures and other messages without a text: en or zh [default: en].
     push_language("TIM_PUSH_LANGUAGE", "LANGUAGE"): String = "en".to_owned();
     /// Ask a server of the application about each message before it is taken, and tell it of each afterwards: the http:// or https:// URL to
     /// post to [default: none].
