@@ -163,6 +163,8 @@ pub(crate) enum What {
     Room,
     /// A file of 100 MiB on its way to the hub and back, and messages beside it.
     Files,
+    /// Durable sends by calls of the REST interface, beside those of as many devices.
+    Rest,
     /// Ten minutes of sends at a steady rate, while as much falls out of retention: how long each waits, and the commits.
     Stalls,
     /// What an innocent pair of users notices of hostile ones: lists of 100,000 conversations, marks, silent connections, slow writers,
@@ -175,7 +177,13 @@ impl What {
     const fn needs_own(self) -> bool {
         matches!(
             self,
-            Self::FanOut | Self::Hostile | Self::Lists | Self::Priority | Self::Room | Self::Stalls
+            Self::FanOut
+                | Self::Hostile
+                | Self::Lists
+                | Self::Priority
+                | Self::Rest
+                | Self::Room
+                | Self::Stalls
         )
     }
 }
@@ -213,7 +221,7 @@ impl Args {
     /// What clap does not check by itself.
     fn check(&self) -> Result<(), (ErrorKind, String)> {
         if self.hub.is_some() && self.what.iter().any(|what| what.needs_own()) {
-            let message = "fan-out, hostile, lists, priority, room and stalls are measured without --hub: they start a hub that is set up for them";
+            let message = "fan-out, hostile, lists, priority, rest, room and stalls are measured without --hub: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         if self.tim.is_some()
@@ -222,7 +230,7 @@ impl Args {
                 .iter()
                 .any(|what| what.needs_own() || *what == What::Pages)
         {
-            let message = "fan-out, hostile, lists, pages, priority, room and stalls are measured without --tim: they start a hub that is set up for them";
+            let message = "fan-out, hostile, lists, pages, priority, rest, room and stalls are measured without --tim: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         for load in self.loads() {

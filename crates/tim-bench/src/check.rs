@@ -47,7 +47,7 @@ pub(crate) fn before_first(acknowledged: &[Place]) -> u64 {
 }
 
 /// What a conversation has behind `after`, newest page first.
-async fn read(bot: &mut Bot, conversation: ConversationId, after: u64) -> Result<Vec<Place>> {
+pub(crate) async fn read(bot: &mut Bot, conversation: ConversationId, after: u64) -> Result<Vec<Place>> {
     let (mut found, mut next) = (Vec::new(), Vec::new());
     loop {
         let request = History::new(conversation).with_count(PAGE).with_next(&next);

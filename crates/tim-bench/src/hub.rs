@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tim_bench::{Counters, Meter, memory_of};
-use tim_hub::{Hub, HubOptions};
+use tim_hub::{HttpOptions, Hub, HubOptions};
 use tim_proto::UserId;
 use tim_proto::vendor::limits::Limits;
 use tim_store_sqlite as sqlite;
@@ -41,6 +41,9 @@ pub(crate) fn own_app() -> App {
     App::new(1_400_000_000, KEY)
 }
 
+/// The administrator of the REST interface.
+pub(crate) const ADMIN: &str = "administrator";
+
 /// How a hub of our own differs from others.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -57,6 +60,8 @@ pub(crate) struct Setup {
     pub(crate) limits_requests: bool,
     /// Whether it notes how long its commits take.
     pub(crate) notes_commits: bool,
+    /// Whether it serves the REST interface, with [`ADMIN`] as its administrator.
+    pub(crate) serves_rest: bool,
     /// The program `tim` that is the hub, instead of this one. It knows none of the other settings but the group rate.
     #[serde(skip)]
     pub(crate) program: Option<PathBuf>,
@@ -85,6 +90,10 @@ pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
     if setup.retention_every > 0 {
         options.purge_interval = Duration::from_millis(setup.retention_every);
     }
+    if setup.serves_rest {
+        options.admins = vec![UserId::new(ADMIN)?];
+        options.rest_calls_per_second = 0;
+    }
     let commits = Commits::default();
     let hub = match setup.notes_commits {
         true => Hub::with_store(options, commits.watch(sqlite::open(data)?.into()))?,
@@ -92,8 +101,19 @@ pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
     };
     let hub = Arc::new(hub);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    writeln!(io::stdout(), "{}", listener.local_addr()?)?;
-    Ok(hub.serve(listener, obey(&commits)).await?)
+    let address = listener.local_addr()?;
+    if !setup.serves_rest {
+        writeln!(io::stdout(), "{address}")?;
+        return Ok(hub.serve(listener, obey(&commits)).await?);
+    }
+    let http = TcpListener::bind("127.0.0.1:0").await?;
+    writeln!(io::stdout(), "{address},{}", http.local_addr()?)?;
+    let mut options = HttpOptions::new("http://localhost");
+    (options.max_connections, options.max_connections_per_address) = (MAX_CONNECTIONS as usize, 0);
+    // The hub stops when its input has ended, and ends this with it.
+    let calls = hub.serve_http(http, options, std::future::pending());
+    let (served, called) = tokio::join!(hub.serve(listener, obey(&commits)), calls);
+    Ok(served.and(called)?)
 }
 
 /// Answers what the parent asks for, until it has left.
@@ -120,6 +140,8 @@ pub(crate) struct Target {
     /// Which hubs are trusted, for those with TLS.
     options: ConnectOptions,
     pub(crate) app: App,
+    /// Where it serves HTTP, if it is a hub of our own that does.
+    http: Option<SocketAddr>,
     process: Option<Process>,
     /// A running hub on this machine, and its data directory.
     local: Option<(u32, PathBuf)>,
@@ -237,6 +259,7 @@ impl Target {
             address,
             options,
             app: App::new(endpoint.app_id, read("app.key")?.trim()),
+            http: None,
             process: None,
             local: process.map(|process| (process, data.to_owned())),
         })
@@ -321,10 +344,15 @@ impl Target {
         let mut line = String::new();
         process.stdout.read_line(&mut line)?;
         let address = address_in(&line).ok_or("the hub did not start")?;
+        let http = line
+            .trim()
+            .split_once(',')
+            .and_then(|(_, http)| http.parse().ok());
         Ok(Self {
             address: address.into(),
             options: ConnectOptions::new(),
             app: own_app(),
+            http,
             process: Some(process),
             local: None,
         })
@@ -397,6 +425,7 @@ impl Target {
             address: address.into(),
             options: ConnectOptions::new(),
             app,
+            http: None,
             process: None,
             local: None,
         }
@@ -408,9 +437,15 @@ impl Target {
             address: self.address.clone(),
             options: self.options.clone(),
             app: self.app.clone(),
+            http: None,
             process: None,
             local: None,
         }
+    }
+
+    /// Where it serves HTTP.
+    pub(crate) const fn http(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     /// A connector of its clients.

@@ -23,6 +23,7 @@ mod pages;
 mod prepare;
 mod priority;
 mod report;
+mod rest;
 mod room;
 mod sends;
 mod stalls;
@@ -156,6 +157,7 @@ async fn measure(args: &Args, report: &mut Report) -> Result<()> {
             What::Priority if args.quick => priority::measure(report, 1, Duration::from_secs(1)).await?,
             What::Priority => priority::measure(report, 3, Duration::from_secs(6)).await?,
             What::Files => files::measure(report, &args.target()?, &files::Load::of(args.quick)).await?,
+            What::Rest => rest::measure(report, args).await?,
             What::Room => room::measure(report, args.room_members, if args.quick { 3 } else { 20 }).await?,
         }
     }

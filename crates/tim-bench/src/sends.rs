@@ -15,7 +15,7 @@ use crate::args::Args;
 use crate::bot::Bot;
 use crate::check::{self, Place};
 use crate::disk::Disk;
-use crate::hub::Target;
+use crate::hub::{Setup, Target};
 use crate::report::{Column, Figure, Report, Value};
 use crate::{Failure, Result, blocking, prepare};
 
@@ -107,6 +107,12 @@ impl Load {
     /// The conversations of one sender, by their numbers.
     fn of_sender(&self, sender: u32) -> impl Iterator<Item = u32> {
         (sender..self.conversations).step_by(self.senders as usize)
+    }
+
+    /// The messages a second of a run on a hub of its own, which is read back.
+    pub(crate) async fn rate_of_a_run(&self) -> Result<f64> {
+        let target = Target::start_as(self.prepare().await?, Setup::default())?;
+        Ok(run(target, self).await?.rate())
     }
 
     /// The directory of a hub that has these conversations.
