@@ -62,7 +62,8 @@ fn a_backup_under_load_has_all_that_was_acknowledged_and_a_hub_on_it_announces_w
     assert_eq!(left.len(), 2, "nothing unfinished is left: {left:?}");
 
     alice.send(c2c("bob"), "lost");
-    bob.until_texts(101);
+    // With the file, and what is lost.
+    bob.until_texts(102);
     bob.cut();
     drop(alice);
     drop(hub.stop());
