@@ -10,13 +10,13 @@ use tim_proto::message::{
     Content, Mentions, SenderNames, tags, to_vec, with_offline_push, with_sender_names,
 };
 use tim_proto::wire::{Encode as _, Extension, Extensions, List, Writer, decode_body, encoded_len};
-use tim_proto::{ConversationId, MessageId, MessageKind, Payload, Priority, UserId};
+use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind, Payload, Priority, UserId};
 use tim_store::{Account, Entry, EntryFlags, Fingerprint};
 
 use super::codes;
 use super::envelope::RestError;
 use super::fields::Fields;
-use super::service;
+use super::{Service, service};
 
 /// The codes of a service for what can be wrong with a body.
 #[derive(Debug, Clone, Copy)]
@@ -136,13 +136,21 @@ impl Body {
         Fingerprint::of_message(&self.content(to, id))
     }
 
+    /// What distinguishes the message from others with its random number, whoever receives it.
+    pub(super) fn digest(&self) -> u64 {
+        let fingerprint = self.fingerprint(UserId::SYSTEM.into(), MessageId::default());
+        let [a, b, c, d, e, f, g, h, ..] = fingerprint.to_bits().to_le_bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// The error for a refusal of the message.
-    pub(super) fn refused(&self, refusal: crate::refusal::Refusal) -> RestError {
-        let code = match refusal.code {
-            tim_proto::ErrorCode::COMM_BODY_SIZE_LIMIT => self.too_long,
-            _ => self.unfit,
-        };
-        RestError::new(code, refusal.text)
+    pub(super) fn refused(&self, service: Service, refusal: crate::refusal::Refusal) -> RestError {
+        let refusal = RestError::of(service, refusal);
+        match refusal.code {
+            code if code == service.internal => refusal,
+            code if code == ErrorCode::COMM_BODY_SIZE_LIMIT.0 => refusal.with_code(self.too_long),
+            _ => refusal.with_code(self.unfit),
+        }
     }
 }
 

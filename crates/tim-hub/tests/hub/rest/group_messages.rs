@@ -165,7 +165,24 @@ fn history_goes_back_from_the_newest() {
         (&json!(2), &json!([]))
     );
     let without = ask(json!({"GroupId": "g", "ReqMsgNumber": 3}));
-    assert_eq!(sequences(&without), [26, 24]);
+    assert_eq!(
+        (sequences(&without), &without["IsFinished"]),
+        (vec![26, 24, 23], &json!(1))
+    );
+    for sequence in [24, 23, 22, 3] {
+        o.revoke(group("g"), sequence).unwrap();
+    }
+    let behind = ask(json!({"GroupId": "g", "ReqMsgNumber": 2, "ReqMsgSeq": 25}));
+    assert_eq!(
+        (sequences(&behind), &behind["IsFinished"]),
+        (vec![21, 20], &json!(1)),
+        "those that were revoked do not count"
+    );
+    let oldest = ask(json!({"GroupId": "g", "ReqMsgNumber": 5, "ReqMsgSeq": 3}));
+    assert_eq!(
+        (sequences(&oldest), &oldest["IsFinished"]),
+        (vec![2, 1], &json!(1))
+    );
     let many = ask(json!({"GroupId": "g", "ReqMsgNumber": 100, "WithRecalledMsg": 1}));
     assert_eq!((sequences(&many).len(), &many["IsFinished"]), (20, &json!(0)));
     let last = ask(json!({"GroupId": "g", "ReqMsgNumber": 20, "ReqMsgSeq": 6, "WithRecalledMsg": 1}));

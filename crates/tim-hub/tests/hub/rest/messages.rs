@@ -11,7 +11,7 @@ use crate::support::{Device, Observed, START_MS, c2c, user};
 const SEND: &str = "openim/sendmsg";
 const START_S: u64 = START_MS / 1000;
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     json!([{"MsgType": "TIMTextElem", "MsgContent": {"Text": text}}])
 }
 

@@ -9,6 +9,7 @@ mod groups;
 mod messages;
 mod python;
 mod refused;
+mod repeated;
 
 use serde_json::{Value, json};
 use tim_hub::HubOptions;

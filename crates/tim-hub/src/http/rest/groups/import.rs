@@ -105,7 +105,7 @@ async fn message(
         )
     };
     let account = account.ok_or_else(|| RestError::of(call.service, unknown()))?;
-    let files = files.map_err(|refusal| body.refused(refusal))?;
+    let files = files.map_err(|refusal| body.refused(call.service, refusal))?;
     if !files.is_empty() {
         return Err(item.fault("MsgBody", "names a file of this hub, which cannot be imported"));
     }

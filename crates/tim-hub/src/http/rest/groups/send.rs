@@ -122,7 +122,7 @@ async fn draft(
             codes::BAD_FROM_ACCOUNT => error.with_code(ErrorCode::GROUP_ACCOUNT_NOT_FOUND.0),
             _ => error,
         })?;
-    let files = files.map_err(|refusal| body.refused(refusal))?;
+    let files = files.map_err(|refusal| body.refused(call.service, refusal))?;
     Ok(Draft {
         group,
         from,
@@ -141,7 +141,8 @@ impl Draft {
     }
 
     fn ids(&self, call: &Call, random: u32) -> Ids {
-        Ids::new(self.from.number, random, call.services.now_ms() / 1000)
+        let now_s = call.services.now_ms() / 1000;
+        Ids::new(self.from.number, random, (self.to(), self.body.digest()), now_s)
     }
 
     fn fingerprint(&self, ids: &Ids) -> Fingerprint {

@@ -50,7 +50,9 @@ pub(in crate::http::rest) async fn import(call: Call) -> Result<Answer, RestErro
                 &checked.content(to.into(), MessageId::default()),
             ))
         };
-        call.read(check).await?.map_err(|refusal| body.refused(refusal))?
+        call.read(check)
+            .await?
+            .map_err(|refusal| body.refused(call.service, refusal))?
     };
     // What was imported first stays, whatever a repetition says. A message with the same id to somebody else is another one.
     let conversation = ConversationId::C2c(to).to_string();

@@ -1,16 +1,19 @@
 //! `MsgKey`: the name of a message between two users, and where it is.
 //!
 //! It is `<MsgSeq>_<MsgRandom>_<MsgTime>`: the place in the log, the random number of the message id, and when the message was stored. The
-//! key of a message to many users has the place 0, as it is the same for all of them; there the message is found by its time.
+//! key of a message to many users, which is the same for all of them, has a digest of the content for a place; there the message is found
+//! by its time.
 
 use std::fmt;
 use std::str::FromStr;
 
-use tim_proto::UserId;
+use tim_proto::{ConversationId, UserId};
 use tim_store::{Entry, LogKey, PageRequest, StoreError, StoreReader};
 
-use super::repeat::of_target;
+use super::repeat::Ids;
 
+/// The bit that no place has.
+const MANY: u64 = 1 << 63;
 /// For how long after the time of its key a message to many users may have been stored, in seconds.
 const SPREAD_S: u64 = 60;
 /// How many entries of a log are read at a time, and at the most, to find a message by its time.
@@ -21,7 +24,7 @@ const MAX_LOOK: usize = 10_000;
 /// The name of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http::rest) struct MsgKey {
-    /// The place in the log; 0 for a message to many users, and for one that is not stored.
+    /// The place in the log; 0 for a message that is not stored; [`MsgKey::digest_of`] for one to many users.
     pub(in crate::http::rest) sequence: u64,
     pub(in crate::http::rest) random: u32,
     /// Unix seconds.
@@ -37,6 +40,11 @@ impl MsgKey {
         }
     }
 
+    /// What stands for a place in the key of a message to many users.
+    pub(super) const fn digest_of(content: u64) -> u64 {
+        content | MANY
+    }
+
     /// The message of this sender that has the name.
     pub(super) fn find(
         &self,
@@ -45,11 +53,15 @@ impl MsgKey {
         to: &UserId,
     ) -> Result<Option<Entry>, StoreError> {
         let log = LogKey::c2c(*from, *to);
-        if self.sequence > 0 {
+        if self.sequence < MANY {
             let found = store.entry(&log, self.sequence)?;
             return Ok(found.filter(|entry| entry.sender == *from && Self::of(entry) == *self));
         }
-        let random = of_target(self.random, to);
+        let content = (ConversationId::C2c(*to), self.sequence);
+        let is_it = |entry: &Entry| {
+            let ids = Ids::new(entry.id.sender, self.random, content, entry.time_ms / 1000);
+            entry.sender == *from && (ids.have(&entry.id) || ids.before().have(&entry.id))
+        };
         let mut before = Some(first_after(
             store,
             from,
@@ -65,9 +77,7 @@ impl MsgKey {
                 max_bytes: PAGE_BYTES,
             })?;
             let mut entries = page.entries.into_iter().rev();
-            let found = entries.find(|entry| {
-                entry.time_ms / 1000 < self.time || entry.sender == *from && entry.id.random == random
-            });
+            let found = entries.find(|entry| entry.time_ms / 1000 < self.time || is_it(entry));
             match found {
                 Some(entry) => return Ok(Some(entry).filter(|entry| entry.time_ms / 1000 >= self.time)),
                 None if page.completed => return Ok(None),

@@ -1,17 +1,22 @@
 //! Message ids of calls, so that a call that is made again sends nothing twice.
 //!
-//! A caller repeats `MsgRandom` when it repeats a call. The id is made of it and of the span of time in which the call comes; of a call
-//! in the next span, the id of the one before is looked up, too. So a message is sent once in five minutes at least, also over a restart of
-//! the hub. Another message with the same random number gets another id.
+//! A caller repeats `MsgRandom` when it repeats a call. The ids are made of it, of the receiver and the content, and of the span of time in
+//! which the call comes; of a call in the next span, the ids of the one before are looked up, too. So a message is sent once in five
+//! minutes at least, also over a restart of the hub. Other messages with the same random number have other ids.
 
-use tim_proto::{MessageId, UserId};
+use tim_proto::{ConversationId, MessageId, UserId};
 use tim_store::Fingerprint;
 
 /// The length of a span of time, in seconds.
 const SPAN_S: u64 = 300;
-/// How many other messages of a sender in a span may have the same random number.
+/// Over how many seconds at the beginning of a span the ids are spread.
+const SPREAD_S: u16 = 60;
+/// How many ids a message may have: others may have taken those before.
 pub(in crate::http::rest) const ATTEMPTS: u64 = 16;
-const _: () = assert!(ATTEMPTS < SPAN_S);
+/// How many of them have the caller's random number. There are so few of these ids in a span that those of many messages collide; the
+/// others have a random number of their own.
+const WITH_RANDOM: u64 = 4;
+const _: () = assert!((SPREAD_S as u64) < SPAN_S && WITH_RANDOM < ATTEMPTS);
 
 /// The ids that a message may have.
 #[derive(Debug, Clone, Copy)]
@@ -19,26 +24,49 @@ pub(in crate::http::rest) struct Ids {
     sender: u64,
     random: u32,
     start: u64,
+    /// Of the random number, the receiver and the content.
+    message: Fingerprint,
 }
 
 impl Ids {
-    /// Of a message of the account with this number, at this time.
-    pub(in crate::http::rest) const fn new(sender: u64, random: u32, now_s: u64) -> Self {
-        let start = now_s - now_s % SPAN_S;
+    /// Of a message of the account with this number with this content, at this time.
+    pub(in crate::http::rest) fn new(
+        sender: u64,
+        random: u32,
+        (to, digest): (ConversationId, u64),
+        now_s: u64,
+    ) -> Self {
+        let message = Fingerprint::of(&[
+            &random.to_le_bytes(),
+            &digest.to_le_bytes(),
+            to.to_string().as_bytes(),
+        ]);
         Self {
             sender,
             random,
-            start,
+            start: now_s - now_s % SPAN_S,
+            message,
         }
     }
 
     /// The id that the message has unless other messages have the ones before.
-    pub(in crate::http::rest) const fn id(&self, attempt: u64) -> MessageId {
+    pub(in crate::http::rest) fn id(&self, attempt: u64) -> MessageId {
+        let hash = Fingerprint::of(&[&self.message.to_bits().to_le_bytes(), &attempt.to_le_bytes()]);
+        let [a, b, c, d, e, f, ..] = hash.to_bits().to_le_bytes();
         MessageId {
             sender: self.sender,
-            client_time: self.start + attempt,
-            random: self.random,
+            client_time: self.start + u64::from(u16::from_le_bytes([e, f]) % SPREAD_S),
+            random: match attempt < WITH_RANDOM {
+                true => self.random,
+                false => u32::from_le_bytes([a, b, c, d]),
+            },
         }
+    }
+
+    /// Whether the message may have this id.
+    pub(super) fn have(&self, id: &MessageId) -> bool {
+        (self.start..self.start + SPAN_S).contains(&id.client_time)
+            && (0..ATTEMPTS).any(|attempt| self.id(attempt) == *id)
     }
 
     /// The ids that the message would have in the span before.
@@ -50,8 +78,7 @@ impl Ids {
     }
 }
 
-/// The random number of a message to one of many users: the same for the same user, and different for others, as an id is that of one
-/// message.
+/// The random number of an imported message whose own is taken by a message to another user.
 pub(super) fn of_target(random: u32, to: &UserId) -> u32 {
     let hash = Fingerprint::of(&[&random.to_le_bytes(), to.as_str().as_bytes()]);
     let [a, b, c, d, ..] = hash.to_bits().to_le_bytes();
@@ -64,18 +91,36 @@ mod tests {
 
     #[test]
     fn ids_of_a_span_are_those_before_of_the_next() {
-        let now = Ids::new(7, 9, 1_000);
-        let next = Ids::new(7, 9, 1_300);
+        let to = |name: &str| ConversationId::C2c(UserId::new(name).unwrap());
+        let ids = |now_s| Ids::new(7, 9, (to("bob"), 1), now_s);
+        let (now, next) = (ids(1_000), ids(1_300));
         assert_eq!(now.id(3), next.before().id(3));
         assert_ne!(now.id(0), next.id(0));
-        assert_eq!(
-            Ids::new(7, 9, 5).before().id(0),
-            Ids::new(7, 9, 5).id(0),
-            "at the beginning of time"
-        );
+        assert_eq!(ids(5).before().id(0), ids(5).id(0), "at the beginning of time");
+        assert!(now.have(&now.id(15)) && !now.have(&next.id(15)));
+        for other in [
+            Ids::new(7, 9, (to("carol"), 1), 1_000),
+            Ids::new(7, 9, (to("bob"), 2), 1_000),
+            Ids::new(7, 8, (to("bob"), 1), 1_000),
+            Ids::new(6, 9, (to("bob"), 1), 1_000),
+        ] {
+            assert!(!now.have(&other.id(15)));
+        }
         let [bob, carol] = ["bob", "carol"].map(|name| UserId::new(name).unwrap());
         assert_eq!(of_target(5, &bob), of_target(5, &bob));
         assert_ne!(of_target(5, &bob), of_target(5, &carol));
         assert_ne!(of_target(5, &bob), of_target(6, &bob));
+    }
+
+    #[test]
+    fn any_number_of_messages_with_one_random_number_have_ids() {
+        let to = ConversationId::C2c(UserId::new("bob").unwrap());
+        let mut taken = std::collections::HashSet::new();
+        for digest in 0..5_000 {
+            let ids = Ids::new(7, 9, (to, digest), 1_000);
+            assert!((0..ATTEMPTS).any(|attempt| taken.insert(ids.id(attempt))));
+        }
+        let unchanged = taken.iter().filter(|id| id.random == 9).count();
+        assert!(unchanged > 50, "{unchanged}");
     }
 }

@@ -78,10 +78,12 @@ impl Draft {
         });
         let lost = |_| Err(Refusal::new(ErrorCode::STORAGE_FAILED, ""));
         let checked = files.await.unwrap_or_else(lost);
-        checked.map_err(|refusal| match refusal.code {
-            ErrorCode::STORAGE_FAILED | ErrorCode::STORAGE_DAMAGED => RestError::of(call.service, refusal),
-            _ => self.body.refused(refusal),
-        })
+        checked.map_err(|refusal| self.body.refused(call.service, refusal))
+    }
+
+    /// What distinguishes the content, whoever receives it.
+    pub(super) fn digest(&self) -> u64 {
+        MsgKey::digest_of(self.body.digest())
     }
 
     /// Sends the message to one user, unless it was sent before.
@@ -90,10 +92,10 @@ impl Draft {
         call: &Call,
         from: &Account,
         to: UserId,
-        random: u32,
         files: &[FileId],
     ) -> Result<Sent, RestError> {
-        let ids = Ids::new(from.number, random, call.services.now_ms() / 1000);
+        let now_s = call.services.now_ms() / 1000;
+        let ids = Ids::new(from.number, self.random, (to.into(), self.digest()), now_s);
         if let Some(sent) = self.sent_before(call, from, to, ids.before()).await? {
             return Ok(sent);
         }
@@ -256,7 +258,7 @@ pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError>
     }
     let from = sender_account(&call, from, &known).await?;
     let files = draft.check(&call, to).await?;
-    let sent = draft.send_to(&call, &from, to, draft.random, &files).await?;
+    let sent = draft.send_to(&call, &from, to, &files).await?;
     Ok(Answer::ok()
         .with("MsgTime", sent.key.time)
         .with("MsgKey", sent.key.to_string())

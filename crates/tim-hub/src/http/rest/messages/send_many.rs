@@ -7,7 +7,6 @@ use tim_proto::{FileId, UserId};
 use tim_store::Account;
 
 use super::key::MsgKey;
-use super::repeat::of_target;
 use super::send::{Draft, Sent};
 use super::{sender, sender_account};
 use crate::http::rest::call::Call;
@@ -41,9 +40,11 @@ pub(in crate::http::rest) async fn send_many(call: Call) -> Result<Answer, RestE
         .into_iter()
         .map(|to| failure(to, codes::NO_SUCH_ACCOUNT))
         .collect();
-    let random = draft.random;
+    let (random, digest) = (draft.random, draft.digest());
     let message = Arc::new((call, draft, from, files));
     let mut time: Option<u64> = None;
+    // Why the first of those who have accounts did not get it.
+    let mut fault = None;
     for part in sendable.chunks(AT_A_TIME) {
         let sending: Vec<_> = part
             .iter()
@@ -52,17 +53,23 @@ pub(in crate::http::rest) async fn send_many(call: Call) -> Result<Answer, RestE
         for (to, sent) in sending {
             match sent.await {
                 Ok(Ok(sent)) => time = Some(time.map_or(sent.key.time, |time| time.min(sent.key.time))),
-                Ok(Err(error)) => failed.push(failure(&to, error.code)),
-                Err(_) => failed.push(failure(&to, INTERNAL)),
+                Ok(Err(error)) => {
+                    failed.push(failure(&to, error.code));
+                    fault.get_or_insert(error);
+                }
+                Err(_) => {
+                    failed.push(failure(&to, INTERNAL));
+                    fault.get_or_insert_with(|| RestError::new(INTERNAL, "the message was cut off"));
+                }
             }
         }
     }
     let Some(time) = time else {
-        let info = "invalid To_Account: the message could be sent to none of these users";
-        return Err(RestError::new(codes::UNKNOWN_TO_ACCOUNT, info));
+        let info = "invalid To_Account: none of these users has an account";
+        return Err(fault.unwrap_or_else(|| RestError::new(codes::UNKNOWN_TO_ACCOUNT, info)));
     };
     let key = MsgKey {
-        sequence: 0,
+        sequence: digest,
         random,
         time,
     };
@@ -79,9 +86,7 @@ pub(in crate::http::rest) async fn send_many(call: Call) -> Result<Answer, RestE
 /// Sends the message to one of the users.
 async fn send_one(message: Arc<(Call, Draft, Account, Vec<FileId>)>, to: UserId) -> Result<Sent, RestError> {
     let (call, draft, from, files) = &*message;
-    draft
-        .send_to(call, from, to, of_target(draft.random, &to), files)
-        .await
+    draft.send_to(call, from, to, files).await
 }
 
 /// The users, each once.
