@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tim_proto::UserId;
 use tim_proto::request::FileUrl;
+use tim_proto::{ErrorCode, UserId};
 
 use super::Place;
 use crate::handlers::Readable;
@@ -60,6 +60,8 @@ impl Body for Held {
 pub(super) struct FileBody {
     source: Source,
     rest: Range<u64>,
+    /// The first piece of the rest, if it was read already.
+    first: Option<Bytes>,
     reading: Option<Reading>,
 }
 
@@ -102,9 +104,42 @@ impl FileBody {
         Self {
             source,
             rest: range,
+            first: None,
             reading: None,
         }
     }
+
+    /// The same, once its first piece is read and it is known that its end is there.
+    pub(super) async fn begun(mut self) -> Result<Self, Refusal> {
+        let end = piece_end(&self.rest);
+        if end < self.rest.end {
+            self = self.checked().await?;
+        }
+        if !self.rest.is_empty() {
+            let bytes = self.source.clone().piece(self.rest.start..end).await?;
+            if bytes.len() as u64 != end - self.rest.start {
+                return Err(Refusal::new(ErrorCode::STORAGE_DAMAGED, ""));
+            }
+            self.first = Some(bytes);
+        }
+        Ok(self)
+    }
+
+    /// The same, once it is known that its last byte is there: the content is neither gone nor cut off.
+    pub(super) async fn checked(self) -> Result<Self, Refusal> {
+        let Source {
+            services, user, file, ..
+        } = &self.source;
+        if let Some(last) = self.rest.end.checked_sub(1) {
+            file.read(services, *user, last..self.rest.end).await?;
+        }
+        Ok(self)
+    }
+}
+
+/// Where the next piece ends.
+fn piece_end(rest: &Range<u64>) -> u64 {
+    rest.end.min(rest.start.saturating_add(PIECE))
 }
 
 impl Body for ResponseBody {
@@ -120,12 +155,17 @@ impl Body for ResponseBody {
         let FileBody {
             source,
             rest,
+            first,
             reading,
         } = body;
         if rest.is_empty() {
             return Poll::Ready(None);
         }
-        let end = rest.end.min(rest.start.saturating_add(PIECE));
+        let end = piece_end(rest);
+        if let Some(bytes) = first.take() {
+            rest.start = end;
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
         let piece = reading.get_or_insert_with(|| Box::pin(source.clone().piece(rest.start..end)));
         let piece = ready!(piece.as_mut().poll(context));
         *reading = None;

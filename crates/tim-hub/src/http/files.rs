@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
+    HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
 };
 use hyper::{Method, Response, StatusCode};
 use tim_proto::ErrorCode;
@@ -20,6 +20,8 @@ use crate::service::Services;
 pub(super) const NOT_FOUND: &str = "Not found.\n";
 const EXPIRED: &str = "The URL has expired. Request a new one.\n";
 pub(super) const BUSY: &str = "Try again later.\n";
+const OTHER: &str = "The file is not the one that the request is about.\n";
+const DAMAGED: &str = "The file is damaged. It is restored when its sender uploads it again.\n";
 /// What a request costs, besides its pieces: as much as FILE_URL.
 const COST: u32 = 2;
 
@@ -58,9 +60,7 @@ async fn file(
     let request = link.request().ok_or_else(gone)?;
     let file = Readable::find(services, user, &request).await?;
     let tag = format!("\"{}\"", file.tag());
-    if headers::matches(asked.get_all(IF_NONE_MATCH), &tag) {
-        let mut response = headers::empty(StatusCode::NOT_MODIFIED);
-        headers::set(&mut response, ETAG, &tag);
+    if let Some(response) = unwanted(asked, &tag) {
         return Ok(response);
     }
     let is_same = asked
@@ -100,8 +100,26 @@ async fn file(
         request,
         file,
     };
-    *response.body_mut() = ResponseBody::File(Box::new(FileBody::new(source, range)));
+    let body = FileBody::new(source, range);
+    // What cannot be read is refused while there is a status to say so.
+    let body = match *method == Method::GET {
+        true => body.begun().await?,
+        false => body.checked().await?,
+    };
+    *response.body_mut() = ResponseBody::File(Box::new(body));
     Ok(response)
+}
+
+/// The response if the client wants a file with this tag no more, or only another one.
+fn unwanted(asked: &HeaderMap, tag: &str) -> Option<Response<ResponseBody>> {
+    if asked.contains_key(IF_MATCH) && !headers::matches_strongly(asked.get_all(IF_MATCH), tag) {
+        return Some(headers::error(StatusCode::PRECONDITION_FAILED, OTHER));
+    }
+    headers::matches(asked.get_all(IF_NONE_MATCH), tag).then(|| {
+        let mut response = headers::empty(StatusCode::NOT_MODIFIED);
+        headers::set(&mut response, ETAG, tag);
+        response
+    })
 }
 
 /// Not found and not allowed look the same to the client.
@@ -109,10 +127,11 @@ fn refused(refusal: &Refusal) -> Response<ResponseBody> {
     let status = match refusal.code {
         ErrorCode::RATE_LIMITED => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::STORAGE_FAILED
-        | ErrorCode::STORAGE_DAMAGED
         | ErrorCode::FILE_STORE_FAILED
         | ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR
         | ErrorCode::SERVER_SHUTTING_DOWN => StatusCode::SERVICE_UNAVAILABLE,
+        // It stays so until somebody mends it: nothing says when to try again.
+        ErrorCode::STORAGE_DAMAGED => return headers::error(StatusCode::INTERNAL_SERVER_ERROR, DAMAGED),
         _ => return headers::error(StatusCode::NOT_FOUND, NOT_FOUND),
     };
     let mut response = headers::error(status, BUSY);

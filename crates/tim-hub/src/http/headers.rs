@@ -81,6 +81,13 @@ pub(super) fn matches(tags: GetAll<'_, HeaderValue>, tag: &str) -> bool {
     tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
+/// The same for a header that wants the very same bytes: a weak tag does not match.
+pub(super) fn matches_strongly(tags: GetAll<'_, HeaderValue>, tag: &str) -> bool {
+    let lines = tags.iter().filter_map(|line| line.to_str().ok());
+    let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
+    tags.any(|one| one == "*" || one == tag)
+}
+
 /// The part of a file that is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {

@@ -18,7 +18,8 @@ impl Hub {
     /// with the app key and expire. For TLS, pass a `TlsListener` with `TlsProtocol::Http`.
     ///
     /// A URL gives access to what the user for whom it was made may read. The hub checks this at each request, and again for each
-    /// piece that it sends.
+    /// piece that it sends. The first piece is read before the status is sent: 404 if the file is gone or may not be read, 500 if its
+    /// content is damaged, 503 if it cannot be read for now.
     ///
     /// # Errors
     /// [`HubError::Options`] for options that cannot work.

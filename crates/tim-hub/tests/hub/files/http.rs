@@ -7,6 +7,7 @@ use std::time::Duration;
 use tim_proto::request::{FilePart, FileUrl};
 use tim_proto::{ConversationId, ErrorCode, GroupType, MessageKind};
 
+use super::lost::content;
 use crate::support::{Device, Reply, Served, TestHub, bmp, c2c, group, user};
 
 const CONTENT: &[u8] = b"0123456789";
@@ -69,9 +70,16 @@ fn a_file_is_read_whole_in_ranges_and_only_if_it_has_changed() {
         ),
         (format!("If-None-Match: \"x\", W/{tag}\r\n"), 304, b""),
         ("If-None-Match: \"x\"\r\n".to_owned(), 200, CONTENT),
+        (format!("If-Match: \"x\", {tag}\r\n"), 200, CONTENT),
+        ("If-Match: *\r\nRange: bytes=2-4\r\n".to_owned(), 206, b"234"),
     ] {
         assert_eq!(http.get(&url, &lines), (status, body.to_vec()), "{lines}");
     }
+    for tags in ["\"x\"".to_owned(), format!("W/{tag}"), String::new()] {
+        let lines = format!("If-Match: {tags}\r\nIf-None-Match: {tag}\r\n");
+        assert_eq!(http.get(&url, &lines).0, 412, "{tags}");
+    }
+    hub.advance(Duration::from_secs(10));
     let (_, head, _) = http.ask("GET", &url, "Range: bytes=2-4\r\n");
     assert!(head.contains("content-range: bytes 2-4/10"), "{head}");
     let (_, head, _) = http.ask("GET", &url, "Range: bytes=10-\r\n");
@@ -155,4 +163,48 @@ fn a_client_that_says_nothing_is_in_nobodys_way() {
         let _ = stream.read_to_end(&mut rest);
     }
     assert_eq!(http.get("/", "").0, 404);
+}
+
+/// Asks for a file, for a range of it and for its header; each time the status is the same.
+fn all_are(http: &Served, url: &str, status: u16) {
+    for (method, lines) in [("GET", ""), ("GET", "Range: bytes=2-4\r\n"), ("HEAD", "")] {
+        let (found, head, body) = http.ask(method, url, lines);
+        assert_eq!(found, status, "{method} {lines}");
+        assert_eq!(head.contains("retry-after: "), status == 503, "{head}");
+        assert_eq!(head.contains("etag: "), status < 400, "{head}");
+        assert_eq!(body.is_empty(), method == "HEAD");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_by_the_status() {
+    let (hub, faults) = TestHub::start_with_slow_files();
+    let [mut alice, mut bob] =
+        [("alice", 1), ("bob", 2)].map(|(name, number)| Device::login(&hub, name, number));
+    let http = Served::start(&hub, |_| ());
+    // More than one piece.
+    let long: Vec<u8> = (0..300_000_u32).map(|at| (at >> 3) as u8).collect();
+    for whole in [CONTENT, &long] {
+        let sequence = alice.send_file(c2c("bob"), MessageKind::FILE, whole);
+        let url = target(&mut bob, c2c("alice"), sequence, FilePart::FILE).unwrap();
+        assert!(http.get(&url, "") == (200, whole.to_vec()));
+        faults.refuse_reads();
+        all_are(&http, &url, 503);
+        faults.release();
+        hub.advance(Duration::from_secs(10));
+        let path = &content(&hub, "")[0];
+        // Only the end is missing.
+        std::fs::write(path, &whole[..whole.len() - 1]).unwrap();
+        assert_eq!(http.get(&url, "").0, 500);
+        assert_eq!(http.ask("HEAD", &url, "").0, 500);
+        assert_eq!(
+            http.get(&url, "Range: bytes=2-4\r\n"),
+            (206, whole[2..5].to_vec())
+        );
+        std::fs::write(path, b"0").unwrap();
+        all_are(&http, &url, 500);
+        hub.advance(Duration::from_secs(10));
+        std::fs::remove_file(path).unwrap();
+        all_are(&http, &url, 404);
+    }
 }

@@ -11,7 +11,7 @@ use crate::support::{Device, TestHub, app, bmp, c2c};
 const PARTS: [FilePart; 3] = [FilePart::ORIGINAL, FilePart::LARGE, FilePart::THUMBNAIL];
 
 /// The files with content, of which the names end so.
-fn content(hub: &TestHub, end: &str) -> Vec<PathBuf> {
+pub(super) fn content(hub: &TestHub, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut directories = vec![hub.data_dir().join("files/content")];
     while let Some(directory) = directories.pop() {
