@@ -1,9 +1,12 @@
 //! The temporary file beside its destination in which a download is collected.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+/// The longest name of a file that common file systems take, in bytes.
+const MAX_NAME: usize = 255;
 
 /// A file that is not complete yet. It is created with its first bytes.
 #[derive(Debug)]
@@ -19,8 +22,7 @@ impl PartFile {
     /// Opens what an earlier attempt has left, or begins a new file. `fingerprint` distinguishes the files of different messages.
     pub(super) fn open(destination: &Path, fingerprint: u32) -> io::Result<Self> {
         let name = check_destination(destination)?;
-        let mut part = name;
-        part.push(format!(".{fingerprint:08x}.part"));
+        let part = part_name(&name, fingerprint);
         let mut part = Self {
             file: None,
             path: destination.with_file_name(part),
@@ -122,11 +124,33 @@ impl PartFile {
     }
 }
 
+/// The name of the temporary file: it is no longer than file systems take, however long the one of the destination is.
+fn part_name(name: &OsStr, fingerprint: u32) -> OsString {
+    let suffix = format!(".{fingerprint:08x}.part");
+    let most = MAX_NAME - suffix.len();
+    let mut part = match name.len() <= most {
+        true => name.to_owned(),
+        false => {
+            let (name, mut len) = (name.to_string_lossy(), 0);
+            let chars = name.chars();
+            chars
+                .take_while(|c| {
+                    len += c.len_utf8();
+                    len <= most
+                })
+                .collect::<String>()
+                .into()
+        }
+    };
+    part.push(suffix);
+    part
+}
+
 /// Checks that a file can be put there. Returns its name.
 fn check_destination(path: &Path) -> io::Result<OsString> {
     let invalid = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     let whole = path.as_os_str().as_encoded_bytes();
-    let is_last = |name: &&std::ffi::OsStr| whole.ends_with(name.as_encoded_bytes());
+    let is_last = |name: &&OsStr| whole.ends_with(name.as_encoded_bytes());
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
@@ -162,4 +186,34 @@ fn regular(path: &Path) -> io::Result<Option<Metadata>> {
     };
     let text = format!("{} is {what}", path.display());
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_name_has_a_temporary_file() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["x".repeat(241), "x".repeat(242), "x".repeat(255), "群".repeat(85)] {
+            let destination = directory.path().join(&name);
+            let mut part = PartFile::open(&destination, 0x1234).unwrap();
+            assert!(part.take(0, b"hel").unwrap());
+            let beside = part.path().file_name().unwrap().to_str().unwrap().to_owned();
+            assert!(
+                beside.len() <= MAX_NAME && beside.ends_with(".00001234.part"),
+                "{beside}"
+            );
+            let start = beside.strip_suffix(".00001234.part").unwrap();
+            assert!(name.starts_with(start), "{beside}");
+            // A later attempt finds it.
+            drop(part);
+            let mut part = PartFile::open(&destination, 0x1234).unwrap();
+            assert_eq!(part.len(), 3);
+            assert!(part.take(3, b"lo").unwrap());
+            assert_eq!(part.complete().unwrap(), 5);
+            assert_eq!(std::fs::read(&destination).unwrap(), b"hello");
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 4);
+    }
 }
