@@ -80,23 +80,28 @@ pub(super) async fn import_many(call: Call) -> Result<Answer, RestError> {
 /// `account_check`: which of these users have accounts.
 pub(super) async fn check(call: Call) -> Result<Answer, RestError> {
     let items = call.fields().need_objects("CheckItem", MAX_USERS)?;
-    let users: Vec<_> = items
-        .iter()
-        .map(|item| item.need_user("UserID"))
-        .collect::<Result<_, _>>()?;
-    let asked = users.clone();
-    let known = call
-        .read(move |services| Ok(services.reads.store().accounts(&asked)?))
-        .await?;
-    let items = users.iter().map(|user| {
-        let status = match known.iter().any(|account| account.user == *user) {
-            true => "Imported",
-            false => "NotImported",
+    let mut asked = Vec::new();
+    for item in &items {
+        let Some(text) = item.text("UserID")? else {
+            return Err(item.fault("UserID", "is missing"));
         };
+        // One that is no user id does not stop the others.
+        asked.push((text, item.need_user("UserID")));
+    }
+    let users: Vec<_> = asked.iter().filter_map(|(_, user)| user.clone().ok()).collect();
+    let known = call
+        .read(move |services| Ok(services.reads.store().accounts(&users)?))
+        .await?;
+    let items = asked.into_iter().map(|(text, user)| {
+        let (code, info, is_known) = match user {
+            Ok(user) => (0, String::new(), known.iter().any(|account| account.user == user)),
+            Err(error) => (error.code, error.info, false),
+        };
+        let status = if is_known { "Imported" } else { "NotImported" };
         object([
-            ("UserID", user.as_str().into()),
-            ("ResultCode", 0.into()),
-            ("ResultInfo", "".into()),
+            ("UserID", text.into()),
+            ("ResultCode", code.into()),
+            ("ResultInfo", info.into()),
             ("AccountStatus", status.into()),
         ])
     });

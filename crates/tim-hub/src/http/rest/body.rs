@@ -4,7 +4,7 @@
 //! kept with the message, as JSON, and come back with its history.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tim_json::{Content as Contents, Element, Json as _, OfflinePushInfo, Spelling};
 use tim_proto::message::{
     Content, Mentions, SenderNames, tags, to_vec, with_offline_push, with_sender_names,
@@ -145,6 +145,10 @@ impl Body {
 
     /// The error for a refusal of the message.
     pub(super) fn refused(&self, service: Service, refusal: crate::refusal::Refusal) -> RestError {
+        if refusal.code == ErrorCode::MESSAGE_FILE_URL_IS_EMPTY {
+            let info = "MsgBody[0] has no content: a custom element needs Data, Desc or Ext, a file its name and where it is";
+            return RestError::new(self.unfit, info);
+        }
         let refusal = RestError::of(service, refusal);
         match refusal.code {
             code if code == service.internal => refusal,
@@ -165,8 +169,65 @@ fn elements(fields: &Fields<'_>, faults: Faults) -> Result<Vec<Element>, RestErr
                 .with_code(faults.not_an_array));
         }
     };
-    Vec::<Element>::from_value(value.clone(), Spelling::Rest)
+    Vec::<Element>::from_value(written_out(value.clone()), Spelling::Rest)
         .map_err(|error| RestError::new(faults.malformed, error.within("MsgBody").to_string()))
+}
+
+/// The fields of elements that are numbers.
+const NUMBERS: [&str; 19] = [
+    "Index",
+    "Latitude",
+    "Longitude",
+    "ImageFormat",
+    "InstanceId",
+    "Type",
+    "Size",
+    "Width",
+    "Height",
+    "Second",
+    "Download_Flag",
+    "FileSize",
+    "VideoSize",
+    "VideoSecond",
+    "VideoDownloadFlag",
+    "ThumbSize",
+    "ThumbWidth",
+    "ThumbHeight",
+    "ThumbDownloadFlag",
+];
+
+/// Elements whose numbers may be strings, and whose fields may be missing if they are empty, as they are wanted.
+fn written_out(mut elements: Value) -> Value {
+    for element in elements.as_array_mut().into_iter().flatten() {
+        let filled = match element.get("MsgType").and_then(Value::as_str) {
+            Some("TIMFaceElem") => Some("Data"),
+            Some("TIMLocationElem") => Some("Desc"),
+            _ => None,
+        };
+        let Some(Value::Object(content)) = element.get_mut("MsgContent") else {
+            continue;
+        };
+        if let Some(name) = filled.filter(|name| content.get(*name).is_none_or(Value::is_null)) {
+            content.insert(name.to_owned(), "".into());
+        }
+        unquote(content);
+        let images = content.get_mut("ImageInfoArray").and_then(Value::as_array_mut);
+        let images = images.into_iter().flatten();
+        images.filter_map(Value::as_object_mut).for_each(unquote);
+    }
+    elements
+}
+
+/// Makes numbers of the strings of numbers.
+fn unquote(content: &mut Map<String, Value>) {
+    for name in NUMBERS {
+        let Some(value) = content.get_mut(name) else {
+            continue;
+        };
+        if let Some(number) = value.as_str().and_then(|text| text.parse().ok()) {
+            *value = Value::Number(number);
+        }
+    }
 }
 
 /// `OfflinePushInfo`. Of its fields those count that a notification has.

@@ -67,6 +67,22 @@ fn accounts_are_made_named_and_found() {
         .map(|item| &item["AccountStatus"])
         .collect();
     assert_eq!(status, ["Imported", "Imported", "Imported", "NotImported"]);
+    let items: Vec<_> = ["", "alice", "@TIM#SYSTEM"]
+        .map(|name| json!({"UserID": name}))
+        .into();
+    let answer = rest.ok("im_open_login_svc/account_check", json!({"CheckItem": items}));
+    let results = answer["ResultItem"].as_array().unwrap().iter();
+    let results: Vec<_> = results
+        .map(|item| (&item["ResultCode"], &item["AccountStatus"]))
+        .collect();
+    assert_eq!(
+        results,
+        [
+            (&json!(70_402), &json!("NotImported")),
+            (&json!(0), &json!("Imported")),
+            (&json!(70_402), &json!("NotImported"))
+        ]
+    );
 }
 
 #[test]

@@ -64,6 +64,9 @@ fn each_fault_of_a_message_has_its_code_and_nothing_is_stored() {
             ),
             90_010,
         ),
+        (element("TIMCustomElem", json!({})), 90_010),
+        (element("TIMFileElem", json!({"Url": "http://a"})), 90_010),
+        (element("TIMFileElem", json!({"FileName": "n"})), 90_010),
         (element("TIMNoSuchElem", json!({})), 90_010),
         (element("TIMGroupTipElem", json!({"operationType": 1})), 90_010),
         (element("Revocation", json!({"sequence": 1})), 90_010),
@@ -95,6 +98,7 @@ fn each_fault_of_a_message_has_its_code_and_nothing_is_stored() {
         (but("To_Account", json!("nobody")), 90_012),
         (but("To_Account", json!("x".repeat(33))), 90_003),
         (but("From_Account", json!(5)), 90_008),
+        (but("From_Account", json!("")), 90_008),
         (but("From_Account", json!("nobody")), 90_008),
         (but("From_Account", json!("@TIM#SYSTEM")), 90_008),
         (but("Extra", nested), 90_001),
@@ -156,4 +160,49 @@ fn each_fault_of_a_message_has_its_code_and_nothing_is_stored() {
     }
     let asked = json!({"From_Account": "alice", "To_Account": "bob", "MaxCnt": 100, "MinTime": 0, "MaxTime": 9_999_999_999_u64});
     assert_eq!(rest.ok("openim/admin_getroammsg", asked)["MsgList"], json!([]));
+}
+
+#[test]
+fn numbers_may_be_strings_and_empty_fields_missing() {
+    let rest = Rest::start();
+    rest.accounts(&["alice", "bob"]);
+    for (number, (kind, content, shown)) in [
+        (
+            "TIMFileElem",
+            json!({"Url": "https://x/f", "FileSize": "12", "FileName": "f"}),
+            ("FileSize", json!(12)),
+        ),
+        (
+            "TIMFaceElem",
+            json!({"Index": "6", "Data": "d"}),
+            ("Index", json!(6)),
+        ),
+        ("TIMFaceElem", json!({"Index": 6}), ("Data", json!(""))),
+        (
+            "TIMFaceElem",
+            json!({"Index": 6, "Data": null}),
+            ("Data", json!("")),
+        ),
+        (
+            "TIMSoundElem",
+            json!({"Url": "https://x/s", "UUID": "s", "Size": "1", "Second": "2"}),
+            ("Second", json!(2)),
+        ),
+        (
+            "TIMLocationElem",
+            json!({"Latitude": "29.5", "Longitude": 116}),
+            ("Latitude", json!(29.5)),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut sent = element(kind, content);
+        sent["MsgRandom"] = number.into();
+        rest.ok("openim/sendmsg", sent);
+        let asked = json!({"From_Account": "alice", "To_Account": "bob", "MaxCnt": 1, "MinTime": 0, "MaxTime": 9_999_999_999_u64});
+        let row = rest.ok("openim/admin_getroammsg", asked)["MsgList"][0].clone();
+        assert_eq!(row["MsgBody"][0]["MsgType"], kind);
+        assert_eq!(row["MsgBody"][0]["MsgContent"][shown.0], shown.1, "{row}");
+    }
 }

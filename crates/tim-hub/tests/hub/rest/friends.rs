@@ -296,3 +296,20 @@ fn faults_of_friends_have_their_codes_and_pages_go_on() {
         (30, &json!(1))
     );
 }
+
+#[test]
+fn many_callers_may_add_one_user_at_once() {
+    let rest = Rest::start();
+    let fans: Vec<String> = (0..20).map(|number| format!("fan{number}")).collect();
+    let names: Vec<&str> = fans.iter().map(String::as_str).collect();
+    rest.accounts(&names);
+    rest.accounts(&["star"]);
+    std::thread::scope(|scope| {
+        for fan in &fans {
+            let add = json!({"From_Account": fan, "AddFriendItem": [{"To_Account": "star", "AddSource": "AddSource_Type_Web"}]});
+            scope.spawn(|| rest.ok("sns/friend_add", add));
+        }
+    });
+    let friends = rest.ok("sns/friend_get", json!({"From_Account": "star", "StartIndex": 0}));
+    assert_eq!(friends["FriendNum"], 20);
+}

@@ -3,6 +3,7 @@
 mod accounts;
 mod faults;
 mod friends;
+mod gone;
 mod group_members;
 mod group_messages;
 mod groups;

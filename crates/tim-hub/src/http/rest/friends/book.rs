@@ -10,8 +10,8 @@ use crate::http::rest::envelope::RestError;
 use crate::refusal::Refusal;
 use tim_store::{Refused, WriteError};
 
-/// How often a change is made again of lists that others change at the same time.
-const ATTEMPTS: u32 = 8;
+/// How often a change is made again of lists that others change at the same time. Of those that are made at once one succeeds each time.
+const ATTEMPTS: u32 = 100;
 
 /// A friend.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use tim_groups::{Field, NewGroup, create as prepare};
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
 use tim_store::Refused;
 
-use super::{about_group, custom_fields, named, parsed_group, refused, type_of};
+use super::{about_group, check_owner, custom_fields, named, parsed_group, refused, type_of};
 use crate::handlers::create_prepared;
 use crate::http::rest::call::Call;
 use crate::http::rest::codes;
@@ -21,6 +21,9 @@ pub(in crate::http::rest) async fn create(call: Call) -> Result<Answer, RestErro
     let fields = call.fields();
     let new = read(&call, &fields)?;
     let (group, owner) = (new.group, new.owner);
+    if owner != UserId::SYSTEM {
+        check_owner(&call, owner).await?;
+    }
     let prepared = call.read(move |services| {
         let mut involved = new.members.clone();
         involved.sort_unstable();

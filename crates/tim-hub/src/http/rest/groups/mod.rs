@@ -153,6 +153,18 @@ async fn change(
     response.map_err(|error| refused(call, error))
 }
 
+/// Checks that whoever is to own a group has an account.
+async fn check_owner(call: &Call, owner: UserId) -> Result<(), RestError> {
+    let found = call.read(move |services| Ok(services.reads.store().account(&owner)?));
+    match found.await? {
+        Some(_) => Ok(()),
+        None => {
+            let info = format!("{owner} has no account");
+            Err(RestError::new(ErrorCode::GROUP_ACCOUNT_NOT_FOUND.0, info))
+        }
+    }
+}
+
 /// A group that exists.
 async fn existing(call: &Call, group: GroupId) -> Result<Group, RestError> {
     let found = call.read(move |services| {

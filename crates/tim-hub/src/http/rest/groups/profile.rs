@@ -3,7 +3,7 @@
 use tim_groups::{GroupAction, GroupUpdate};
 use tim_proto::{InviteOption, JoinOption};
 
-use super::{change, custom_fields, either, group_of, named};
+use super::{change, check_owner, custom_fields, either, existing, group_of, named};
 use crate::http::rest::call::Call;
 use crate::http::rest::envelope::{Answer, RestError};
 
@@ -35,6 +35,8 @@ pub(in crate::http::rest) async fn modify(call: Call) -> Result<Answer, RestErro
 /// `destroy_group`.
 pub(in crate::http::rest) async fn dismiss(call: Call) -> Result<Answer, RestError> {
     let group = group_of(&call.fields())?;
+    // The store takes a second one of the same administrator for a repeated request.
+    existing(&call, group).await?;
     change(&call, group, false, GroupAction::Dismiss).await?;
     Ok(Answer::ok())
 }
@@ -44,6 +46,7 @@ pub(in crate::http::rest) async fn hand_over(call: Call) -> Result<Answer, RestE
     let fields = call.fields();
     let group = group_of(&fields)?;
     let owner = fields.need_user("NewOwner_Account")?;
+    check_owner(&call, owner).await?;
     change(&call, group, false, GroupAction::ChangeOwner { owner }).await?;
     Ok(Answer::ok())
 }

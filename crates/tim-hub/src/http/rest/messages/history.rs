@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use tim_proto::UserId;
 use tim_store::{Entry, LogKey, PageRequest, StoreReader};
 
-use super::key::{MsgKey, first_after};
+use super::key::{MsgKey, first_after, is_written};
 use super::pair;
 use crate::http::rest::body::shown;
 use crate::http::rest::call::Call;
@@ -66,9 +66,20 @@ pub(in crate::http::rest) async fn history(call: Call) -> Result<Answer, RestErr
         max_time: fields.need_number("MaxTime")?,
         last,
     };
-    let found = call
-        .read(move |services| find(services.reads.store(), &range))
-        .await?;
+    let found = call.read(move |services| {
+        let store = services.reads.store();
+        match unknown_to(store, me, peer)? {
+            Some(unknown) => Ok(Err(unknown)),
+            None => find(store, &range).map(Ok),
+        }
+    });
+    let found = found.await?.map_err(|unknown| {
+        let code = match unknown == me {
+            true => codes::BAD_FROM_ACCOUNT,
+            false => codes::BAD_TO_ACCOUNT,
+        };
+        RestError::new(code, format!("{unknown} has no account"))
+    })?;
     let first = found.entries.first().map(MsgKey::of);
     let rows: Vec<_> = found
         .entries
@@ -88,7 +99,7 @@ pub(in crate::http::rest) async fn history(call: Call) -> Result<Answer, RestErr
 
 fn find(store: &dyn StoreReader, range: &Range) -> Result<Found, Refusal> {
     let log = LogKey::c2c(range.me, range.peer);
-    let mut before = first_after(store, &range.me, &log, range.max_time)?;
+    let mut before = first_after(store, &log, range.max_time)?;
     if let Some(last) = range.last.filter(|last| last.sequence > 0) {
         before = before.min(last.sequence);
     }
@@ -103,15 +114,27 @@ fn find(store: &dyn StoreReader, range: &Range) -> Result<Found, Refusal> {
     let mut entries = page.entries;
     entries.retain(|entry| entry.time_ms / 1000 >= range.min_time);
     let is_all = page.completed || entries.len() < count;
-    let read = |user: &UserId| {
-        let found = store.conversation(user, &log)?;
-        Ok::<_, Refusal>(found.map_or(0, |conversation| conversation.read_sequence))
+    let states = store.read_states(&log, &[range.me, range.peer], u64::MAX)?;
+    let read = |user: UserId| {
+        let state = states.iter().find(|state| state.user == user);
+        state.map_or(0, |state| state.read_sequence)
     };
     Ok(Found {
         entries,
         is_all,
-        read: [read(&range.me)?, read(&range.peer)?],
+        read: [read(range.me), read(range.peer)],
     })
+}
+
+/// One of two users who has no account, and has had no messages with the other one either.
+fn unknown_to(store: &dyn StoreReader, me: UserId, peer: UserId) -> Result<Option<UserId>, Refusal> {
+    let known = store.accounts(&[me, peer])?;
+    let is_known = |user: &UserId| known.iter().any(|account| account.user == *user);
+    let unknown = [me, peer].into_iter().find(|user| !is_known(user));
+    match unknown {
+        Some(_) if is_written(store, &LogKey::c2c(me, peer))? => Ok(None),
+        unknown => Ok(unknown),
+    }
 }
 
 fn row(entry: &Entry, range: &Range, [mine, peers]: [u64; 2]) -> Value {

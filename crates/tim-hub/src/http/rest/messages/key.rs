@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use tim_proto::{ConversationId, UserId};
-use tim_store::{Entry, LogKey, PageRequest, StoreError, StoreReader};
+use tim_store::{Entry, LogKey, Page, PageRequest, StoreError, StoreReader};
 
 use super::repeat::Ids;
 
@@ -62,12 +62,7 @@ impl MsgKey {
             let ids = Ids::new(entry.id.sender, self.random, content, entry.time_ms / 1000);
             entry.sender == *from && (ids.have(&entry.id) || ids.before().have(&entry.id))
         };
-        let mut before = Some(first_after(
-            store,
-            from,
-            &log,
-            self.time.saturating_add(SPREAD_S),
-        )?);
+        let mut before = Some(first_after(store, &log, self.time.saturating_add(SPREAD_S))?);
         for _ in 0..MAX_LOOK / PAGE {
             let page = store.page(&PageRequest {
                 log,
@@ -117,21 +112,30 @@ impl FromStr for MsgKey {
     }
 }
 
-/// The sequence of the first entry of a user's log that was stored after this time, in unix seconds; one beyond the last entry if there
+/// The newest entry of a log.
+fn newest(store: &dyn StoreReader, log: &LogKey) -> Result<Page, StoreError> {
+    store.page(&PageRequest {
+        log: *log,
+        before: None,
+        after: 0,
+        limit: 1,
+        max_bytes: PAGE_BYTES,
+    })
+}
+
+/// Whether two users have, or had, messages; their accounts may be gone since.
+pub(super) fn is_written(store: &dyn StoreReader, log: &LogKey) -> Result<bool, StoreError> {
+    let newest = newest(store, log)?;
+    Ok(!newest.entries.is_empty() || newest.first_kept > 1)
+}
+
+/// The sequence of the first entry of a log that was stored after this time, in unix seconds; one beyond the last entry if there
 /// is none. Entries are stored in the order of their time.
-pub(super) fn first_after(
-    store: &dyn StoreReader,
-    user: &UserId,
-    log: &LogKey,
-    time: u64,
-) -> Result<u64, StoreError> {
-    let Some(conversation) = store.conversation(user, log)? else {
-        return Ok(1);
-    };
-    let (mut low, mut high) = (
-        conversation.first_kept,
-        conversation.head_sequence.saturating_add(1),
-    );
+pub(super) fn first_after(store: &dyn StoreReader, log: &LogKey, time: u64) -> Result<u64, StoreError> {
+    // The log itself: the conversation of a user whose peer's account was deleted is not found.
+    let newest = newest(store, log)?;
+    let head = newest.entries.last().map_or(0, |entry| entry.sequence);
+    let (mut low, mut high) = (newest.first_kept, head.saturating_add(1).max(newest.first_kept));
     while low < high {
         let middle = low + (high - low) / 2;
         // What was removed meanwhile is older than all that is kept.

@@ -6,7 +6,7 @@ use tim_proto::message::Revocation;
 use tim_proto::{ConversationId, MessageId, MessageKind, ReceiveOption, UserId};
 use tim_store::{Entry, LogKey, Refused, Revoke, StoreReader, Write, WriteError, Written};
 
-use super::key::{MsgKey, first_after};
+use super::key::{MsgKey, first_after, is_written};
 use super::pair;
 use crate::handlers::read_change;
 use crate::http::rest::call::Call;
@@ -81,10 +81,10 @@ pub(in crate::http::rest) async fn set_read(call: Call) -> Result<Answer, RestEr
     let (is_known, upto) = call
         .read(move |services| {
             let store = services.reads.store();
-            let is_known = store.accounts(&[user, peer])?.len() == if user == peer { 1 } else { 2 };
-            let first_unread = time
-                .map(|time| first_after(store, &user, &log, time))
-                .transpose()?;
+            let known = store.accounts(&[user, peer])?;
+            let has_account = |user| known.iter().any(|account| account.user == user);
+            let is_known = has_account(user) && (has_account(peer) || is_written(store, &log)?);
+            let first_unread = time.map(|time| first_after(store, &log, time)).transpose()?;
             Ok((is_known, first_unread.map(|first| first.saturating_sub(1))))
         })
         .await?;
@@ -148,15 +148,16 @@ pub(in crate::http::rest) async fn unread(call: Call) -> Result<Answer, RestErro
         .with("ErrorList", unknown))
 }
 
-/// What is unread in the conversations with these peers; `None` for one without an account.
+/// What is unread in the conversations with these peers; `None` for one without an account, and without messages.
 fn unread_of(store: &dyn StoreReader, user: &UserId, peers: &[UserId]) -> Result<Vec<Option<u64>>, Refusal> {
     let known = store.accounts(peers)?;
     let count = |peer: &UserId| {
-        if !known.iter().any(|account| account.user == *peer) {
+        let log = LogKey::c2c(*user, *peer);
+        if !known.iter().any(|account| account.user == *peer) && !is_written(store, &log)? {
             return Ok(None);
         }
-        let found = store.conversation(user, &LogKey::c2c(*user, *peer))?;
-        Ok(Some(found.map_or(0, |conversation| conversation.unread)))
+        let states = store.read_states(&log, &[*user], u64::MAX)?;
+        Ok(Some(states.first().map_or(0, |state| state.unread)))
     };
     peers.iter().map(count).collect()
 }

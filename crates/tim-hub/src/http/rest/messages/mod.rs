@@ -40,11 +40,11 @@ fn pair(fields: &Fields<'_>, from: &[&str], to: &[&str]) -> Result<(UserId, User
 
 /// Who sends: `From_Account`, or else the administrator who calls.
 pub(super) fn sender(call: &Call) -> Result<UserId, RestError> {
-    let given = call
-        .fields()
-        .user("From_Account")
-        .coded(codes::BAD_FROM_ACCOUNT)?;
-    Ok(given.unwrap_or(call.admin))
+    let fields = call.fields();
+    match fields.value("From_Account") {
+        None => Ok(call.admin),
+        Some(_) => fields.need_user("From_Account").coded(codes::BAD_FROM_ACCOUNT),
+    }
 }
 
 /// The account of whoever sends, if it is among these; that of the administrator who calls is made if there is none.
