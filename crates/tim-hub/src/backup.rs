@@ -3,7 +3,7 @@
 //! First the database, then the files that it names: none of these is removed before the copy is complete, as the hub removes no content
 //! meanwhile. What is uploaded later may be in the copy, too; a hub that uses the copy removes it.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,10 @@ pub struct BackupReport {
     pub database_bytes: u64,
     /// The content of files.
     pub files: Copied,
+    /// How many files that the database names have content that is missing or of another size, in the hub and so in the backup.
+    pub damaged_files: u64,
+    /// What is wrong with them, in words. At most 100.
+    pub damage: Vec<String>,
     /// Whether content is in a store of objects that is none of the hub's: it is not in the backup.
     pub is_without_files: bool,
 }
@@ -62,6 +66,10 @@ pub enum BackupError {
 
 /// Where the parts are, by their names in a data directory.
 const FILES: &str = "files";
+/// How many damaged files a report names.
+const MAX_FINDINGS: usize = 100;
+/// How the names of unfinished backups begin and end that [`clear`] removes: those of `tim backup`.
+const UNFINISHED: (&str, &str) = (".tim-", ".partial");
 
 /// Makes a backup of a hub that does not run.
 ///
@@ -120,6 +128,7 @@ fn make(
     };
     let partial = parent.join(format!(".{}.partial", name.to_string_lossy()));
     private_directory(parent).map_err(at(parent))?;
+    let _working = clear(parent);
     remove(&partial).map_err(at(&partial))?;
     private_directory(&partial).map_err(at(&partial))?;
     let made = fill(&partial).and_then(|files| {
@@ -152,13 +161,67 @@ fn checked(partial: &Path, files: Option<Copied>) -> Result<BackupReport, Backup
         // The check has left them behind, empty.
         let _ = fs::remove_file(partial.join(format!("tim.sqlite3{beside}")));
     }
+    let (damaged_files, damage) = match files {
+        Some(_) => damaged_files(partial)?,
+        None => (0, Vec::new()),
+    };
     Ok(BackupReport {
+        damaged_files,
+        damage,
         conversations: found.conversations,
         entries: found.entries,
         database_bytes: fs::metadata(&database).map_or(0, |file| file.len()),
         files: files.unwrap_or_default(),
         is_without_files: files.is_none(),
     })
+}
+
+/// How many files have content in the copy that is missing or of another size, and what is wrong with the first of them.
+fn damaged_files(partial: &Path) -> Result<(u64, Vec<String>), BackupError> {
+    let directory = partial.join(FILES);
+    let (mut count, mut damage, mut failed) = (0, Vec::new(), None);
+    tim_store_sqlite::files_in(partial, |file| {
+        match crate::files::check_content(&directory, file, false) {
+            Ok(None) => {}
+            Ok(Some(wrong)) => {
+                count += 1;
+                if damage.len() < MAX_FINDINGS {
+                    damage.push(format!("file {}: {wrong}", file.id));
+                }
+            }
+            Err(error) => failed = Some(error),
+        }
+    })?;
+    match failed {
+        Some(error) => Err(BackupError::Io {
+            path: directory,
+            error,
+        }),
+        None => Ok((count, damage)),
+    }
+}
+
+/// Removes what killed backups have left in a directory, unless another backup is being made there. The lock that is returned tells
+/// others of this one. Where directories cannot be locked, nothing is removed.
+fn clear(parent: &Path) -> Option<File> {
+    let lock = File::open(parent).ok()?;
+    match lock.try_lock() {
+        Ok(()) => {
+            for entry in fs::read_dir(parent).ok()?.flatten() {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                let is_unfinished = name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1);
+                if is_unfinished && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    // It may be another user's. It takes space, and does no other harm.
+                    let _ = fs::remove_dir_all(entry.path());
+                }
+            }
+            lock.unlock().ok()?;
+        }
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(_)) => return None,
+    }
+    lock.try_lock_shared().ok().map(|()| lock)
 }
 
 fn private_directory(path: &Path) -> io::Result<()> {
@@ -178,7 +241,7 @@ fn remove(path: &Path) -> io::Result<()> {
 
 fn sync(directory: &Path) -> io::Result<()> {
     match cfg!(unix) {
-        true => fs::File::open(directory)?.sync_all(),
+        true => File::open(directory)?.sync_all(),
         false => Ok(()),
     }
 }

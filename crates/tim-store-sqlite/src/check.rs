@@ -60,6 +60,8 @@ pub struct Report {
     /// How many batches are in `tim.log` only: those that a killed hub had stored last. The next one takes them over when it starts,
     /// and they are not checked before.
     pub batches_in_log: u64,
+    /// Whether a hub is running on the store: what it has stored last may be in `tim.log` only, which was not looked at then.
+    pub is_in_use: bool,
 }
 
 impl Report {
@@ -137,6 +139,7 @@ pub fn check(dir: &Path) -> Result<Report, OpenError> {
     // One snapshot for all of it.
     connection.execute_batch("BEGIN").map_err(in_file)?;
     let mut report = run(&mut connection, None);
+    report.is_in_use = is_running;
     if !is_running && report.broken.is_empty() {
         let was_killed = lock::was_killed(dir).map_err(io(dir.to_owned()))?;
         report.batches_in_log = database::blocks_in_log(&connection, dir, was_killed)

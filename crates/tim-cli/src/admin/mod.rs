@@ -1,5 +1,5 @@
 //! How `tim admin` and `tim backup` reach the hub that runs on a data directory: through a socket in it, which only the hub's user may
-//! use. A connection is one request and its answer, each a line of JSON.
+//! use. A connection is one request and its answers, each a line of JSON: that the work has begun, and what came of it.
 
 mod client;
 mod server;
@@ -44,6 +44,8 @@ pub(crate) enum Request {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Answer {
+    /// The request has come; the outcome follows when the work is done.
+    Begun,
     Done(Value),
     Failed(String),
 }

@@ -20,6 +20,8 @@ use super::{Answer, MAX_PAGE, Request, socket};
 const MAX_REQUEST: u64 = 64 * 1024;
 /// How long a request may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How many damaged files the log names.
+const LOGGED: usize = 10;
 /// How many are served at a time.
 const MAX_CONNECTIONS: usize = 8;
 
@@ -68,6 +70,8 @@ async fn serve_one(mut stream: UnixStream, hub: Arc<Hub>) -> io::Result<()> {
     let mut line = String::new();
     let mut reader = BufReader::new((&mut stream).take(MAX_REQUEST));
     tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
+    let begun = serde_json::to_string(&Answer::Begun)? + "\n";
+    stream.write_all(begun.as_bytes()).await?;
     let answer = match serde_json::from_str(&line) {
         Ok(request) => answer(hub, request).await,
         Err(error) => Err(format!("this hub does not understand the request: {error}")),
@@ -122,6 +126,14 @@ fn answer_here(hub: &Hub, request: Request) -> Result<Value, String> {
                 .inspect_err(|error| warn!(%error, "there is no backup"))
                 .map_err(|error| error.to_string())?;
             info!(to = %to.display(), entries = report.entries, "a backup was made");
+            if report.damaged_files > 0 {
+                let damage = report.damage.iter().take(LOGGED).map(String::as_str);
+                let damage = damage.collect::<Vec<_>>().join("; ");
+                warn!(
+                    files = report.damaged_files,
+                    damage, "the backup lacks content that is missing or damaged here, too"
+                );
+            }
             Ok(crate::commands::backup::value(&report))
         }
         Request::User { user } => match hub.user(&user).map_err(|error| error.to_string())? {

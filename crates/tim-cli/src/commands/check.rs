@@ -11,7 +11,7 @@ use crate::local::{DataArg, DataDir};
 
 const ABOUT: &str = "\
 Reads everything: SQLite's own check of the file, what is stored about users, conversations and groups, and the checksum of every
-entry. Nothing is changed, and a hub may be running. `tim serve` makes the same checks at its start, for at most two seconds.
+entry. Nothing is changed, and a hub may be running: what it has stored last is in tim.log then, and is not looked at. `tim serve` makes the same checks at its start, for at most two seconds.
 
 The content of each file is looked at: whether it is there, and how long it is. With --deep it is read, and its SHA-256 compared.
 Content in a bucket is not looked at.
@@ -45,6 +45,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         "{directory}: {} conversations, {} intact entries",
         report.conversations, report.entries
     )?;
+    if report.is_in_use {
+        writeln!(
+            out,
+            "a hub is running: what it has stored last is in tim.log, and was not looked at; a backup has all of it, checked"
+        )?;
+    }
     if report.batches_in_log > 0 {
         writeln!(
             out,

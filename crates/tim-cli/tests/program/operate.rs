@@ -120,13 +120,12 @@ fn a_backup_of_a_running_hub_is_a_data_directory_and_so_is_one_of_a_stopped_one(
     let first = std::path::PathBuf::from(made["backup"].as_str().unwrap());
     send(&["after"]);
     assert_eq!(hub.stop(), Some(0));
-    // Names are of whole seconds.
-    let second = loop {
-        match on(&data, &["backup", to]) {
-            Ran { code: 1, err, .. } if err.contains("exists already") => std::thread::yield_now(),
-            made => break made.ok(),
-        }
-    };
+    // A killed one has left something, and names are of whole seconds.
+    std::fs::create_dir_all(backups.join(".tim-killed.partial/files")).unwrap();
+    let second = on(&data, &["backup", to]).ok();
+    let third = json(&on(&data, &["backup", "--json", "--no-share", to]).ok());
+    assert_eq!((&third["files"], &third["sharedFiles"]), (&1.into(), &0.into()));
+    assert_eq!(std::fs::read_dir(&backups).unwrap().count(), 3, "only backups");
     assert!(
         second.contains("3 intact entries, 1 files of which 1 are shared"),
         "{second}"
@@ -149,6 +148,50 @@ fn a_backup_of_a_running_hub_is_a_data_directory_and_so_is_one_of_a_stopped_one(
     let nothing = on(&dir.path().join("nowhere"), &["backup", to]);
     assert_eq!(nothing.code, 1);
     assert!(nothing.err.contains("there is no store"), "{}", nothing.err);
+}
+
+#[test]
+fn a_backup_without_all_content_says_so_and_none_is_made_in_the_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, backups) = (dir.path().join("data"), dir.path().join("backups"));
+    let to = backups.to_str().unwrap();
+    let mut hub = Served::start(&data, &["--log", "info"]);
+    for (name, text) in [("one", "what alice shows"), ("two", "what else she shows")] {
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        on(&data, &["send", "--as", "alice", "bob", "--file", file]).ok();
+    }
+    let checked = on(&data, &["check"]).ok();
+    assert!(checked.contains("a hub is running"), "{checked}");
+    on(&data, &["backup", to]).ok();
+    let content = |data: &std::path::Path| {
+        let folders = std::fs::read_dir(data.join("files/content")).unwrap();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+        files.map(|file| file.unwrap().path()).collect::<Vec<_>>()
+    };
+    let [missing, short] = content(&data).try_into().unwrap();
+    std::fs::remove_file(missing).unwrap();
+    std::fs::write(short, "what").unwrap();
+    let made = on(&data, &["backup", to]);
+    assert_eq!(made.code, 1, "{}", made.out);
+    assert!(made.out.contains("its content is missing"), "{}", made.out);
+    assert!(made.out.contains("its content has 4 bytes"), "{}", made.out);
+    assert!(made.err.contains("the backup is made"), "{}", made.err);
+    assert!(hub.wait_for_log("the backup lacks content").contains("files=2"));
+    for inside in [&data, &data.join("backups")] {
+        let refused = on(&data, &["backup", inside.to_str().unwrap()]);
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(
+            refused.err.contains("is in the data directory"),
+            "{}",
+            refused.err
+        );
+    }
+    assert_eq!(hub.stop(), Some(0));
+    let made = on(&data, &["backup", "--json", to]);
+    assert_eq!((made.code, &json(&made.out)["damagedFiles"]), (1, &2.into()));
+    assert_eq!(std::fs::read_dir(&backups).unwrap().count(), 3);
 }
 
 #[test]

@@ -52,14 +52,19 @@ fn copy(from: &Path, to: &Path, before: Option<&Path>) -> io::Result<Copied> {
 
 /// Its length, and whether it is a link; `None` if it is gone, as an upload that was none is.
 fn copy_one(from: &Path, to: &Path, earlier: Option<&Path>) -> io::Result<Option<(u64, bool)>> {
-    let len = match fs::metadata(from) {
-        Ok(found) if found.is_file() => found.len(),
+    let (len, modified) = match fs::metadata(from) {
+        Ok(found) if found.is_file() => (found.len(), found.modified()?),
         Ok(_) => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let is_same =
-        |earlier: &&Path| fs::symlink_metadata(earlier).is_ok_and(|file| file.is_file() && file.len() == len);
+    // Whoever has written to the earlier copy has changed its time.
+    let is_same = |earlier: &&Path| {
+        fs::symlink_metadata(earlier).is_ok_and(|file| {
+            let is_as_old = file.modified().is_ok_and(|time| time == modified);
+            file.is_file() && file.len() == len && is_as_old
+        })
+    };
     if let Some(earlier) = earlier.filter(is_same)
         && fs::hard_link(earlier, to).is_ok()
     {
@@ -69,7 +74,10 @@ fn copy_one(from: &Path, to: &Path, earlier: Option<&Path>) -> io::Result<Option
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         copied => copied?,
     };
-    File::open(to)?.sync_all()?;
+    let copy = File::open(to)?;
+    // Without it, the next copy shares nothing with this one.
+    let _ = copy.set_modified(modified);
+    copy.sync_all()?;
     Ok(Some((len, false)))
 }
 

@@ -74,6 +74,14 @@ impl Files {
         }
     }
 
+    /// A backup is complete: what should have gone meanwhile goes. Blocks.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn delete_put_off(&self) {
+        if self.is_put_off.load(Ordering::SeqCst) {
+            self.tidy();
+        }
+    }
+
     /// Removes abandoned uploads and, once, what an earlier process has left.
     fn tidy(&self) {
         let Some(content) = &self.content else { return };

@@ -312,8 +312,8 @@ impl Hub {
 
     /// Copies everything that the hub keeps into a directory, which is made and must not exist: a data directory in which a hub can be
     /// opened. It has everything that was acknowledged before the call. The hub goes on meanwhile. Content of files that `before`, an
-    /// earlier backup, has too is shared with it by hard links. All entries of the copy are checked before it gets its name. Blocks for
-    /// as long as that takes.
+    /// earlier backup, has too is shared with it by hard links. All entries of the copy are checked before it gets its name; content that
+    /// is missing or of another size is reported. Blocks for as long as that takes.
     ///
     /// # Errors
     /// See [`BackupError`](crate::BackupError); nothing is left behind then.
@@ -324,7 +324,11 @@ impl Hub {
         before: Option<&std::path::Path>,
     ) -> Result<crate::BackupReport, crate::BackupError> {
         let Services { reads, files, .. } = &*self.services;
-        blocking(|| crate::backup::back_up(reads.store(), files, to, before))
+        blocking(|| {
+            let made = crate::backup::back_up(reads.store(), files, to, before);
+            files.delete_put_off();
+            made
+        })
     }
 
     /// What the hub has counted, and how long its queues and files are, in the text format of Prometheus. Reads from the disk.

@@ -58,6 +58,20 @@ fn a_backup_under_load_has_all_that_was_acknowledged_and_a_hub_on_it_announces_w
         (1, 1),
         "its file is shared"
     );
+    let third = backups.path().join("third");
+    let folder = fs::read_dir(second.join("files/content"))
+        .unwrap()
+        .next()
+        .unwrap();
+    let copy = fs::read_dir(folder.unwrap().path()).unwrap().next().unwrap();
+    let copy = fs::File::options()
+        .write(true)
+        .open(copy.unwrap().path())
+        .unwrap();
+    copy.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let report = hub.shared().back_up(&third, Some(&second)).unwrap();
+    assert_eq!(report.files.shared, 0, "somebody has written to the earlier copy");
+    fs::remove_dir_all(third).unwrap();
     let left: Vec<_> = fs::read_dir(backups.path()).unwrap().collect();
     assert_eq!(left.len(), 2, "nothing unfinished is left: {left:?}");
 
