@@ -24,7 +24,8 @@ pub struct SystemEntry {
 
 /// Flags of an entry. Unknown bits are preserved.
 ///
-/// They have the numbers of the message's flags on the wire. [`SYSTEM`](Self::SYSTEM) is not on the wire.
+/// They have the numbers of the message's flags on the wire. [`SYSTEM`](Self::SYSTEM) and [`IMPORTED`](Self::IMPORTED) are not on the
+/// wire.
 ///
 /// ```
 /// use tim_groups::EntryFlags;
@@ -44,6 +45,8 @@ impl EntryFlags {
     pub const NO_UNREAD: Self = Self(MessageFlags::NO_UNREAD.0);
     /// The entry neither becomes the conversation's last message nor moves it up the list.
     pub const NO_LAST: Self = Self(MessageFlags::NO_LAST.0);
+    /// The message is one of another system, and was imported: nobody is notified of it.
+    pub const IMPORTED: Self = Self(1 << 30);
     /// The hub wrote the entry (tip, notice, revocation). It cannot be revoked. Set by the store only.
     pub const SYSTEM: Self = Self(1 << 31);
 

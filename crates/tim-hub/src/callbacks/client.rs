@@ -242,7 +242,7 @@ impl Inner {
         );
         let answer = self
             .client
-            .post(&query, None, body, self.clock.wall_ms() / 1000)
+            .post(&query, body, self.clock.wall_ms() / 1000)
             .await?;
         if answer.status != StatusCode::OK {
             return Err(format!("it answers {}", answer.status));

@@ -24,6 +24,9 @@ use crate::threads::lock;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 128 * 1024;
+/// How much of an answer that nobody reads is read to keep its connection, and for how long.
+const MAX_UNREAD: usize = 4 * 1024;
+const UNREAD_TIME: Duration = Duration::from_millis(500);
 /// How many connections are kept without a request, and for how long.
 const MAX_IDLE: usize = 32;
 const IDLE_TIME: Duration = Duration::from_secs(15);
@@ -48,9 +51,15 @@ enum AnyConnector {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+/// How an answer begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) status: StatusCode,
     /// What the header of this name says, if it says it in seconds.
     pub(crate) retry_after: Option<Duration>,
-    pub(crate) body: Bytes,
 }
 
 impl HttpClient {
@@ -105,13 +114,42 @@ impl HttpClient {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub(crate) async fn post(
+    pub(crate) async fn post(&self, query: &str, body: Bytes, unix_seconds: u64) -> Result<Answer, String> {
+        let (connection, response) = self.request(query, None, body, unix_seconds).await?;
+        let answer = Answer {
+            status: response.status(),
+            body: read(response.into_body(), MAX_ANSWER).await?,
+        };
+        self.keep(connection);
+        Ok(answer)
+    }
+
+    /// Posts JSON, of whose answer only the head counts. If more comes than is read, or too slowly, the connection is closed.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(crate) async fn post_for_head(
+        &self,
+        header: (HeaderName, &str),
+        body: Bytes,
+        unix_seconds: u64,
+    ) -> Result<Head, String> {
+        let (connection, response) = self.request("", Some(header), body, unix_seconds).await?;
+        let head = Head::of(&response);
+        let reading = read(response.into_body(), MAX_UNREAD);
+        if let Ok(Ok(_)) = tokio::time::timeout(UNREAD_TIME, reading).await {
+            self.keep(connection);
+        }
+        Ok(head)
+    }
+
+    async fn request(
         &self,
         query: &str,
         header: Option<(HeaderName, &str)>,
         body: Bytes,
         unix_seconds: u64,
-    ) -> Result<Answer, String> {
+    ) -> Result<(SendRequest<Whole>, Response<Incoming>), String> {
         let signature = self.endpoint.signature(unix_seconds);
         let parts = [self.query.as_str(), query, &signature];
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -136,9 +174,7 @@ impl HttpClient {
             .send_request(request)
             .await
             .map_err(|error| error.to_string())?;
-        let answer = Answer::read(response).await?;
-        self.keep(connection);
-        Ok(answer)
+        Ok((connection, response))
     }
 
     /// A connection without a request.
@@ -191,27 +227,30 @@ where
     Ok(sender)
 }
 
-impl Answer {
-    async fn read(response: Response<Incoming>) -> Result<Self, String> {
-        let status = response.status();
+impl Head {
+    fn of(response: &Response<Incoming>) -> Self {
         let seconds = response.headers().get(RETRY_AFTER);
         let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let (mut body, mut read) = (response.into_body(), BytesMut::new());
-        while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-            let frame = frame.map_err(|error| error.to_string())?;
-            if let Some(data) = frame.data_ref() {
-                if read.len() + data.len() > MAX_ANSWER {
-                    return Err(format!("the answer has more than {MAX_ANSWER} bytes"));
-                }
-                read.extend_from_slice(data);
-            }
-        }
-        Ok(Self {
-            status,
+        Self {
+            status: response.status(),
             retry_after: seconds.map(Duration::from_secs),
-            body: read.freeze(),
-        })
+        }
     }
+}
+
+/// Reads an answer of at most so many bytes.
+async fn read(mut body: Incoming, most: usize) -> Result<Bytes, String> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let frame = frame.map_err(|error| error.to_string())?;
+        if let Some(data) = frame.data_ref() {
+            if read.len() + data.len() > most {
+                return Err(format!("the answer has more than {most} bytes"));
+            }
+            read.extend_from_slice(data);
+        }
+    }
+    Ok(read.freeze())
 }
 
 /// A body that is there as a whole.

@@ -16,6 +16,7 @@ mod reading;
 mod rules;
 #[cfg(test)]
 mod rules_tests;
+mod sink;
 #[cfg(feature = "outgoing")]
 mod webhook;
 mod worker;

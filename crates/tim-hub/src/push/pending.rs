@@ -1,9 +1,13 @@
 //! Of which users it is to be looked up whether they are to be notified, and up to where each was.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 use tim_proto::{GroupId, UserId};
 use tim_store::PushUser;
+use tokio::time::Instant;
+
+use super::sink::pause_after;
 
 /// The users with tokens, and what waits. Bounded by their number, and by that of the groups.
 #[derive(Debug, Default)]
@@ -11,6 +15,8 @@ pub(super) struct Pending {
     users: HashMap<UserId, User>,
     /// Users with something to look up, of whom nothing is under way.
     due: VecDeque<UserId>,
+    /// Users whose last notification failed, and when it is tried again.
+    resting: BTreeSet<(Instant, UserId)>,
     /// Groups with new messages, and the newest change of each, whose members with tokens are to be looked up.
     groups: BTreeMap<GroupId, u64>,
     /// Cursors that are not stored yet.
@@ -24,6 +30,8 @@ struct User {
     pushed: u64,
     /// There may be something through this change.
     newest: u64,
+    /// How often in a row the next notification failed.
+    failures: u32,
     state: State,
 }
 
@@ -32,6 +40,19 @@ enum State {
     Idle,
     Due,
     UnderWay,
+    /// Until then, as the last notification failed.
+    Resting(Instant),
+}
+
+/// How it has ended to look up a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing is left but what was noted meanwhile.
+    Done,
+    /// There may be more through this change.
+    More(u64),
+    /// A notification failed, and there may be more through this change. The sink may have said when to try again.
+    Failed(u64, Option<Duration>),
 }
 
 /// Something to look up.
@@ -50,6 +71,7 @@ impl Pending {
         let known = self.users.entry(user).or_insert(User {
             pushed,
             newest: 0,
+            failures: 0,
             state: State::Idle,
         });
         known.newest = u64::MAX;
@@ -58,7 +80,9 @@ impl Pending {
 
     /// A user has no tokens any more.
     pub(super) fn remove(&mut self, user: &UserId) {
-        self.users.remove(user);
+        if let Some(State::Resting(until)) = self.users.remove(user).map(|known| known.state) {
+            self.resting.remove(&(until, *user));
+        }
         self.unsaved.remove(user);
     }
 
@@ -66,8 +90,33 @@ impl Pending {
         self.users.len()
     }
 
+    /// How many are to be looked up, now or later.
     pub(super) fn waiting(&self) -> usize {
-        self.due.len() + self.groups.len()
+        self.due.len() + self.resting.len() + self.groups.len()
+    }
+
+    /// Whether something is to be looked up now.
+    pub(super) fn has_due(&self) -> bool {
+        !self.due.is_empty() || !self.groups.is_empty()
+    }
+
+    /// When the first of those whose notification failed is to be tried again.
+    pub(super) fn rest_ends(&self) -> Option<Instant> {
+        self.resting.first().map(|(until, _)| *until)
+    }
+
+    /// Those whose notification failed long enough ago are due.
+    pub(super) fn wake(&mut self, now: Instant) {
+        while let Some((until, user)) = self.resting.pop_first() {
+            if until > now {
+                self.resting.insert((until, user));
+                return;
+            }
+            if let Some(known) = self.users.get_mut(&user) {
+                known.state = State::Idle;
+            }
+            self.wait(user);
+        }
     }
 
     /// There is something for a user at this change.
@@ -121,17 +170,27 @@ impl Pending {
             && through > known.pushed
         {
             known.pushed = through;
+            known.failures = 0;
             self.unsaved.insert(*user, through);
         }
     }
 
-    /// What was under way for a user has ended. `rest`: there may be more through this change.
-    pub(super) fn end(&mut self, user: UserId, rest: Option<u64>) {
-        if let Some(known) = self.users.get_mut(&user) {
-            known.state = State::Idle;
-            known.newest = known.newest.max(rest.unwrap_or_default());
-            self.wait(user);
+    /// What was under way for a user has ended.
+    pub(super) fn end(&mut self, user: UserId, end: End, now: Instant) {
+        let Some(known) = self.users.get_mut(&user) else {
+            return;
+        };
+        known.state = State::Idle;
+        if let End::More(newest) | End::Failed(newest, _) = end {
+            known.newest = known.newest.max(newest);
         }
+        if let End::Failed(_, retry_after) = end {
+            let until = now + pause_after(known.failures, retry_after);
+            known.failures = known.failures.saturating_add(1);
+            known.state = State::Resting(until);
+            self.resting.insert((until, user));
+        }
+        self.wait(user);
     }
 
     /// Takes up to so many cursors that are to be stored.
@@ -164,25 +223,25 @@ mod tests {
 
     #[test]
     fn a_user_is_looked_up_once_at_a_time_and_again_for_what_came_meanwhile() {
-        let (alice, mut pending) = (name("alice"), Pending::default());
+        let (alice, mut pending, now) = (name("alice"), Pending::default(), Instant::now());
         pending.note(alice, 4);
         assert_eq!(pending.take(), None, "without a token");
         pending.add(alice, 5);
         assert_eq!(pending.take(), user(alice, 5, u64::MAX), "what is there already");
         pending.pushed(&alice, 7);
         pending.note(alice, 8);
-        pending.end(alice, None);
+        pending.end(alice, End::Done, now);
         assert_eq!(pending.take(), user(alice, 7, 8));
         pending.note(alice, 9);
         assert_eq!(pending.take(), None, "it is under way");
         pending.pushed(&alice, 8);
-        pending.end(alice, None);
+        pending.end(alice, End::Done, now);
         assert_eq!(pending.take(), user(alice, 8, 9));
         // Not all of it: again, also without anything new.
-        pending.end(alice, Some(9));
+        pending.end(alice, End::More(9), now);
         assert_eq!(pending.take(), user(alice, 8, 9));
         pending.pushed(&alice, 9);
-        pending.end(alice, None);
+        pending.end(alice, End::Done, now);
         assert_eq!((pending.take(), pending.waiting()), (None, 0));
         let saved = pending.take_unsaved(10);
         assert_eq!(
@@ -202,7 +261,7 @@ mod tests {
         pending.remove(&alice);
         assert_eq!((pending.take(), pending.users()), (None, 0));
         pending.pushed(&alice, 7);
-        pending.end(alice, None);
+        pending.end(alice, End::Done, Instant::now());
         assert!(!pending.has_unsaved());
     }
 
@@ -214,5 +273,46 @@ mod tests {
         pending.note_group(group, 4);
         assert_eq!(pending.take(), Some(Due::Group(group, 4)));
         assert!(matches!(pending.take(), Some(Due::User { .. })));
+    }
+
+    #[test]
+    fn who_is_not_notified_rests_longer_each_time_and_others_do_not() {
+        let (alice, bob, mut pending) = (name("alice"), name("bob"), Pending::default());
+        let mut now = Instant::now();
+        pending.add(alice, 5);
+        pending.add(bob, 5);
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            while pending.has_due() {
+                let Some(Due::User { user, .. }) = pending.take() else {
+                    panic!("somebody is due");
+                };
+                let end = if user == alice {
+                    End::Failed(9, None)
+                } else {
+                    End::Done
+                };
+                pending.end(user, end, now);
+            }
+            // What comes meanwhile makes one of them due.
+            pending.note(alice, 9);
+            pending.note(bob, 9);
+            let ends = now + Duration::from_secs(seconds);
+            assert_eq!((pending.rest_ends(), pending.waiting()), (Some(ends), 2));
+            now = ends - Duration::from_millis(1);
+            pending.wake(now);
+            assert_eq!(pending.take(), user(bob, 5, 9));
+            assert_eq!(pending.take(), None, "Alice's is tried later");
+            pending.end(bob, End::Done, now);
+            now = ends;
+            pending.wake(now);
+        }
+        assert_eq!(pending.take(), user(alice, 5, 9));
+        // Another one that fails is not the first's fault.
+        pending.pushed(&alice, 7);
+        let asked = Duration::from_secs(7);
+        pending.end(alice, End::Failed(9, Some(asked)), now);
+        assert_eq!(pending.rest_ends(), Some(now + asked));
+        pending.remove(&alice);
+        assert_eq!((pending.rest_ends(), pending.waiting()), (None, 0));
     }
 }

@@ -133,6 +133,7 @@ impl Reading<'_> {
             is_own,
             is_read: entry.sequence <= conversation.read_sequence,
             is_revoked: entry.is_revoked(),
+            is_imported: entry.flags.contains(EntryFlags::IMPORTED),
             is_online_only: false,
             is_too_old: entry.time_ms < self.terms.oldest_ms,
             // That is looked at when it is sent.

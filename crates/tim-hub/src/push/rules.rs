@@ -22,6 +22,8 @@ pub(super) struct Candidate<'a> {
     /// The receiver has read it.
     pub(super) is_read: bool,
     pub(super) is_revoked: bool,
+    /// It is one of another system.
+    pub(super) is_imported: bool,
     /// It is for those who are online only.
     pub(super) is_online_only: bool,
     pub(super) is_too_old: bool,
@@ -61,7 +63,7 @@ pub(super) enum Why {
 pub(super) fn decide(candidate: &Candidate<'_>, words: Words) -> Result<Alert, Why> {
     let options = candidate.options.unwrap_or_default();
     let is_of_hub = matches!(candidate.kind.0, 32..64);
-    if candidate.is_own || candidate.is_online_only || is_of_hub {
+    if candidate.is_own || candidate.is_imported || candidate.is_online_only || is_of_hub {
         return Err(Why::NotMeant);
     }
     let reasons = [

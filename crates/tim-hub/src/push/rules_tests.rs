@@ -16,6 +16,7 @@ fn candidate<'a>(payload: Payload<'a>, options: Option<OfflinePush<'a>>) -> Cand
         is_own: false,
         is_read: false,
         is_revoked: false,
+        is_imported: false,
         is_online_only: false,
         is_too_old: false,
         is_online: false,
@@ -132,8 +133,9 @@ fn the_push_matrix() {
 #[test]
 fn who_is_not_notified() {
     type Change = fn(&mut Candidate<'_>);
-    let cases: [(Change, Why); 7] = [
+    let cases: [(Change, Why); 8] = [
         (|it| it.is_own = true, Why::NotMeant),
+        (|it| it.is_imported = true, Why::NotMeant),
         (|it| it.kind = MessageKind::GROUP_TIP, Why::NotMeant),
         (|it| it.kind = MessageKind::REVOCATION, Why::NotMeant),
         (|it| it.is_revoked = true, Why::Revoked),

@@ -13,7 +13,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Posts each notification to a URL, as JSON. The header `Idempotency-Key` has its id: a receiver that has seen it takes no notice of the
 /// second one.
 ///
-/// A status 2xx takes the notification. 400, 413 and 422 refuse it, and 410 says that there is no such token. After anything else it is
+/// A status 2xx takes the notification, whatever else is in the answer. 400, 413 and 422 refuse it, and 410 says that there is no such token. After anything else it is
 /// sent again, after the time in `Retry-After` if there is one.
 pub struct PushWebhook {
     client: HttpClient,
@@ -43,8 +43,10 @@ impl PushSink for PushWebhook {
     fn send<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
         Box::pin(async move {
             let body = notification.to_json().to_string().into();
-            let header = Some((IDEMPOTENCY_KEY, notification.id.as_str()));
-            let posted = self.client.post("", header, body, self.clock.wall_ms() / 1000);
+            let header = (IDEMPOTENCY_KEY, notification.id.as_str());
+            let posted = self
+                .client
+                .post_for_head(header, body, self.clock.wall_ms() / 1000);
             let answer = posted.await.map_err(|what| PushError::Unavailable {
                 what,
                 retry_after: None,

@@ -16,8 +16,9 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::notification::{Notification, PushError, PushOptions, PushStats};
-use super::pending::{Due, Pending};
+use super::pending::{Due, End, Pending};
 use super::reading::{self, Found, Terms};
+use super::sink::{FIRST_PAUSE, SinkState};
 use crate::admission::LogLimiter;
 use crate::clock::Clock;
 use crate::presence::PresenceRegistry;
@@ -31,10 +32,6 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 const SAVED_AT_ONCE: usize = 256;
 /// What was read longer ago is read again before it is sent: it may be read or revoked by now.
 const FRESH: Duration = Duration::from_secs(1);
-/// Pauses after failures double, from the first to the last. What a sink asks for is kept, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LAST_PAUSE: Duration = Duration::from_secs(60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// The offline push of a hub, if it has a sink.
 pub(crate) struct Push(Option<Arc<Inner>>);
@@ -53,13 +50,6 @@ struct Inner {
     is_running: AtomicBool,
     counted: Counted,
     log: LogLimiter,
-}
-
-/// Whether the sink takes notifications.
-#[derive(Default)]
-struct SinkState {
-    failures: u32,
-    paused_until: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -146,7 +136,7 @@ impl Push {
                 LogKey::System(_) => {}
             }
         }
-        let waits = pending.waiting() > 0;
+        let waits = pending.has_due();
         drop(pending);
         if waits {
             push.wakeup.notify_one();
@@ -219,42 +209,16 @@ impl Inner {
         receiver
     }
 
-    /// How many may be under way: one, to try, while the sink fails; none during a pause.
     fn concurrency(&self) -> usize {
-        let sink = lock(&self.sink);
-        match sink.paused_until {
-            Some(until) if until > Instant::now() => 0,
-            _ if sink.failures > 0 => 1,
-            _ => self.options.max_concurrent.max(1),
-        }
+        lock(&self.sink).concurrency(self.options.max_concurrent, Instant::now())
     }
 
-    fn pause_ends(&self) -> Option<Instant> {
-        lock(&self.sink)
-            .paused_until
-            .filter(|until| *until > Instant::now())
-    }
-
-    fn sink_worked(&self) {
-        *lock(&self.sink) = SinkState::default();
-    }
-
-    fn sink_failed(&self, what: &str, retry_after: Option<Duration>) {
-        let mut sink = lock(&self.sink);
-        let doubled = FIRST_PAUSE.saturating_mul(1 << sink.failures.min(6));
-        let pause = match retry_after {
-            Some(asked) => asked.min(LONGEST_PAUSE),
-            None => doubled.min(LAST_PAUSE),
-        };
-        sink.failures = sink.failures.saturating_add(1);
-        sink.paused_until = Some(Instant::now() + pause.max(FIRST_PAUSE));
-        drop(sink);
+    /// Nothing can be sent to a user now.
+    fn sink_failed(&self, user: UserId, what: &str, retry_after: Option<Duration>) {
+        lock(&self.sink).failed(user, retry_after, Instant::now());
         self.counted.failed.fetch_add(1, Ordering::Relaxed);
         if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
-            warn!(
-                what,
-                suppressed, "notifications cannot be sent now; trying again in {pause:?}"
-            );
+            warn!(%user, what, suppressed, "a notification cannot be sent now; trying again later");
         }
     }
 
@@ -312,6 +276,7 @@ async fn run(push: Weak<Inner>, wakeup: Arc<Notify>) {
     let mut save_at = None;
     loop {
         let Some(inner) = push.upgrade() else { return };
+        lock(&inner.pending).wake(Instant::now());
         while under_way.len() < inner.concurrency() {
             let due = lock(&inner.pending).take();
             match due {
@@ -331,7 +296,9 @@ async fn run(push: Weak<Inner>, wakeup: Arc<Notify>) {
         if lock(&inner.pending).has_unsaved() {
             save_at = save_at.or_else(|| Some(Instant::now() + SAVE_INTERVAL));
         }
-        let wakes_at = inner.pause_ends().into_iter().chain(save_at).min();
+        let pause_ends = lock(&inner.sink).pause_ends(Instant::now());
+        let rest_ends = lock(&inner.pending).rest_ends();
+        let wakes_at = [pause_ends, rest_ends, save_at].into_iter().flatten().min();
         drop(inner);
         tokio::select! {
             biased;
@@ -370,21 +337,21 @@ async fn load_all(push: &Weak<Inner>) -> bool {
 
 /// Notifies a user of what is behind a change, of which the newest is known.
 async fn notify(push: Weak<Inner>, user: UserId, pushed: u64, newest: u64) {
-    let rest = notify_from(&push, user, pushed, newest).await;
+    let end = notify_from(&push, user, pushed, newest).await;
     if let Some(inner) = push.upgrade() {
-        lock(&inner.pending).end(user, rest);
+        lock(&inner.pending).end(user, end.unwrap_or(End::Done), Instant::now());
         inner.wakeup.notify_one();
     }
 }
 
-/// Returns through which change there may be more.
-async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: u64) -> Option<u64> {
+/// Nothing: the hub ends.
+async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: u64) -> Option<End> {
     loop {
         let inner = push.upgrade()?;
         if newest != u64::MAX && inner.presence.is_online(&user) {
             // The devices have it, or are about to.
             lock(&inner.pending).pushed(&user, newest);
-            return None;
+            return Some(End::Done);
         }
         let terms = inner.terms();
         let reading = inner.read(move |store| reading::read(store, user, pushed, terms));
@@ -395,11 +362,11 @@ async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: 
             Ok(found) if found.has_tokens => found,
             Ok(_) => {
                 inner.remove(&user);
-                return None;
+                return Some(End::Done);
             }
             Err(error) => {
-                inner.sink_failed(&error.to_string(), None);
-                return Some(newest);
+                inner.sink_failed(user, &error.to_string(), None);
+                return Some(End::Failed(newest, None));
             }
         };
         inner.count(&found);
@@ -415,12 +382,12 @@ async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: 
             let is_online = inner.presence.is_online(&user);
             if is_online {
                 lock(&inner.pending).pushed(&user, through);
-                return Some(newest).filter(|_| more);
+                return Some(if more { End::More(newest) } else { End::Done });
             }
             // Everything before it was sent.
             lock(&inner.pending).pushed(&user, change - 1);
             if read_at.elapsed() > FRESH {
-                return Some(newest.max(through));
+                return Some(End::More(newest.max(through)));
             }
             let (options, timeout) = (inner.options.clone(), inner.options.timeout);
             drop(inner);
@@ -431,8 +398,8 @@ async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: 
                     retry_after: None,
                 })
             });
-            if !push.upgrade()?.is_dealt_with(&notification, sent) {
-                return Some(newest.max(through));
+            if let Err(retry_after) = push.upgrade()?.deal_with(&notification, sent) {
+                return Some(End::Failed(newest.max(through), retry_after));
             }
         }
         let inner = push.upgrade()?;
@@ -440,7 +407,7 @@ async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: 
         pushed = through;
         if !more {
             // What has come since was noted.
-            return None;
+            return Some(End::Done);
         }
     }
 }
@@ -461,20 +428,25 @@ impl Inner {
             .fetch_add(found.suppressed, Ordering::Relaxed);
     }
 
-    /// Whether the next notification can be sent.
-    fn is_dealt_with(&self, notification: &Notification, sent: Result<(), PushError>) -> bool {
+    /// Whether the next notification of the user can be sent. If not, the error says when this one is to be tried again, if the sink has
+    /// said it.
+    fn deal_with(
+        &self,
+        notification: &Notification,
+        sent: Result<(), PushError>,
+    ) -> Result<(), Option<Duration>> {
         match sent {
             Ok(()) => {
-                self.sink_worked();
+                lock(&self.sink).worked();
                 self.counted.sent.fetch_add(1, Ordering::Relaxed);
             }
             Err(PushError::Unavailable { what, retry_after }) => {
-                self.sink_failed(&what, retry_after);
-                return false;
+                self.sink_failed(notification.user, &what, retry_after);
+                return Err(retry_after);
             }
             Err(error) => {
                 // It has answered.
-                self.sink_worked();
+                lock(&self.sink).worked();
                 self.counted.refused.fetch_add(1, Ordering::Relaxed);
                 if error == PushError::TokenUnknown {
                     self.forget_token(notification);
@@ -484,7 +456,7 @@ impl Inner {
                 }
             }
         }
-        true
+        Ok(())
     }
 
     fn forget_token(&self, notification: &Notification) {

@@ -28,6 +28,8 @@ struct SinkState {
     taken: Vec<Notification>,
     /// What it answers instead.
     fault: Option<PushError>,
+    /// Only the notifications of this user fail.
+    failing: Option<tim_proto::UserId>,
     attempts: usize,
 }
 
@@ -35,9 +37,10 @@ impl PushSink for TestSink {
     fn send<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
         let mut state = self.state.lock().unwrap();
         state.attempts += 1;
+        let fails = state.failing.is_none_or(|user| user == notification.user);
         let answer = match state.fault.clone() {
-            Some(fault) => Err(fault),
-            None => {
+            Some(fault) if fails => Err(fault),
+            _ => {
                 state.taken.push(notification.clone());
                 Ok(())
             }
@@ -332,6 +335,35 @@ fn a_sink_that_was_down_gets_what_is_not_too_old() {
     assert_eq!(hub.shared().stats().push.too_old, 1);
 }
 
+/// The sink answers for one user only that it is to be asked again in ten minutes.
+#[test]
+fn a_notification_that_fails_stalls_nobody_else() {
+    let (hub, sink) = start();
+    offline(&hub, "bob", 2, PHONE);
+    offline(&hub, "carol", 3, &[(PushPlatform::IOS, "other")]);
+    let mut alice = Device::login(&hub, "alice", 1);
+    sink.state.lock().unwrap().failing = Some(user("bob"));
+    sink.set(Some(PushError::Unavailable {
+        what: "a test wants it so".to_owned(),
+        retry_after: Some(Duration::from_secs(600)),
+    }));
+    alice.send(c2c("bob"), "fails");
+    sink.wait(|state| state.attempts == 1);
+    let said: Vec<_> = (0..5).map(|n| format!("comes {n}")).collect();
+    for (n, text) in said.iter().enumerate() {
+        alice.send(c2c("carol"), text);
+        alice.send(c2c("bob"), "waits behind it");
+        assert_eq!(sink.texts(n + 1), said[..=n]);
+    }
+    assert_eq!(sink.state.lock().unwrap().attempts, 6, "nothing more for Bob");
+    let (stats, start) = (|| hub.shared().stats().push, Instant::now());
+    while stats().waiting > 1 {
+        assert!(start.elapsed() < DEADLINE, "{:?}", stats());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!((stats().failed, stats().waiting), (1, 1), "Bob");
+}
+
 #[test]
 fn a_hub_that_ends_before_it_has_notified_does_it_later() {
     let (hub, sink) = start();
@@ -474,6 +506,27 @@ fn a_webhook_that_does_not_answer_is_given_up_and_asked_again() {
 }
 
 #[test]
+fn a_webhook_takes_a_notification_whatever_else_it_says() {
+    let server = TestServer::start([
+        Answer::ok("x".repeat(1_000_000)),
+        Answer::ok("short"),
+        Answer::ok(""),
+    ]);
+    let hub = start_with_webhook(&server, "");
+    offline(&hub, "bob", 2, PHONE);
+    let mut alice = Device::login(&hub, "alice", 1);
+    for (n, text) in ["one", "two", "three"].into_iter().enumerate() {
+        alice.send(c2c("bob"), text);
+        let asked = server.asked(n + 1);
+        assert!(asked[n].body.contains(text), "{}", asked[n].body);
+    }
+    // The connection with the rest of the long answer is closed.
+    let connections: Vec<_> = server.asked(3).iter().map(|it| it.connection).collect();
+    assert_eq!(connections, [1, 2, 2]);
+    assert_eq!(hub.shared().stats().push.failed, 0);
+}
+
+#[test]
 fn what_a_webhook_answers() {
     let refused = Answer::Status(400, "", "no".to_owned());
     let server = TestServer::start([refused, Answer::Status(410, "", String::new()), Answer::ok("")]);
@@ -567,4 +620,32 @@ fn a_message_of_the_rest_interface_says_how_users_are_notified() {
     );
     let long = serde_json::json!({"Desc": "x".repeat(3073)});
     assert_ne!(rest.code("openim/sendmsg", message(4, long)), 0);
+}
+
+/// Whether they count as unread or not, and whatever they say of notifications.
+#[test]
+fn nobody_is_notified_of_imported_messages() {
+    let sink = Arc::new(TestSink::default());
+    let options = PushOptions::new(sink.clone());
+    let rest = Rest::start_with(|hub| hub.push = Some(options));
+    offline(&rest.hub, "bob", 2, PHONE);
+    rest.accounts(&["alice"]);
+    let message = |random: u32, text: &str| {
+        serde_json::json!({
+            "From_Account": "alice", "To_Account": "bob", "MsgRandom": random,
+            "OfflinePushInfo": {"PushFlag": 0, "Desc": text},
+            "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": text}}],
+        })
+    };
+    for random in 1..=4_u32 {
+        let mut body = message(random, "imported");
+        body["SyncFromOldSystem"] = (random % 2 + 1).into();
+        body["MsgTimeStamp"] = (1_500_000_000 + random).into();
+        rest.ok("openim/importmsg", body);
+    }
+    rest.ok("openim/sendmsg", message(9, "sent"));
+    assert_eq!(sink.texts(1), ["sent"]);
+    let count = || serde_json::json!({"To_Account": "bob"});
+    let unread = rest.ok("openim/get_c2c_unread_msg_num", count())["AllC2CUnreadMsgNum"].clone();
+    assert_eq!(unread, 3, "two imported, and the one that was sent");
 }

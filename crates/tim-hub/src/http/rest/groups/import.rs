@@ -24,9 +24,9 @@ pub(in crate::http::rest) async fn import(call: Call) -> Result<Answer, RestErro
     // A conversation that is not to become a recent one keeps its last message.
     let moves_up = fields.value("RecentContactFlag").is_none() || fields.flag("RecentContactFlag")?;
     let flags = if moves_up {
-        EntryFlags::NONE
+        EntryFlags::IMPORTED
     } else {
-        EntryFlags::NO_LAST
+        EntryFlags::IMPORTED | EntryFlags::NO_LAST
     };
     existing(&call, group).await?;
     let mut read = Vec::new();

@@ -30,6 +30,7 @@ pub(in crate::http::rest) async fn import(call: Call) -> Result<Answer, RestErro
     let written = fields.need_number32("MsgTimeStamp").coded(codes::BAD_TIME)?;
     let sequence = fields.number("MsgSeq")?;
     let mut body = Body::read(&fields, OF_C2C)?;
+    body.flags |= EntryFlags::IMPORTED;
     if !counts {
         body.flags |= EntryFlags::NO_UNREAD;
     }
