@@ -73,7 +73,7 @@ pub trait PushSink: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// For the moment nothing can be sent. It is tried again, until the message is too old.
+    /// For the moment it cannot be sent. It is tried again, until the message is too old.
     #[error("the sink is not available: {what}")]
     Unavailable {
         /// Why.

@@ -277,6 +277,8 @@ async fn run(push: Weak<Inner>, wakeup: Arc<Notify>) {
     loop {
         let Some(inner) = push.upgrade() else { return };
         lock(&inner.pending).wake(Instant::now());
+        // Before it is asked how many may be under way: a pause that ends in between is slept for, not forgotten.
+        let pause_ends = lock(&inner.sink).pause_ends(Instant::now());
         while under_way.len() < inner.concurrency() {
             let due = lock(&inner.pending).take();
             match due {
@@ -296,7 +298,6 @@ async fn run(push: Weak<Inner>, wakeup: Arc<Notify>) {
         if lock(&inner.pending).has_unsaved() {
             save_at = save_at.or_else(|| Some(Instant::now() + SAVE_INTERVAL));
         }
-        let pause_ends = lock(&inner.sink).pause_ends(Instant::now());
         let rest_ends = lock(&inner.pending).rest_ends();
         let wakes_at = [pause_ends, rest_ends, save_at].into_iter().flatten().min();
         drop(inner);
