@@ -58,6 +58,16 @@ fn a_file_of_each_kind_arrives_as_it_was_sent() {
     let args = [&args[..], &[dir.path().to_str().unwrap()]].concat();
     let got: serde_json::Value = serde_json::from_str(&world.tim("bob", &args, "").ok()).unwrap();
     assert!(std::fs::metadata(got["path"].as_str().unwrap()).is_ok(), "{got}");
+    // The longest name, which leaves no room for a suffix.
+    let (name, into) = (format!("{}.bin", "n".repeat(251)), dir.path().join("into"));
+    let path = dir.path().join(&name);
+    std::fs::write(&path, b"hello").unwrap();
+    let args = ["send", "bob", "--file", path.to_str().unwrap()];
+    world.tim("alice", &args, "").ok();
+    std::fs::create_dir(&into).unwrap();
+    let args = ["get", "alice", "#5", "--out", into.to_str().unwrap()];
+    world.tim("bob", &args, "").ok();
+    assert_eq!(std::fs::read(into.join(&name)).unwrap(), b"hello");
 }
 
 #[test]
