@@ -598,7 +598,10 @@ fn a_store_of_the_first_schema_gets_the_order_of_its_conversations() {
     let rows = kept(&database);
     database
         .execute_batch(
-            "DROP TABLE fields; DROP INDEX groups_by_type; ALTER TABLE groups DROP COLUMN max_members;
+            "ALTER TABLE users DROP COLUMN blocked; DROP TABLE contacts; ALTER TABLE users DROP COLUMN valid_from;
+             ALTER TABLE users DROP COLUMN deleted; ALTER TABLE users DROP COLUMN contacts_version; ALTER TABLE users DROP COLUMN contacts;
+             DROP TABLE push_tokens; DROP TABLE push_users; ALTER TABLE meta DROP COLUMN push_token;
+             DROP TABLE fields; DROP INDEX groups_by_type; ALTER TABLE groups DROP COLUMN max_members;
              ALTER TABLE groups DROP COLUMN profile_changes; ALTER TABLE groups DROP COLUMN profile_ms;
              DROP TABLE files; DROP TABLE uses; ALTER TABLE meta DROP COLUMN removed_file;
              DROP TABLE recent; DROP INDEX memberships; ALTER TABLE users DROP COLUMN unread;
