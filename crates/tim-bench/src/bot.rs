@@ -14,7 +14,7 @@ use tim_proto::{
     ClientSequence, ConversationId, ErrorCode, MAX_SUCCESSORS, MessageId, MessageRandom, Platform, Priority,
     UserId,
 };
-use tim_session::{ClientConfig, Event, RequestError, RequestId};
+use tim_session::{ClientConfig, Event, RequestError, RequestId, Ticket};
 use tim_testkit::messages;
 use tim_transport_std::{AnyConnector, ClientBuffers, ClientDriver};
 
@@ -393,6 +393,55 @@ impl Bot {
             }
         }
         Err("the hub refuses a request for longer than the measurement waits".into())
+    }
+
+    /// Makes these requests, so many of them at once, and passes the response of each to `read`, with the number of the request.
+    /// Responses come in any order.
+    pub(crate) async fn call_each<R: Request>(
+        &mut self,
+        requests: impl IntoIterator<Item = R>,
+        at_once: usize,
+        mut read: impl FnMut(usize, R::Response<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (mut requests, mut asked) = (requests.into_iter().enumerate(), Vec::new());
+        loop {
+            while asked.len() < at_once
+                && let Some((number, request)) = requests.next()
+            {
+                let now = self.driver.now();
+                asked.push((number, self.driver.session().request(now, &request)?));
+            }
+            if asked.is_empty() {
+                return Ok(());
+            }
+            self.driver.progress().await;
+            let mut outcome = Ok(());
+            self.driver.poll_events(|event| {
+                let (Event::Response { id, .. } | Event::Failed { id, .. }) = &event else {
+                    return ControlFlow::Continue(());
+                };
+                let place = asked
+                    .iter()
+                    .position(|(_, ticket): &(_, Ticket<R>)| ticket.id() == *id);
+                let Some((number, ticket)) = place.map(|place| asked.swap_remove(place)) else {
+                    return ControlFlow::Continue(());
+                };
+                let response = match &event {
+                    Event::Response { response, .. } => ticket.response(response),
+                    Event::Failed { failure, .. } => Err(*failure),
+                    _ => return ControlFlow::Continue(()),
+                };
+                outcome = match response {
+                    Ok(response) => read(number, response),
+                    Err(failure) => Err(Refusal::from(failure).reason.into()),
+                };
+                match outcome {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            });
+            outcome?;
+        }
     }
 
     async fn attempt<R: Request, T>(

@@ -102,15 +102,14 @@ impl Measured {
             .with_size(content.len() as u64);
         let sequence = bot.send_payload(peer, file).await?;
         let start = Instant::now();
-        let mut at = 0;
-        while at < content.len() {
-            let request = Download::new(peer, sequence, at as u64, self.piece_len);
-            let piece = bot.call(&request, |piece| piece.bytes.to_vec()).await?;
-            if piece.is_empty() || content.get(at..at + piece.len()) != Some(&piece) {
-                return Err(format!("the file is another one at {at}").into());
-            }
-            at += piece.len();
-        }
+        let pieces: Vec<_> = content.chunks(self.piece_len as usize).collect();
+        let places = (0..content.len()).step_by(self.piece_len as usize);
+        let requests = places.map(|at| Download::new(peer, sequence, at as u64, self.piece_len));
+        bot.call_each(requests, PIECES, |number, piece| match pieces.get(number) {
+            Some(expected) if *expected == piece.bytes => Ok(()),
+            _ => Err(format!("piece {number} of the file is another one").into()),
+        })
+        .await?;
         self.downloading += start.elapsed();
         Ok(())
     }
@@ -185,11 +184,7 @@ impl Measured {
         let bytes = load.size as f64 * load.files as f64;
         for (key, label, took) in [
             ("upload", "uploads, checked and durable", self.uploading),
-            (
-                "download",
-                "downloads, one piece after the other",
-                self.downloading,
-            ),
+            ("download", "downloads, compared", self.downloading),
             ("sha256", "  SHA-256 alone, in the client", self.hashing),
         ] {
             let rate = Value::Round(bytes / 1e6 / took.as_secs_f64());
@@ -228,8 +223,8 @@ impl Measured {
     }
 }
 
-/// How many pieces are under way at the most: about as many as the SDK allows itself on a line like this one, where more would wait
-/// in queues only.
+/// How many pieces are under way at the most, each way: about as many as the SDK allows itself on a line like this one, where more
+/// would wait in queues only.
 const PIECES: usize = 4;
 
 /// Bytes that do not repeat soon.
