@@ -282,6 +282,11 @@ fn link(directory: &FilePath, id: FileId, staged: &FilePath) -> Result<(), FileE
         fs::create_dir_all(parent)?;
         sync_directory(directory)?;
     }
+    // What an earlier attempt has left may be the same file as the upload: a copy onto it would empty both.
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
     if fs::hard_link(staged, &path).is_err() {
         // A file system without links.
         fs::copy(staged, &path)?;
@@ -316,4 +321,23 @@ fn remove_halves(directory: &FilePath) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_that_an_earlier_attempt_has_left_is_put_again_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let staged = directory.path().join("staged");
+        fs::write(&staged, b"whole").unwrap();
+        let id = FileId::from_bytes([7; 16]);
+        for _ in 0..2 {
+            link(directory.path(), id, &staged).unwrap();
+            let content = directory.path().join(relative(id, Part::Original));
+            assert_eq!(fs::read(content).unwrap(), b"whole");
+            assert_eq!(fs::read(&staged).unwrap(), b"whole");
+        }
+    }
 }

@@ -155,6 +155,11 @@ fn pieces_come_in_order_and_what_has_come_is_not_written_twice() {
         files.begin(&announced(b"0123456789"), 0, 0).unwrap(),
         Begun { upload, received: 10 }
     );
+    // A completed upload keeps its content, whatever is sent behind it.
+    assert_eq!(append(9, b"9").unwrap(), 10);
+    assert!(matches!(append(10, b"x"), Err(FileError::OtherContent(_))));
+    files.delete_leftovers().unwrap();
+    assert_eq!(files.complete("alice", upload, false).unwrap(), completed);
     assert_eq!(read(&files, &completed, 10), b"0123456789");
     files.cancel("alice", upload).unwrap();
     files.settle("alice", upload);

@@ -136,9 +136,7 @@ impl FileStore {
             let mut state = staged.lock();
             if state.is_over || (!is_new && staged.is_lost(&state)) {
                 // It has ended meanwhile and is about to leave the table, or its bytes were removed from outside.
-                let _ = staged.remove(&mut state);
-                drop(state);
-                self.table().remove(upload);
+                self.drop_upload(upload, &staged, &mut state);
                 continue;
             }
             state.touched_ms = steady_ms;
@@ -192,7 +190,7 @@ impl FileStore {
     ///
     /// # Errors
     /// [`FileError::UnknownUpload`]; [`FileError::OutOfOrder`]; [`FileError::OtherContent`] if there are more bytes than
-    /// were announced: the upload is over then. [`FileError::Full`] and [`FileError::Failed`] from the disk: the piece can be sent again.
+    /// were announced: the upload is over then, unless it is completed. [`FileError::Full`] and [`FileError::Failed`] from the disk: the piece can be sent again.
     pub fn append(
         &self,
         owner: &str,
@@ -207,7 +205,8 @@ impl FileStore {
         self.check_space(bytes.len() as u64)?;
         match staged.append(&mut state, offset, bytes) {
             Ok(()) => Ok(received(&state)),
-            Err(error @ FileError::OtherContent(_)) => {
+            // A completed upload stays: its file may have a row.
+            Err(error @ FileError::OtherContent(_)) if state.completed.is_none() => {
                 self.drop_upload(upload, &staged, &mut state);
                 Err(error)
             }

@@ -108,7 +108,16 @@ impl Files {
         if self.is_swept.load(Ordering::Acquire) {
             return;
         }
-        match content.sweep(is_known) {
+        // A backup may have begun meanwhile, with a row that is gone here since.
+        let is_needed = |file| {
+            if is_known(file)? {
+                return Ok(true);
+            }
+            let is_held = self.is_held.load(Ordering::SeqCst);
+            self.is_put_off.fetch_or(is_held, Ordering::SeqCst);
+            Ok::<_, Refusal>(is_held)
+        };
+        match content.sweep(is_needed) {
             Ok(swept) => {
                 if swept.deleted > 0 {
                     info!(swept = swept.deleted, "removed content without a row");

@@ -140,6 +140,9 @@ mod tests {
         let downloaded = run.downloaded(mark, 0);
         run.download(1, downloaded);
         assert_eq!(passes(&FileAccess, &run), 1);
+        let mut stranger = run.clone();
+        stranger.download(2, downloaded);
+        violates(&FileAccess, &stranger, "which is between others");
         let message = run.message_of(mark);
         let call = run.call_about(0, Call::Revoke(Which::Own(0)), Some(message));
         let (log, sequence) = (downloaded.log, downloaded.sequence);

@@ -88,6 +88,7 @@ fn differs(model: &Model<'_>, downloaded: &Downloaded) -> Option<String> {
 mod tests {
     use super::super::made_up::{MadeUp, passes, violates};
     use super::*;
+    use crate::simulator::op::Target;
 
     #[test]
     fn what_was_uploaded_or_something_else() {
@@ -114,13 +115,45 @@ mod tests {
     }
 
     #[test]
-    fn a_new_device_gets_nothing() {
+    fn what_carries_no_file() {
+        let mut run = MadeUp::new();
+        let text = run.send(0, Target::User(1));
+        run.accept(text, 1);
+        run.download(1, run.downloaded(text, 0));
+        violates(&FileContent, &run, "which carries no file");
+    }
+
+    #[test]
+    fn the_thumbnail_of_a_video_is_something_whatever_it_is() {
+        let mut run = MadeUp::new();
+        let mark = run.send_file_of(FileKind::Video, 0, Target::User(1));
+        run.accept(mark, 1);
+        let thumbnail = Downloaded {
+            part: THUMBNAIL,
+            hash: 1,
+            ..run.downloaded(mark, 0)
+        };
+        let mut nothing = run.clone();
+        run.download(1, thumbnail);
+        assert_eq!(passes(&FileContent, &run), 1);
+        nothing.download(1, Downloaded { len: 0, ..thumbnail });
+        violates(&FileContent, &nothing, "nothing of");
+        // The video itself is compared.
+        run.download(1, Downloaded { part: 0, ..thumbnail });
+        violates(&FileContent, &run, "which are not the");
+    }
+
+    #[test]
+    fn a_new_device_gets_nothing_or_something_else() {
         let (mut run, mark) = MadeUp::with_file();
         run.lists(1, Vec::new(), 0);
         let read = run.downloaded(mark, 0);
         let place = (read.log, read.sequence);
         run.snapshot.fresh[0].files.insert(place, Ok(read));
         assert_eq!(passes(&FileContent, &run), 1);
+        let other = Downloaded { hash: 1, ..read };
+        run.snapshot.fresh[0].files.insert(place, Ok(other));
+        violates(&FileContent, &run, "which are not the");
         let failed = crate::simulator::history::Failed {
             code: tim_session::proto::ErrorCode::FILE_NOT_FOUND,
             unknown: false,

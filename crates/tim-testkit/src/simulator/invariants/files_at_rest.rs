@@ -128,7 +128,7 @@ mod tests {
     use super::super::made_up::{MadeUp, passes, violates};
     use super::*;
     use crate::simulator::history::{FileAtRest, What};
-    use crate::simulator::op::{FileSettings, Plan};
+    use crate::simulator::op::{FileSettings, Plan, Target};
 
     const FILE: FileId = FileId::from_bytes([7; 16]);
     const OTHER: FileId = FileId::from_bytes([8; 16]);
@@ -171,6 +171,13 @@ mod tests {
         violates(&FilesAtRest, &unused, "knows nothing");
         let another = changed(|found| found.files.get_mut(&FILE).unwrap().content = Some((100, 1)));
         violates(&FilesAtRest, &another, "the content of another file");
+        let mut text = stored();
+        let mark = text.send(0, Target::User(1));
+        let log = text.message_of(mark).log;
+        text.store_file(log, 2, 0, mark, FILE);
+        let found = text.snapshot.files.as_mut().unwrap();
+        found.files.get_mut(&FILE).unwrap().uses.push((log, 2));
+        violates(&FilesAtRest, &text, "was sent without one");
     }
 
     #[test]
@@ -215,7 +222,13 @@ mod tests {
         };
         over.history.plan.settings.files = Some(quota);
         passes(&FilesAtRest, &over);
-        quota.account_bytes = 10;
+        let found = over.snapshot.files.as_mut().unwrap();
+        let one = found.files.get(&FILE).cloned().unwrap();
+        let (owner, size) = one.row.unwrap();
+        found.files.insert(OTHER, one);
+        found.usage.insert(owner, (2 * size, 2));
+        violates(&FilesAtRest, &over, "more than the quota");
+        (quota.account_bytes, quota.account_files) = (10, 2);
         over.history.plan.settings.files = Some(quota);
         violates(&FilesAtRest, &over, "more than the quota");
     }

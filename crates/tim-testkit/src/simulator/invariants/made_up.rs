@@ -199,14 +199,18 @@ impl MadeUp {
 
     /// A user sends a message with a file.
     pub(super) fn send_file(&mut self, user: u8, to: Target) -> Mark {
+        self.send_file_of(FileKind::File, user, to)
+    }
+
+    pub(super) fn send_file_of(&mut self, kind: FileKind, user: u8, to: Target) -> Mark {
         let mark = Mark(self.next + 1);
         let body = FileBody {
-            kind: FileKind::File,
+            kind,
             size: 100,
             content: 0,
         };
         let message = Sent {
-            said: Self::said_of_file(mark),
+            said: Self::said_of_file(kind, mark),
             file: Some(FileOf { origin: mark, body }),
             ..self.message(Plan::user(user), to, mark)
         };
@@ -222,10 +226,10 @@ impl MadeUp {
         mark
     }
 
-    fn said_of_file(mark: Mark) -> Said {
+    fn said_of_file(kind: FileKind, mark: Mark) -> Said {
         Said {
             mark: Some(mark),
-            ..Said::of(MessageKind::FILE, &[])
+            ..Said::of(kind.message(), &[])
         }
     }
 
@@ -280,7 +284,7 @@ impl MadeUp {
 
     /// The store has a message of a user with a file.
     pub(super) fn store_file(&mut self, log: Log, sequence: u64, from: u8, mark: Mark, file: FileId) {
-        let content = Content::Said(Self::said_of_file(mark));
+        let content = Content::Said(Self::said_of_file(FileKind::File, mark));
         let seen = self.seen(log, sequence, Plan::user(from), self.id_of(mark), content);
         self.put(seen).file = Some(file);
     }

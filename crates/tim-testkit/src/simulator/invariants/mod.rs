@@ -32,6 +32,7 @@ mod files_at_rest;
 mod gaps;
 mod liveness;
 mod marks_forward;
+mod membership;
 mod model;
 mod numbers_at_rest;
 mod order_once;

@@ -5,7 +5,8 @@ use tim_session::proto::{GroupId, GroupType, JoinStatus, MemberResult, UserId};
 
 use super::super::history::Returned;
 use super::super::op::{Call, Plan};
-use super::model::{Called, Spoken, Watcher, group_of};
+use super::membership::group_of;
+use super::model::{Called, Spoken, Watcher};
 use super::{Invariant, Model, Violation};
 use crate::simulator::history::Log;
 use crate::simulator::op::Profile;

@@ -133,6 +133,7 @@ fn others(model: &Model<'_>) -> Result<u64, Violation> {
 mod tests {
     use super::super::made_up::{MadeUp, device, passes, violates};
     use super::*;
+    use crate::simulator::history::{Started, StartsFrom};
     use crate::simulator::op::Target;
 
     fn told(run: &mut MadeUp, mark: Mark, done: &[u64]) {
@@ -168,17 +169,40 @@ mod tests {
     }
 
     #[test]
-    fn progress_goes_back_only_when_the_upload_was_cancelled() {
+    fn progress_goes_back_only_when_the_upload_begins_anew() {
         let mut run = MadeUp::new();
         let mark = run.send_file(0, Target::User(1));
         told(&mut run, mark, &[50]);
         run.fail(mark.0, 200_036, false);
-        let mut cancelled = run.clone();
+        let anew: [fn(&mut MadeUp); 4] = [
+            |run| {
+                run.call(0, Call::CancelUpload(0));
+            },
+            |run| {
+                run.call(0, Call::ResendKept(0));
+            },
+            |run| {
+                let call = run.call(0, Call::Resend(0));
+                run.fail(call, ErrorCode::UPLOAD_CANCELLED.0, false);
+            },
+            |run| {
+                let started = Started {
+                    life: 1,
+                    from: StartsFrom::Now,
+                    twin: false,
+                };
+                run.push(Some(device(0)), What::Started(started));
+            },
+        ];
+        for begin in anew {
+            let mut run = run.clone();
+            begin(&mut run);
+            told(&mut run, mark, &[40]);
+            passes(&Uploads, &run);
+        }
+        run.call(1, Call::CancelUpload(0));
         told(&mut run, mark, &[40]);
         violates(&Uploads, &run, "the progress of");
-        cancelled.call(0, Call::CancelUpload(0));
-        told(&mut cancelled, mark, &[40]);
-        passes(&Uploads, &cancelled);
     }
 
     #[test]
