@@ -11,6 +11,7 @@ mod connection;
 mod delivery;
 mod device;
 mod encoding;
+mod file_options;
 #[cfg(feature = "http")]
 mod file_urls;
 mod files;
@@ -60,7 +61,8 @@ pub use backup::{BackupError, BackupReport, back_up_stopped};
 #[cfg(feature = "outgoing")]
 pub use callbacks::{CallbackCommand, CallbackOptions, CallbackStats};
 pub use clock::Clock;
-pub use files::{FileOptions, check_content};
+pub use file_options::FileOptions;
+pub use files::check_content;
 pub use handlers::Audience;
 #[cfg(feature = "http")]
 pub use http::HttpOptions;

@@ -10,7 +10,7 @@ use tim_proto::vendor::limits::Limits;
 use tim_session::HubConfig;
 
 use crate::clock::Clock;
-use crate::files::FileOptions;
+use crate::file_options::FileOptions;
 use crate::push::PushOptions;
 use tim_groups::GroupPolicy;
 use tim_usersig::App;

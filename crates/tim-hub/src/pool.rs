@@ -40,7 +40,7 @@ impl Pool {
     pub(crate) fn new(workplace: &Workplace, size: PoolSize) -> Self {
         match workplace {
             Workplace::Threads => Self::Threads(Arc::new(Threads::new(size))),
-            Workplace::Steps(steps) => Self::Stepped(Arc::new(SteppedJobs::new(steps.wakeup()))),
+            Workplace::Steps(wakeup) => Self::Stepped(Arc::new(SteppedJobs::new(Arc::clone(wakeup)))),
         }
     }
 

@@ -31,7 +31,7 @@ use crate::reads::Reads;
 use crate::refusal::Refusal;
 use crate::retention::{Announcer, ProvenTime, Retention, Work};
 use crate::settings::Settings;
-use crate::steps::Workers;
+use crate::steps::{Steps, Workers};
 use crate::stopping::Stopping;
 use crate::timer::Timer;
 use crate::wakeups::together;
@@ -127,8 +127,9 @@ impl Services {
         store: Store,
         content: Option<FileStore>,
         status: &Arc<Status>,
-        workplace: &Workplace,
+        steps: Option<&Steps>,
     ) -> std::io::Result<Self> {
+        let workplace = &steps.map_or(Workplace::Threads, |steps| Workplace::Steps(steps.wakeup()));
         let Store {
             writer: store,
             reader,
@@ -259,7 +260,7 @@ impl Services {
             workers: [fanout_worker, live_worker],
             options,
         };
-        services._retention = services.start_retention(&reader, workplace)?;
+        services._retention = services.start_retention(&reader, steps)?;
         Ok(services)
     }
 
@@ -274,7 +275,7 @@ impl Services {
     fn start_retention(
         &self,
         reader: &Arc<dyn StoreReader>,
-        workplace: &Workplace,
+        steps: Option<&Steps>,
     ) -> std::io::Result<Option<Retention>> {
         let work = Work {
             writer: Arc::downgrade(&self.writer),
@@ -285,12 +286,12 @@ impl Services {
             time: ProvenTime::default(),
             presence: Arc::downgrade(&self.presence),
             told_of_use_ms: None,
-            is_timed: matches!(workplace, Workplace::Threads),
+            is_timed: steps.is_none(),
             announcer: Arc::downgrade(&self.announcer),
             files: Arc::downgrade(&self.files),
             metrics: Arc::clone(&self.metrics),
         };
-        let Workplace::Steps(steps) = workplace else {
+        let Some(steps) = steps else {
             return Retention::start(work).map(Some);
         };
         let [fanout, live] = &self.workers;
@@ -318,7 +319,7 @@ impl Services {
             let text = "this account is blocked";
             return Err(Refusal::new(ErrorCode::ACCOUNT_INVALID_USERSIG, text));
         }
-        match store.tickets_valid_from(user)? > issued_s {
+        match store.user_sigs_valid_from(user)? > issued_s {
             true => Err(Refusal::new(ErrorCode::ACCOUNT_INVALID_USERSIG, "")),
             false => Ok(()),
         }
@@ -348,8 +349,8 @@ fn start_writer(workplace: &Workplace, store: Box<dyn StoreWriter>, hooks: Hooks
     let config = WriterConfig::default();
     match workplace {
         Workplace::Threads => Writer::start(store, config, hooks),
-        Workplace::Steps(steps) => {
-            let wakeup = steps.wakeup();
+        Workplace::Steps(wakeup) => {
+            let wakeup = Arc::clone(wakeup);
             Ok(Writer::stepped(store, config, hooks, move || wakeup.notify_one()))
         }
     }

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, TryLockError, Weak};
 
 use tokio::sync::Notify;
 
-use crate::steps::Steps;
 use crate::threads::{JoinOnDrop, blocking, lock, thread};
 use crate::wakeups::together;
 
@@ -22,8 +21,8 @@ const MAX_TOGETHER: usize = 16;
 #[derive(Clone)]
 pub(crate) enum Workplace {
     Threads,
-    /// On the thread of whoever takes the steps.
-    Steps(Steps),
+    /// On the thread of whoever takes the steps, who is told here that there is work.
+    Steps(Arc<Notify>),
 }
 
 /// The queue of a worker. The worker ends when all its queues are dropped.
@@ -85,13 +84,13 @@ pub(crate) fn start<T: Send + 'static>(
             })?;
             Ok((Queue::Thread(sender, waiting), Worker::Thread { _thread: thread }))
         }
-        Workplace::Steps(steps) => {
+        Workplace::Steps(wakeup) => {
             let stepped = Arc::new(Stepped {
                 items: Mutex::default(),
                 capacity,
                 work: Mutex::new(Box::new(work)),
                 is_closed: AtomicBool::new(false),
-                wakeup: steps.wakeup(),
+                wakeup: Arc::clone(wakeup),
             });
             let step: Arc<dyn StepWorker> = stepped.clone();
             Ok((Queue::Stepped(stepped), Worker::Stepped(Arc::downgrade(&step))))

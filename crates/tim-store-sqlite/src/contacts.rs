@@ -1,4 +1,4 @@
-//! Contacts of users, tickets that are void, and accounts that were deleted.
+//! Contacts of users, UserSigs that are void, and accounts that were deleted.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::UserId;
@@ -45,7 +45,7 @@ pub(super) fn contacts(db: &Connection, user: &UserId) -> rusqlite::Result<Conta
 }
 
 impl Batch<'_> {
-    pub(super) fn void_tickets(&self, user: &UserId, before_s: u64) -> Result<Written, Stop> {
+    pub(super) fn void_user_sigs(&self, user: &UserId, before_s: u64) -> Result<Written, Stop> {
         let id = self.user(user)?;
         self.void(id, before_s)?;
         Ok(Written::Done)

@@ -334,7 +334,7 @@ impl StoreReader for SqliteReader {
         self.read(Scope::Accounts(slice::from_ref(user)), |db| account(db, user))
     }
 
-    fn tickets_valid_from(&self, user: &UserId) -> Result<u64, StoreError> {
+    fn user_sigs_valid_from(&self, user: &UserId) -> Result<u64, StoreError> {
         self.read(Scope::Accounts(slice::from_ref(user)), |db| {
             contacts::valid_from(db, user)
         })

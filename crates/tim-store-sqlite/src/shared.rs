@@ -262,7 +262,7 @@ impl Recent {
             | Write::ChangeGroup(_)
             | Write::ImportMessages(_)
             | Write::SetUnread { .. }
-            | Write::VoidTickets { .. }
+            | Write::VoidUserSigs { .. }
             | Write::DeleteAccount { .. }
             | Write::ChangeContacts(_)
             | Write::Purge(_)

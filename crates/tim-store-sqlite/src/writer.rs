@@ -198,7 +198,7 @@ impl Batch<'_> {
             Write::ImportMessages(import) => self.import_messages(import),
             Write::SetUnread { user, group, unread } => self.set_group_unread(user, group, *unread),
             Write::Purge(purge) => self.purge(purge),
-            Write::VoidTickets { user, before_s } => self.void_tickets(user, *before_s),
+            Write::VoidUserSigs { user, before_s } => self.void_user_sigs(user, *before_s),
             Write::DeleteAccount { user, before_s } => self.delete_account(user, *before_s),
             Write::ChangeContacts(changes) => self.change_contacts(changes),
             Write::SetUserProfile { user, nick, avatar } => {

@@ -272,7 +272,7 @@ impl StoreReader for FaultyReader {
         fn groups_page(user: &UserId, after: Option<ListPosition>, limit: usize) -> GroupsPage;
         fn accounts(users: &[UserId]) -> Vec<Account>;
         fn account(user: &UserId) -> Option<Account>;
-        fn tickets_valid_from(user: &UserId) -> u64;
+        fn user_sigs_valid_from(user: &UserId) -> u64;
         fn contacts(user: &UserId) -> Contacts;
         fn is_blocked(user: &UserId) -> bool;
         fn unused_since(user: &UserId) -> Option<u64>;

@@ -226,7 +226,7 @@ pub trait StoreReader: Send + Sync {
     ///
     /// # Errors
     /// The store's.
-    fn tickets_valid_from(&self, user: &UserId) -> Result<u64, StoreError>;
+    fn user_sigs_valid_from(&self, user: &UserId) -> Result<u64, StoreError>;
 
     /// The contacts of a user.
     ///

@@ -96,7 +96,7 @@ pub enum Write {
     Purge(Purge),
     /// Makes the UserSigs of a user void that were issued before this time, in Unix seconds; an earlier time than the one that holds
     /// changes nothing. Result: [`Written::Done`].
-    VoidTickets {
+    VoidUserSigs {
         /// The user.
         user: UserId,
         /// The time.
@@ -180,7 +180,7 @@ impl Write {
             Self::EnsureAccounts(_)
             | Self::AppendSystem { .. }
             | Self::ImportMessages(_)
-            | Self::VoidTickets { .. }
+            | Self::VoidUserSigs { .. }
             | Self::DeleteAccount { .. }
             | Self::ChangeContacts(_)
             | Self::Block { .. }

@@ -14,7 +14,7 @@ use crate::local::{DEFAULT_APP_ID, DataArg, DataDir, check_key, key_from};
 use crate::output::{BAD, FAINT, STRONG};
 use crate::time::{Seconds, date_and_time, now};
 
-/// Make and inspect UserSigs, the signed tickets with which users log in.
+/// Make and inspect UserSigs, the signed credentials with which users log in.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -165,7 +165,7 @@ fn inspect(args: &Inspect) -> Result<(), Failure> {
 }
 
 fn check(claims: &Claims, sig: &str, args: &Inspect, key: String) -> Result<(), String> {
-    // Without --app, the application is whichever the ticket names: the question is the key.
+    // Without --app, the application is whichever the UserSig names: the question is the key.
     let app_id = args.key.app.or_else(|| u32::try_from(claims.app).ok());
     let app = App::new(app_id.unwrap_or(DEFAULT_APP_ID), key);
     let user = args.user.as_ref().unwrap_or(&claims.user);

@@ -286,7 +286,6 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::Steps;
 
     #[test]
     fn a_busy_room_keeps_the_others_waiting_for_one_message() {
@@ -299,7 +298,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        let workplace = Workplace::Steps(Steps::new());
+        let workplace = Workplace::Steps(Arc::default());
         let (queue, worker) = LiveQueue::start(&workplace, Weak::new(), work).unwrap();
         let push = |group| {
             let work = Work::Dismiss(group);

@@ -14,7 +14,6 @@ pub(crate) use uploads::{MAX_PIECES, Piece};
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 #[cfg(feature = "sqlite")]
 use std::sync::atomic::Ordering;
@@ -22,13 +21,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tim_files::{FileError, FileStore, FileStoreOptions, Part};
+use tim_files::{FileError, FileStore, Part};
 use tim_proto::vendor::limits::Limits;
 use tim_proto::{ErrorCode, FileId, UserId};
 use tim_store::{File, Writer};
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::file_options::FileOptions;
 use crate::pool::{Pool, PoolSize};
 use crate::reads::Reads;
 use crate::refusal::Refusal;
@@ -53,44 +53,8 @@ const RENDERING: PoolSize = PoolSize {
 };
 /// For how long it is known whether the directory can be written.
 const TRIED_LIFE_MS: u64 = 5_000;
-/// How long a file waits for the message that it was uploaded for, by default.
-const UNSENT_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many finished uploads are remembered.
 const MAX_FINISHED: usize = 4096;
-
-/// Where the files of a hub are.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct FileOptions {
-    /// The directory of uploads, and of content unless [`store`](Self::store) says otherwise.
-    pub directory: PathBuf,
-    /// How the file store works.
-    pub store: FileStoreOptions,
-    /// How long a file waits for the message that it was uploaded for. Default: a day.
-    pub unsent_life: Duration,
-}
-
-impl FileOptions {
-    /// Files in this directory. The secret from which their names are derived is drawn at random.
-    ///
-    /// # Errors
-    /// The operating system's, if it has no random numbers.
-    pub fn new(directory: impl Into<PathBuf>) -> std::io::Result<Self> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(std::io::Error::other)?;
-        Ok(Self::with_secret(directory, secret))
-    }
-
-    /// Files in this directory, with the secret from which their names are derived. It must be impossible to guess.
-    #[must_use]
-    pub fn with_secret(directory: impl Into<PathBuf>, secret: [u8; 32]) -> Self {
-        Self {
-            directory: directory.into(),
-            store: FileStoreOptions::new(secret),
-            unsent_life: UNSENT_LIFE,
-        }
-    }
-}
 
 /// The files of a hub.
 pub(crate) struct Files {

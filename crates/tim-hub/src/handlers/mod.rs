@@ -129,12 +129,9 @@ pub(crate) fn handle(
     dispatch(services, client, kind, body)
 }
 
-/// Defines [`dispatch`], [`KINDS`] and [`cost`]: which handler is for which kind of request, and what the request costs.
+/// Defines [`dispatch`] and [`cost`]: which handler is for which kind of request, and what the request costs.
 macro_rules! endpoints {
     ($services:ident, $client:ident, $body:ident: $($request:ty, $reads:ident, $cost:literal => $handler:expr;)+) => {
-        /// The kinds of requests that have a handler.
-        pub(crate) const KINDS: &[FrameKind] = &[$(<$request as Request>::KIND,)+];
-
         /// What a request costs of what its user may spend. Messages have a limit of their own.
         pub(crate) fn cost(kind: FrameKind) -> u32 {
             match kind {

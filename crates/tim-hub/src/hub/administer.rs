@@ -35,7 +35,7 @@ impl Hub {
     /// The store's, or [`WriteError::Refused`] if there is no such account.
     pub async fn kick(&self, user: UserId) -> Result<usize, WriteError> {
         let before_s = self.services.now_ms() / 1000;
-        let void = Write::VoidTickets { user, before_s };
+        let void = Write::VoidUserSigs { user, before_s };
         self.services.writer.write(void).await?;
         Ok(self.end_sessions(&user))
     }

@@ -23,7 +23,7 @@ pub use administer::UserStatus;
 
 use crate::connection::Connection;
 #[cfg(feature = "sqlite")]
-use crate::files::FileOptions;
+use crate::file_options::FileOptions;
 use crate::files::Files;
 use crate::handlers::{self, Audience};
 use crate::listener::{Listener, Peer};
@@ -34,7 +34,6 @@ use crate::service::{Services, Status};
 use crate::steps::Steps;
 use crate::stopping::StopListener;
 use crate::threads::blocking;
-use crate::worker::Workplace;
 
 /// How long connections get to send their GOODBYE when the hub stops.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -143,7 +142,7 @@ impl Hub {
         if options.files.is_none() {
             options.files = Some(FileOptions::new(directory.as_ref().join("files"))?);
         }
-        Self::start(options, store.into(), &Workplace::Threads)
+        Self::start(options, store.into(), None)
     }
 
     /// A hub on an open store of any engine.
@@ -154,7 +153,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::Options`] for options that cannot work; [`HubError::Io`] if a thread cannot be started.
     pub fn with_store(options: HubOptions, store: impl Into<Store>) -> Result<Self, HubError> {
-        Self::start(checked(options)?, store.into(), &Workplace::Threads)
+        Self::start(checked(options)?, store.into(), None)
     }
 
     /// A hub without threads, which works only when its [`Steps`] are taken: for tests that decide in which order things happen.
@@ -166,19 +165,19 @@ impl Hub {
     /// [`HubError::Options`] for options that cannot work.
     pub fn stepped(options: HubOptions, store: impl Into<Store>) -> Result<(Self, Steps), HubError> {
         let steps = Steps::new();
-        let hub = Self::start(checked(options)?, store.into(), &Workplace::Steps(steps.clone()))?;
+        let hub = Self::start(checked(options)?, store.into(), Some(&steps))?;
         Ok((hub, steps))
     }
 
-    fn start(options: HubOptions, store: Store, workplace: &Workplace) -> Result<Self, HubError> {
+    fn start(options: HubOptions, store: Store, steps: Option<&Steps>) -> Result<Self, HubError> {
         let status = Arc::new(Status::new());
         let content = Files::open(options.files.as_ref(), &options.limits, &options.clock)?;
-        let services = Services::start(options, store, content, &status, workplace)?;
+        let services = Services::start(options, store, content, &status, steps)?;
         services.start_tasks();
         Ok(Self {
             services: Arc::new(services),
             status,
-            is_stepped: matches!(workplace, Workplace::Steps(_)),
+            is_stepped: steps.is_some(),
         })
     }
 

@@ -15,7 +15,6 @@ use tim_session::CloseReason;
 use tim_store::measure::Histogram;
 use tokio::time::Instant;
 
-use crate::handlers::KINDS;
 use crate::refusal::Refusal;
 
 pub(crate) use report::{not_ready, report};
@@ -168,17 +167,14 @@ impl SessionEnd {
     }
 }
 
-/// The kinds of requests that are told apart, and one for all that the hub does not know.
-const MAX_KINDS: usize = 64;
-const _: () = assert!(KINDS.len() < MAX_KINDS);
-
 /// What the hub has counted since it was opened.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     start: Instant,
-    /// How long requests took until they were answered, by their place in [`KINDS`].
+    /// How long requests took until they were answered: those of kinds that the protocol does not have, and behind them those of each
+    /// kind, in the order of [`known_kinds`].
     requests_us: Box<[Histogram]>,
-    /// The place of each kind.
+    /// The place of each kind in `requests_us`.
     places: [u8; 256],
     refusals: [Counter; Class::COUNT],
     sends: [Counter; 3],
@@ -202,20 +198,29 @@ pub(crate) struct RetentionCounts {
     last_s: AtomicU32,
 }
 
+/// The kinds that the protocol has. An answer counts as its request.
+fn known_kinds() -> impl Iterator<Item = FrameKind> {
+    (0..=u8::MAX)
+        .map(FrameKind)
+        .filter(|kind| !kind.is_answer() && kind.name().is_some())
+}
+
 /// What becomes of a SEND.
 const SENDS: [&str; 3] = ["ok", "refused", "failed"];
 
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut places = [0; 256];
-        for (kind, place) in KINDS.iter().zip(1..) {
+        for (kind, place) in known_kinds().zip(1..) {
             if let Some(of_kind) = places.get_mut(usize::from(kind.0)) {
                 *of_kind = place;
             }
         }
         Self {
             start: Instant::now(),
-            requests_us: (0..=KINDS.len()).map(|_| Histogram::of_times()).collect(),
+            requests_us: (0..=known_kinds().count())
+                .map(|_| Histogram::of_times())
+                .collect(),
             places,
             refusals: Default::default(),
             sends: Default::default(),

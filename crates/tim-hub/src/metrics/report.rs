@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 use super::process::Process;
 use super::text::Kind::{Counter, Gauge, Histogram};
 use super::text::{Page, Unit};
-use super::{Class, Drop, Metrics, SENDS, SessionEnd};
-use crate::handlers::KINDS;
+use super::{Class, Drop, Metrics, SENDS, SessionEnd, known_kinds};
 use crate::pool::Pool;
 use crate::service::Services;
 
@@ -99,7 +98,7 @@ fn connections(page: &mut Page, services: &Services) {
 fn requests(page: &mut Page, metrics: &Metrics) {
     let help = "Time from when a request came until it was answered, by kind; kinds that nobody has asked for are left out.";
     page.begin("tim_request_duration_seconds", Histogram, help);
-    let names = KINDS.iter().map(|kind| kind.to_string().to_lowercase());
+    let names = known_kinds().map(|kind| kind.to_string().to_lowercase());
     let names = std::iter::once("other".to_owned()).chain(names);
     for (name, histogram) in names.zip(&metrics.requests_us) {
         let found = histogram.distribution();

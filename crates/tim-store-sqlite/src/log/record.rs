@@ -29,7 +29,7 @@ pub(in super::super) fn is_logged(write: &Write) -> bool {
         | Write::ChangeGroup(_)
         | Write::ImportMessages(_)
         | Write::SetUnread { .. }
-        | Write::VoidTickets { .. }
+        | Write::VoidUserSigs { .. }
         | Write::DeleteAccount { .. }
         | Write::ChangeContacts(_)
         | Write::Purge(_)
@@ -87,7 +87,7 @@ pub(in super::super) fn encode(write: &Write, out: &mut Vec<u8>) {
         | Write::ChangeGroup(_)
         | Write::ImportMessages(_)
         | Write::SetUnread { .. }
-        | Write::VoidTickets { .. }
+        | Write::VoidUserSigs { .. }
         | Write::DeleteAccount { .. }
         | Write::ChangeContacts(_)
         | Write::Purge(_)

@@ -1,4 +1,4 @@
-//! Contacts, tickets that are void, and accounts that were deleted.
+//! Contacts, UserSigs that are void, and accounts that were deleted.
 
 use std::collections::BTreeMap;
 
@@ -147,7 +147,7 @@ pub fn a_deleted_account_is_opened_again_without_what_it_had(world: &mut World) 
         (reader.account(&alice), reader.accounts(&[alice])),
         (Ok(None), Ok(Vec::new()))
     );
-    assert_eq!(reader.tickets_valid_from(&alice), Ok(50));
+    assert_eq!(reader.user_sigs_valid_from(&alice), Ok(50));
     assert_eq!(
         (
             reader.contacts(&alice).unwrap().contacts,
@@ -162,7 +162,7 @@ pub fn a_deleted_account_is_opened_again_without_what_it_had(world: &mut World) 
     );
     let account = world.reader().account(&alice).unwrap().unwrap();
     assert_eq!((account.nick.as_str(), account.avatar.as_str()), ("", ""));
-    assert_eq!(world.reader().tickets_valid_from(&alice), Ok(50));
+    assert_eq!(world.reader().user_sigs_valid_from(&alice), Ok(50));
     assert_eq!(world.list(&alice), [log]);
     let nobody = UserId::new("nobody").unwrap();
     let deletion = Write::DeleteAccount {
@@ -172,16 +172,16 @@ pub fn a_deleted_account_is_opened_again_without_what_it_had(world: &mut World) 
     assert_eq!(world.write(deletion), Err(Refused::NoSuchUser(nobody)));
 }
 
-pub fn tickets_are_void_for_good(world: &mut World) {
+pub fn user_sigs_are_void_for_good(world: &mut World) {
     let alice = world.user("alice");
-    assert_eq!(world.reader().tickets_valid_from(&alice), Ok(0));
+    assert_eq!(world.reader().user_sigs_valid_from(&alice), Ok(0));
     for (before_s, from) in [(100, 100), (50, 100), (200, 200)] {
-        let void = Write::VoidTickets {
+        let void = Write::VoidUserSigs {
             user: alice,
             before_s,
         };
         assert_eq!(world.write(void), Ok(Written::Done));
-        assert_eq!(world.reader().tickets_valid_from(&alice), Ok(from));
+        assert_eq!(world.reader().user_sigs_valid_from(&alice), Ok(from));
     }
     // Nor does retention make them good again.
     world.now_ms += 200 * DAY_MS;
@@ -191,9 +191,9 @@ pub fn tickets_are_void_for_good(world: &mut World) {
     };
     world.write(Write::Purge(unused)).unwrap();
     world.reopen();
-    assert_eq!(world.reader().tickets_valid_from(&alice), Ok(200));
+    assert_eq!(world.reader().user_sigs_valid_from(&alice), Ok(200));
     let nobody = UserId::new("nobody").unwrap();
-    assert_eq!(world.reader().tickets_valid_from(&nobody), Ok(0));
+    assert_eq!(world.reader().user_sigs_valid_from(&nobody), Ok(0));
 }
 
 /// A user, how far the version is off, whom to set, and whom to remove.

@@ -152,7 +152,7 @@ macro_rules! suite {
             }
             contacts {
                 contacts_are_kept_in_their_order, a_change_of_contacts_is_made_whole, a_deleted_account_is_opened_again_without_what_it_had,
-                tickets_are_void_for_good, any_changes_of_contacts_agree_with_the_model,
+                user_sigs_are_void_for_good, any_changes_of_contacts_agree_with_the_model,
             }
             threads {
                 one_of_many_equal_sends_is_stored, sixty_four_writers_leave_no_gap, one_of_two_revokers_wins,

@@ -129,7 +129,7 @@ pub(super) async fn kick(call: Call) -> Result<Answer, RestError> {
         ));
     }
     let before_s = call.services.now_ms() / 1000;
-    call.write(Write::VoidTickets { user, before_s }).await?;
+    call.write(Write::VoidUserSigs { user, before_s }).await?;
     end_sessions(&call, &user);
     Ok(Answer::ok())
 }
