@@ -55,8 +55,11 @@ impl Batch<'_> {
         // What was removed with the account would be good again.
         self.keep_account(id)?;
         self.db
-            .prepare_cached("UPDATE users SET valid_from = max(valid_from, ?2) WHERE id = ?1")?
-            .execute([id, sql(before_s)])?;
+            // A clock that was wrong may have set a time that is still to come, before which nobody could log in.
+            .prepare_cached(
+                "UPDATE users SET valid_from = iif(valid_from > ?3, ?2, max(valid_from, ?2)) WHERE id = ?1",
+            )?
+            .execute([id, sql(before_s), sql(self.now_ms / 1000)])?;
         Ok(())
     }
 

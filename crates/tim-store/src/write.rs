@@ -95,7 +95,7 @@ pub enum Write {
     /// Removes a bounded number of old entries. Result: [`Written::Purged`].
     Purge(Purge),
     /// Makes the UserSigs of a user void that were issued before this time, in Unix seconds; an earlier time than the one that holds
-    /// changes nothing. Result: [`Written::Done`].
+    /// changes nothing, unless that one is still to come, as after a wall clock that was ahead. Result: [`Written::Done`].
     VoidUserSigs {
         /// The user.
         user: UserId,

@@ -194,6 +194,21 @@ pub fn user_sigs_are_void_for_good(world: &mut World) {
     assert_eq!(world.reader().user_sigs_valid_from(&alice), Ok(200));
     let nobody = UserId::new("nobody").unwrap();
     assert_eq!(world.reader().user_sigs_valid_from(&nobody), Ok(0));
+    // A clock that is ahead makes them void until then. Once it is right, the next time counts.
+    let (now_s, ahead_s) = (world.now_ms / 1000, world.now_ms / 1000 + 1_000_000);
+    for (at_s, before_s, from) in [
+        (ahead_s, ahead_s, ahead_s),
+        (ahead_s, now_s, ahead_s),
+        (now_s, now_s, now_s),
+    ] {
+        world.now_ms = at_s * 1000;
+        let void = Write::VoidUserSigs {
+            user: alice,
+            before_s,
+        };
+        assert_eq!(world.write(void), Ok(Written::Done));
+        assert_eq!(world.reader().user_sigs_valid_from(&alice), Ok(from));
+    }
 }
 
 /// A user, how far the version is off, whom to set, and whom to remove.

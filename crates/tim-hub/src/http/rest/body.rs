@@ -10,13 +10,16 @@ use tim_proto::message::{
     Content, Mentions, SenderNames, tags, to_vec, with_offline_push, with_sender_names,
 };
 use tim_proto::wire::{Encode as _, Extension, Extensions, List, Writer, decode_body, encoded_len};
-use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind, Payload, Priority, UserId};
+use tim_proto::{ConversationId, ErrorCode, FileId, MessageId, MessageKind, Payload, Priority, UserId};
 use tim_store::{Account, Entry, EntryFlags, Fingerprint};
 
 use super::codes;
 use super::envelope::RestError;
 use super::fields::Fields;
 use super::{Service, service};
+use crate::handlers::check_message;
+use crate::refusal::Refusal;
+use crate::service::Services;
 
 /// The codes of a service for what can be wrong with a body.
 #[derive(Debug, Clone, Copy)]
@@ -132,19 +135,34 @@ impl Body {
     }
 
     /// What distinguishes the message from others with its id.
-    pub(super) fn fingerprint(&self, to: ConversationId, id: MessageId) -> Fingerprint {
-        Fingerprint::of_message(&self.content(to, id))
+    pub(super) fn fingerprint(&self, to: ConversationId) -> Fingerprint {
+        Fingerprint::of_message(&self.content(to, MessageId::default()))
+    }
+
+    /// Checks what the message says, and returns the files of this hub that it names. Reads the store if there are any.
+    pub(super) fn check(
+        &self,
+        services: &Services,
+        to: ConversationId,
+        is_stored: bool,
+    ) -> Result<Vec<FileId>, Refusal> {
+        let files = check_message(services, &self.content(to, MessageId::default()))?;
+        match is_stored || files.is_empty() {
+            true => Ok(files),
+            false => {
+                let text = "the message is not stored, so nobody could fetch its file";
+                Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text))
+            }
+        }
     }
 
     /// What distinguishes the message from others with its random number, whoever receives it.
     pub(super) fn digest(&self) -> u64 {
-        let fingerprint = self.fingerprint(UserId::SYSTEM.into(), MessageId::default());
-        let [a, b, c, d, e, f, g, h, ..] = fingerprint.to_bits().to_le_bytes();
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        self.fingerprint(UserId::SYSTEM.into()).to_bits()
     }
 
     /// The error for a refusal of the message.
-    pub(super) fn refused(&self, service: Service, refusal: crate::refusal::Refusal) -> RestError {
+    pub(super) fn refused(&self, service: Service, refusal: Refusal) -> RestError {
         if refusal.code == ErrorCode::MESSAGE_FILE_URL_IS_EMPTY {
             let info = "MsgBody[0] has no content: a custom element needs Data, Desc or Ext, a file its name and where it is";
             return RestError::new(self.unfit, info);
@@ -318,3 +336,105 @@ pub(super) const OF_C2C: Faults = Faults {
     unfit: codes::UNFIT_BODY,
     too_long: codes::TOO_LONG,
 };
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// The types of elements, and what their fields may be.
+    const TYPES: [&str; 8] = [
+        "TIMTextElem",
+        "TIMFaceElem",
+        "TIMLocationElem",
+        "TIMCustomElem",
+        "TIMSoundElem",
+        "TIMFileElem",
+        "TIMVideoFileElem",
+        "TIMImageElem",
+    ];
+    const NAMES: [&str; 14] = [
+        "Text",
+        "Data",
+        "Desc",
+        "Ext",
+        "Index",
+        "Latitude",
+        "Longitude",
+        "Url",
+        "UUID",
+        "Size",
+        "Second",
+        "Download_Flag",
+        "FileName",
+        "FileSize",
+    ];
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            ".{0,12}".prop_map(Value::from),
+            any::<u32>().prop_map(Value::from),
+            any::<u32>().prop_map(|number| number.to_string().into()),
+            any::<f64>().prop_map(Value::from),
+            Just(Value::Null),
+            Just(json!([])),
+        ]
+    }
+
+    fn element() -> impl Strategy<Value = Value> {
+        let fields = proptest::collection::vec((proptest::sample::select(&NAMES[..]), value()), 0..6);
+        let kind = proptest::sample::select(&TYPES[..]);
+        (kind, fields, ".{0,8}").prop_map(|(kind, fields, text)| {
+            let mut content = Map::from_iter([
+                ("Text".to_owned(), text.clone().into()),
+                ("Data".to_owned(), text.into()),
+                ("Index".to_owned(), 1.into()),
+                ("Latitude".to_owned(), 1.5.into()),
+                ("Longitude".to_owned(), "2.5".into()),
+            ]);
+            content.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
+            json!({"MsgType": kind, "MsgContent": content})
+        })
+    }
+
+    fn read(elements: &[Value], data: &str) -> Result<Body, RestError> {
+        let body = json!({"MsgBody": elements, "CloudCustomData": data});
+        let Value::Object(body) = body else { unreachable!() };
+        Body::read(&Fields::new(&body, service::OPENIM), OF_C2C)
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_history_shows_is_the_same_message_when_it_is_sent(
+            elements in proptest::collection::vec(element(), 1..4),
+            data in ".{0,8}",
+        ) {
+            let Ok(body) = read(&elements, &data) else { return Ok(()) };
+            let to = UserId::new("bob").unwrap().into();
+            let from = Account {
+                user: UserId::new("alice").unwrap(),
+                number: 1,
+                nick: "Alice".to_owned(),
+                avatar: String::new(),
+            };
+            let entry = Entry {
+                sequence: 1,
+                change: 1,
+                time_ms: 1,
+                sender: from.user,
+                id: MessageId::default(),
+                origin: 0,
+                flags: body.flags,
+                kind: body.kind,
+                content: body.encode(to, MessageId::default(), &from, ""),
+            };
+            let shown = shown(&entry);
+            prop_assert_eq!(&shown.cloud_custom_data, &data);
+            prop_assert_eq!(shown.body.len(), elements.len());
+            let again = read(&shown.body, &shown.cloud_custom_data);
+            prop_assert_eq!(again.map(|again| again.fingerprint(to)), Ok(body.fingerprint(to)));
+        }
+    }
+}

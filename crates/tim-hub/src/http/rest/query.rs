@@ -147,4 +147,17 @@ mod tests {
         }
         assert_eq!(Query::parse("usersig=%ff").unwrap_err().code, codes::BAD_REQUEST);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_encoded_once_is_decoded(text in ".{0,40}", others in "[a-z%&=+*0-9]{0,40}") {
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let once = decoded(&encoded);
+            proptest::prop_assert_eq!(once.as_deref(), Some(text.as_str()));
+            let query = format!("usersig={encoded}&{others}");
+            if let Ok(query) = Query::parse(&query) {
+                proptest::prop_assert_eq!(query.user_sig(), text);
+            }
+        }
+    }
 }

@@ -205,6 +205,25 @@ fn a_kick_ends_sessions_and_makes_tickets_void() {
 }
 
 #[test]
+fn nobody_is_locked_out_by_a_kick_while_the_clock_was_ahead() {
+    let rest = Rest::start();
+    rest.accounts(&["alice"]);
+    let kick = || rest.ok("im_open_login_svc/kick", json!({"UserID": "alice"}));
+    rest.hub.set_clock(START_MS + 1_000_000_000);
+    kick();
+    rest.hub.set_clock(START_MS + 10_000);
+    kick();
+    let mut old = Device::new(&rest.hub, "alice", 1);
+    old.begin_login();
+    let refused = Observed::LoginFailed(ErrorCode::ACCOUNT_INVALID_USERSIG);
+    old.until(|device| device.observed.contains(&refused));
+    let mut new = Device::new(&rest.hub, "alice", 2);
+    let user_sig = UserSig::sign(&app(), &user("alice"), START_MS / 1000 + 10, 3600);
+    new.session.set_user_sig(user_sig);
+    new.log_in();
+}
+
+#[test]
 fn a_deleted_account_has_nothing_and_may_come_back() {
     let rest = Rest::start();
     let mut alice = Device::login(&rest.hub, "alice", 1);

@@ -401,3 +401,25 @@ fn messages_of_anybody_are_revoked() {
     let in_room = json!({"GroupId": "room", "MsgSeqList": [{"MsgSeq": 1}]});
     assert_eq!(rest.groups_code("group_msg_recall", in_room), 10_033);
 }
+
+#[test]
+fn an_answer_that_would_be_too_long_is_refused() {
+    let rest = Rest::start();
+    let names: Vec<String> = (0..100).map(|number| format!("u{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    rest.group("Public", "g", &names);
+    let ask = |filter: Value| {
+        let asked = json!({"GroupIdList": vec!["g"; 50], "ResponseFilter": filter});
+        rest.call("group_open_http_svc/get_group_info", asked)
+    };
+    let ids = ask(json!({"MemberInfoFilter": ["Member_Account"]}));
+    let members = |of: usize| ids["GroupInfo"][of]["MemberList"].as_array().unwrap().len();
+    assert_eq!((members(0), members(49)), (100, 100));
+    // With all their fields so many members do not fit.
+    let long = "x".repeat(50);
+    for name in &names {
+        let card = json!({"GroupId": "g", "Member_Account": name, "NameCard": long});
+        rest.groups_ok("modify_group_member_info", card);
+    }
+    assert_eq!(ask(Value::Null)["ErrorCode"], 10_018);
+}

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Rest;
 use super::messages::{message, text};
+use crate::support::START_MS;
 
 const BATCH: &str = "openim/batchsendmsg";
 
@@ -37,6 +38,37 @@ fn any_number_of_messages_may_have_one_random_number() {
     }
     assert_eq!(sequences, (2..22).map(Value::from).collect::<Vec<_>>());
     assert_eq!((0..20).map(to_group).collect::<Vec<_>>(), sequences);
+}
+
+#[test]
+fn a_repeated_call_sends_nothing_in_the_next_span_of_time_and_after_the_clock_went_back() {
+    // The ids of calls change every 300 seconds, and the hub starts 200 seconds behind a change.
+    let rest = Rest::start();
+    rest.group("Public", "g", &["alice", "bob"]);
+    rest.group("AVChatRoom", "room", &["alice"]);
+    let stored = message(1, "alice", "bob", text("stored"));
+    let mut online = message(2, "alice", "bob", text("online"));
+    online["OnlineOnlyFlag"] = 1.into();
+    let to_group = |group: &str, online: u32| json!({"GroupId": group, "Random": 3, "From_Account": "alice", "OnlineOnlyFlag": online, "MsgBody": text(group)});
+    let many =
+        json!({"From_Account": "alice", "To_Account": ["bob"], "MsgRandom": 4, "MsgBody": text("many")});
+    let send = || {
+        [
+            rest.ok("openim/sendmsg", stored.clone()),
+            rest.ok("openim/sendmsg", online.clone()),
+            rest.ok(BATCH, many.clone()),
+            rest.groups_ok("send_group_msg", to_group("g", 0)),
+            rest.groups_ok("send_group_msg", to_group("g", 1)),
+            rest.groups_ok("send_group_msg", to_group("room", 0)),
+        ]
+    };
+    let at = |second: u64| rest.hub.set_clock(START_MS + second * 1_000);
+    for [first, second] in [[99, 101], [701, 699]] {
+        at(first);
+        let sent = send();
+        at(second);
+        assert_eq!(send(), sent, "{first} s, then {second} s");
+    }
 }
 
 #[test]

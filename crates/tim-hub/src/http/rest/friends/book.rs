@@ -1,5 +1,7 @@
 //! What the interface keeps of a user's friends, as the store's contacts.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 use tim_proto::UserId;
 use tim_store::{ChangeContacts, Contact, Contacts, Write};
@@ -115,26 +117,31 @@ impl Book {
 
     /// The change that makes this of what it was; `None` if it is the same.
     fn change_from(&self, before: &Self) -> Option<ChangeContacts> {
+        if self == before {
+            return None;
+        }
+        let old: HashMap<_, _> = before
+            .friends
+            .iter()
+            .map(|friend| (friend.user, friend))
+            .collect();
+        let kept: HashSet<_> = self.friends.iter().map(|friend| friend.user).collect();
         let changed = self
             .friends
             .iter()
-            .filter(|friend| before.friend(&friend.user) != Some(*friend));
-        let removed = before
-            .friends
-            .iter()
-            .filter(|friend| self.friend(&friend.user).is_none());
+            .filter(|friend| old.get(&friend.user) != Some(friend));
+        let removed = before.friends.iter().map(|friend| friend.user);
         let details = (self.lists != before.lists).then(|| {
             let lists = Map::from_iter([("lists".to_owned(), Value::from(self.lists.clone()))]);
             Value::Object(lists).to_string()
         });
-        let change = ChangeContacts {
+        Some(ChangeContacts {
             user: self.owner,
             version: before.version,
             details,
             set: changed.map(Friend::to_contact).collect(),
-            remove: removed.map(|friend| friend.user).collect(),
-        };
-        (self != before).then_some(change)
+            remove: removed.filter(|user| !kept.contains(user)).collect(),
+        })
     }
 }
 

@@ -6,7 +6,6 @@ use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId};
 use tim_store::{Account, EntryFlags, ImportMessages, ImportedMessage, Stored, Write, Written};
 
 use super::{about_group, existing, group_of, refused};
-use crate::handlers::check_message;
 use crate::http::rest::body::{Body, OF_GROUP};
 use crate::http::rest::call::Call;
 use crate::http::rest::envelope::{Answer, RestError, object};
@@ -94,7 +93,7 @@ async fn message(
     let checked = body.clone();
     let found = call.read(move |services| {
         let account: Option<Account> = services.reads.store().account(&from)?;
-        let files = check_message(services, &checked.content(to, MessageId::default()));
+        let files = checked.check(services, to, true);
         Ok((account, files))
     });
     let (account, files) = found.await?;
@@ -117,7 +116,7 @@ async fn message(
     Ok(ImportedMessage {
         sender: from,
         id,
-        fingerprint: body.fingerprint(to, id),
+        fingerprint: body.fingerprint(to),
         time_ms: u64::from(time_s).saturating_mul(1000),
         kind: body.kind,
         flags: body.flags | flags,

@@ -16,6 +16,8 @@ use crate::service::Services;
 const MAX_LISTED: u64 = 10_000;
 /// The most groups that a call asks about.
 const MAX_ASKED: usize = 50;
+/// The length of the shortest member in an answer: those of groups in which there are more than fit are not read.
+const SHORTEST_MEMBER: usize = r#"{"Member_Account":"x"},"#.len();
 
 /// `get_appid_group_list`.
 pub(in crate::http::rest) async fn list(call: Call) -> Result<Answer, RestError> {
@@ -57,42 +59,44 @@ pub(in crate::http::rest) async fn info(call: Call) -> Result<Answer, RestError>
     };
     let service = call.service;
     let found = call.read(move |services| {
-        let mut size = 0;
-        let found = texts.into_iter().map(|(text, group)| {
+        let (mut found, mut size) = (Vec::<Value>::new(), 0_usize);
+        for (text, group) in texts {
+            let left = MAX_ANSWER.saturating_sub(size);
             let shown = group.and_then(|group| {
-                let shown = one(services, &group, &groups, members.as_ref());
+                let shown = one(services, &group, &groups, members.as_ref(), left);
                 shown.map_err(|refusal| RestError::of(service, refusal))
             });
-            match shown {
-                Ok(shown) => {
-                    size += shown.to_string().len();
-                    shown
-                }
+            let shown = match shown {
+                Ok(Some(shown)) => shown,
+                Ok(None) => return Ok(None),
                 Err(error) => object([
                     ("GroupId", text.into()),
                     ("ErrorCode", error.code.into()),
                     ("ErrorInfo", error.info.into()),
                 ]),
-            }
-        });
-        let found: Vec<Value> = found.collect();
-        Ok((found, size))
+            };
+            size += shown.to_string().len();
+            found.push(shown);
+        }
+        Ok((size <= MAX_ANSWER).then_some(found))
     });
-    let (found, size) = found.await?;
-    if size > MAX_ANSWER {
-        let info =
-            format!("the answer would have {size} bytes; ask for fewer groups, or without their members");
-        return Err(RestError::new(codes::ANSWER_TOO_LARGE, info));
-    }
+    let found = found.await?.ok_or_else(|| {
+        let info = format!(
+            "the answer would have more than {MAX_ANSWER} bytes; ask for fewer groups, or without their members"
+        );
+        RestError::new(codes::ANSWER_TOO_LARGE, info)
+    })?;
     Ok(Answer::ok().with("GroupInfo", found))
 }
 
+/// What is shown of a group; `None` if its members do not fit into so many bytes.
 fn one(
     services: &Services,
     group: &GroupId,
     filter: &GroupFilter,
     members: Option<&MemberFilter>,
-) -> Result<Value, Refusal> {
+    left: usize,
+) -> Result<Option<Value>, Refusal> {
     let status = services.reads.store().group_status(group)?;
     let status = status.ok_or_else(|| Refusal::from(Refused::NoSuchGroup(*group)))?;
     let mut shown = group_object(services, &status, filter)?;
@@ -101,12 +105,13 @@ fn one(
     if let Some(filter) = members {
         let members = match status.group.group_type {
             GroupType::AV_CHAT_ROOM => Vec::new(),
+            _ if status.group.member_count > (left / SHORTEST_MEMBER) as u64 => return Ok(None),
             _ => all_members(services, group)?,
         };
         let members = member_objects(services, group, &members, filter)?;
         shown.insert("MemberList".to_owned(), members.into());
     }
-    Ok(Value::Object(shown))
+    Ok(Some(Value::Object(shown)))
 }
 
 /// `get_online_member_num`: how many are in an AVChatRoom now.

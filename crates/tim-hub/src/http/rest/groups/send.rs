@@ -1,20 +1,18 @@
 //! `send_group_msg`: a message to a group, whose sender need not be a member.
 
-use tim_proto::{ConversationId, ErrorCode, FileId, GroupId, MessageId, Priority, UserId};
+use tim_proto::{ConversationId, ErrorCode, FileId, GroupId, Priority, UserId};
 use tim_store::{
     Account, Append, Fingerprint, LogKey, MAX_MENTIONS, Quota, Refused, Write, WriteError, Written,
 };
 
 use super::{existing, group_of, named, refused};
 use crate::delivery::{LiveMessage, RecentId};
-use crate::handlers::check_message;
 use crate::http::rest::body::{Body, OF_GROUP};
 use crate::http::rest::call::Call;
 use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, RestError};
 use crate::http::rest::fields::Fields;
 use crate::http::rest::messages::{ATTEMPTS, Ids, sender, sender_account};
-use crate::refusal::Refusal;
 
 /// Stands for all members in `GroupAtInfo` and in a list of mentioned users.
 const EVERYBODY: &str = tim_proto::message::MENTION_ALL;
@@ -93,15 +91,7 @@ async fn draft(
     let checked = body.clone();
     let read = call.read(move |services| {
         let account = services.reads.store().account(&from)?;
-        let files = check_message(services, &checked.content(to, MessageId::default())).and_then(|files| {
-            match is_stored || files.is_empty() {
-                true => Ok(files),
-                false => {
-                    let text = "the message is not stored, so nobody could fetch its file";
-                    Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text))
-                }
-            }
-        });
+        let files = checked.check(services, to, is_stored);
         let membership = match services.permissions.membership(&from, group) {
             Ok(membership) => Some(membership),
             Err(refusal) if refusal.code == ErrorCode::GROUP_PERMISSION_DENY => None,
@@ -145,15 +135,20 @@ impl Draft {
         Ids::new(self.from.number, random, (self.to(), self.body.digest()), now_s)
     }
 
-    fn fingerprint(&self, ids: &Ids) -> Fingerprint {
-        self.body.fingerprint(self.to(), ids.id(0))
+    fn fingerprint(&self) -> Fingerprint {
+        self.body.fingerprint(self.to())
     }
 
     /// Stores the message, unless it was stored before.
     async fn store(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
         let ids = self.ids(call, random);
-        if let Some(sent) = self.stored_before(call, ids.before()).await? {
-            return Ok(sent);
+        let (user, fingerprint) = (self.from.user, self.fingerprint());
+        let stored = call.read(move |services| {
+            let store = services.reads.store();
+            Ok(ids.stored_beside(store, &user, fingerprint)?)
+        });
+        if let Some((_, at)) = stored.await? {
+            return Ok((at.time_ms / 1000, at.sequence));
         }
         let mut is_member = self.is_member;
         let mut attempt = 0;
@@ -163,7 +158,7 @@ impl Draft {
                 log: LogKey::Group(self.group),
                 sender: self.from.user,
                 id,
-                fingerprint: self.fingerprint(&ids),
+                fingerprint,
                 origin: 0,
                 kind: self.body.kind,
                 flags: self.body.flags,
@@ -188,43 +183,22 @@ impl Draft {
         Err(too_many(call))
     }
 
-    /// Where the message is if it was stored with one of these ids.
-    async fn stored_before(&self, call: &Call, ids: Ids) -> Result<Option<Sent>, RestError> {
-        let (user, fingerprint) = (self.from.user, self.fingerprint(&ids));
-        let found = call.read(move |services| {
-            for attempt in 0..ATTEMPTS {
-                match services
-                    .reads
-                    .store()
-                    .stored(&user, &ids.id(attempt), fingerprint)?
-                {
-                    None => return Ok(None),
-                    Some(Ok(at)) => return Ok(Some((at.time_ms / 1000, at.sequence))),
-                    // Another message has this id.
-                    Some(Err(_)) => {}
-                }
-            }
-            Ok(None)
-        });
-        found.await
-    }
-
     /// Passes the message on to those who are in the group now.
     fn pass_on(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
         let services = &call.services;
-        let ids = self.ids(call, random);
+        let (ids, fingerprint) = (self.ids(call, random), self.fingerprint());
+        if let Some((_, time)) = ids.passed_on_beside(&services.recent_ids, fingerprint) {
+            return Ok((time, 0));
+        }
         for attempt in 0..ATTEMPTS {
             let id = ids.id(attempt);
-            if matches!(
-                services.recent_ids.look_up(&id, self.fingerprint(&ids)),
-                RecentId::Other
-            ) {
+            if matches!(services.recent_ids.look_up(&id, fingerprint), RecentId::Other) {
                 continue;
             }
             let message = LiveMessage::of(
                 (self.from.user, 0),
                 &self.body.content(self.to(), id),
-                self.fingerprint(&ids),
+                fingerprint,
                 &self.body.encode(self.to(), id, &self.from, &self.name_card),
                 self.mention_all,
                 services.permissions.generation(),

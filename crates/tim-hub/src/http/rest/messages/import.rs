@@ -8,7 +8,6 @@ use tim_store::{EntryFlags, Fingerprint, Refused, Write, WriteError, Written};
 use super::pair;
 use super::repeat::of_target;
 use super::send::append;
-use crate::handlers::check_message;
 use crate::http::rest::body::{Body, OF_C2C};
 use crate::http::rest::call::Call;
 use crate::http::rest::codes;
@@ -45,12 +44,7 @@ pub(in crate::http::rest) async fn import(call: Call) -> Result<Answer, RestErro
     account(to, codes::UNKNOWN_TO_ACCOUNT)?;
     let files = {
         let checked = body.clone();
-        let check = move |services: &std::sync::Arc<_>| {
-            Ok(check_message(
-                services,
-                &checked.content(to.into(), MessageId::default()),
-            ))
-        };
+        let check = move |services: &std::sync::Arc<_>| Ok(checked.check(services, to.into(), true));
         call.read(check)
             .await?
             .map_err(|refusal| body.refused(call.service, refusal))?

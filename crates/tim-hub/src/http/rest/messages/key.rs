@@ -187,4 +187,15 @@ mod tests {
             assert_eq!(text.parse::<MsgKey>(), Err(()), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_read_is_a_key(text in "[0-9_+-]{0,30}", sequence: u64, random: u32, time: u64) {
+            if let Ok(key) = text.parse::<MsgKey>() {
+                proptest::prop_assert_eq!(key.to_string().parse(), Ok(key));
+            }
+            let key = MsgKey { sequence, random, time };
+            proptest::prop_assert_eq!(key.to_string().parse(), Ok(key));
+        }
+    }
 }

@@ -1,11 +1,14 @@
 //! Message ids of calls, so that a call that is made again sends nothing twice.
 //!
 //! A caller repeats `MsgRandom` when it repeats a call. The ids are made of it, of the receiver and the content, and of the span of time in
-//! which the call comes; of a call in the next span, the ids of the one before are looked up, too. So a message is sent once in five
-//! minutes at least, also over a restart of the hub. Other messages with the same random number have other ids.
+//! which the call comes; those of the spans before and after it are looked up, too: before, as the call may have been made first in
+//! that one, and after, as somebody may have set the clock back since. So a message is sent once in five minutes at least, also over a
+//! restart of the hub. Other messages with the same random number have other ids.
 
 use tim_proto::{ConversationId, MessageId, UserId};
-use tim_store::Fingerprint;
+use tim_store::{Fingerprint, StoreError, StoreReader, Stored};
+
+use crate::delivery::{RecentId, RecentIds};
 
 /// The length of a span of time, in seconds.
 const SPAN_S: u64 = 300;
@@ -65,12 +68,59 @@ impl Ids {
 
     /// Whether the message may have this id.
     pub(super) fn have(&self, id: &MessageId) -> bool {
-        (self.start..self.start + SPAN_S).contains(&id.client_time)
-            && (0..ATTEMPTS).any(|attempt| self.id(attempt) == *id)
+        (self.start..self.start + SPAN_S).contains(&id.client_time) && self.all().any(|own| own == *id)
+    }
+
+    /// The id with which the message was stored in a span beside this one, and where it is; `None` if it was not.
+    pub(in crate::http::rest) fn stored_beside(
+        &self,
+        store: &dyn StoreReader,
+        sender: &UserId,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<(MessageId, Stored)>, StoreError> {
+        for ids in self.beside() {
+            for id in ids.all() {
+                match store.stored(sender, &id, fingerprint)? {
+                    None => break,
+                    Some(Ok(at)) => return Ok(Some((id, at))),
+                    // Another message has this id.
+                    Some(Err(_)) => {}
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same of a message that is not stored, and when it was passed on.
+    pub(in crate::http::rest) fn passed_on_beside(
+        &self,
+        recent: &RecentIds,
+        fingerprint: Fingerprint,
+    ) -> Option<(MessageId, u64)> {
+        self.beside().iter().find_map(|ids| {
+            let mut found = ids.all().map(|id| (id, recent.look_up(&id, fingerprint)));
+            match found.find(|(_, found)| !matches!(found, RecentId::Other))? {
+                (id, RecentId::Same(time)) => Some((id, time)),
+                _ => None,
+            }
+        })
+    }
+
+    /// The ids that the message may have, in the order in which they are tried.
+    fn all(&self) -> impl Iterator<Item = MessageId> + '_ {
+        (0..ATTEMPTS).map(|attempt| self.id(attempt))
+    }
+
+    const fn beside(&self) -> [Self; 2] {
+        let after = Self {
+            start: self.start.saturating_add(SPAN_S),
+            ..*self
+        };
+        [self.before(), after]
     }
 
     /// The ids that the message would have in the span before.
-    pub(in crate::http::rest) const fn before(&self) -> Self {
+    pub(super) const fn before(&self) -> Self {
         Self {
             start: self.start.saturating_sub(SPAN_S),
             ..*self

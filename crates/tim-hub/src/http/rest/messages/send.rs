@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tim_proto::{ConversationId, ErrorCode, FileId, MessageId, UserId};
+use tim_proto::{ConversationId, FileId, MessageId, UserId};
 use tim_store::{
     Account, Append, EntryFlags, Fingerprint, LogKey, Quota, Refused, Stored, Write, WriteError, Written,
 };
@@ -11,7 +11,6 @@ use super::key::MsgKey;
 use super::repeat::{ATTEMPTS, Ids};
 use super::{sender, sender_account};
 use crate::delivery::{LiveMessage, RecentId, fanout};
-use crate::handlers::check_message;
 use crate::http::rest::body::{Body, OF_C2C};
 use crate::http::rest::call::Call;
 use crate::http::rest::codes;
@@ -60,25 +59,17 @@ impl Draft {
     }
 
     /// Checks what the message says, and which files it names, on the pool of reads.
-    pub(super) async fn check(&self, call: &Call, to: UserId) -> Result<Vec<FileId>, RestError> {
-        let body = self.body.clone();
-        let is_stored = !self.online_only;
-        let files = call.services.reads.run(UserId::SYSTEM, {
-            let services = Arc::clone(&call.services);
-            move || {
-                let files = check_message(&services, &body.content(to.into(), MessageId::default()))?;
-                match is_stored || files.is_empty() {
-                    true => Ok(files),
-                    false => {
-                        let text = "the message is not stored, so nobody could fetch its file";
-                        Err(Refusal::new(ErrorCode::FILE_NOT_YOURS, text))
-                    }
-                }
-            }
-        });
-        let lost = |_| Err(Refusal::new(ErrorCode::STORAGE_FAILED, ""));
-        let checked = files.await.unwrap_or_else(lost);
-        checked.map_err(|refusal| self.body.refused(call.service, refusal))
+    pub(super) async fn check(self: &Arc<Self>, call: &Call, to: UserId) -> Result<Vec<FileId>, RestError> {
+        let draft = Arc::clone(self);
+        let checked = call.read(move |services| Ok(draft.files(services, to)));
+        checked
+            .await?
+            .map_err(|refusal| self.body.refused(call.service, refusal))
+    }
+
+    /// The files that the message names, if it is right. Reads the store if there are any.
+    fn files(&self, services: &Services, to: UserId) -> Result<Vec<FileId>, Refusal> {
+        self.body.check(services, to.into(), !self.online_only)
     }
 
     /// What distinguishes the content, whoever receives it.
@@ -88,17 +79,28 @@ impl Draft {
 
     /// Sends the message to one user, unless it was sent before.
     pub(super) async fn send_to(
-        &self,
+        self: &Arc<Self>,
         call: &Call,
         from: &Account,
         to: UserId,
         files: &[FileId],
     ) -> Result<Sent, RestError> {
-        let now_s = call.services.now_ms() / 1000;
-        let ids = Ids::new(from.number, self.random, (to.into(), self.digest()), now_s);
-        if let Some(sent) = self.sent_before(call, from, to, ids.before()).await? {
-            return Ok(sent);
+        let (draft, sender) = (Arc::clone(self), from.clone());
+        let found = call.read(move |services| draft.sent_before(services, &sender, to));
+        match found.await? {
+            Ok(sent) => Ok(sent),
+            Err(ids) => self.send_anew(call, from, to, (&ids, files)).await,
         }
+    }
+
+    /// Sends the message, which was not sent in another span of time, with one of these ids.
+    async fn send_anew(
+        &self,
+        call: &Call,
+        from: &Account,
+        to: UserId,
+        (ids, files): (&Ids, &[FileId]),
+    ) -> Result<Sent, RestError> {
         for attempt in 0..ATTEMPTS {
             let id = ids.id(attempt);
             let sent = match self.online_only {
@@ -114,29 +116,27 @@ impl Draft {
         Err(RestError::new(codes::BAD_RANDOM, info))
     }
 
-    /// Where the message is if it was sent with one of these ids.
-    async fn sent_before(
+    /// Where the message is if it was sent in another span of time; otherwise the ids that it may have now. Reads the store.
+    fn sent_before(
         &self,
-        call: &Call,
+        services: &Services,
         from: &Account,
         to: UserId,
-        ids: Ids,
-    ) -> Result<Option<Sent>, RestError> {
-        let user = from.user;
-        let fingerprint = self.body.fingerprint(to.into(), ids.id(0));
-        let found = call.read(move |services| {
-            for attempt in 0..ATTEMPTS {
-                let id = ids.id(attempt);
-                match services.reads.store().stored(&user, &id, fingerprint)? {
-                    None => return Ok(None),
-                    Some(Ok(at)) => return Ok(Some((id, at))),
-                    // Another message has this id.
-                    Some(Err(_)) => {}
-                }
+    ) -> Result<Result<Sent, Ids>, Refusal> {
+        let now_s = services.now_ms() / 1000;
+        let ids = Ids::new(from.number, self.random, (to.into(), self.digest()), now_s);
+        let fingerprint = self.body.fingerprint(to.into());
+        let sent = match self.online_only {
+            true => {
+                let passed = ids.passed_on_beside(&services.recent_ids, fingerprint);
+                passed.map(|(id, time)| Sent::passed_on(id, time))
             }
-            Ok(None)
-        });
-        Ok(found.await?.map(|(id, at)| Sent::stored(id, at)))
+            false => {
+                let stored = ids.stored_beside(services.reads.store(), &from.user, fingerprint)?;
+                stored.map(|(id, at)| Sent::stored(id, at))
+            }
+        };
+        Ok(sent.ok_or(ids))
     }
 
     /// Stores the message under this id; `None` if another message has it.
@@ -149,7 +149,7 @@ impl Draft {
         files: &[FileId],
     ) -> Result<Option<Sent>, RestError> {
         let conversation = ConversationId::C2c(to);
-        let fingerprint = self.body.fingerprint(conversation, id);
+        let fingerprint = self.body.fingerprint(conversation);
         if matches!(
             call.services.recent_ids.look_up(&id, fingerprint),
             RecentId::Other
@@ -180,7 +180,7 @@ impl Draft {
         let message = LiveMessage::of(
             (from.user, 0),
             &self.body.content(conversation, id),
-            self.body.fingerprint(conversation, id),
+            self.body.fingerprint(conversation),
             &content,
             false,
             services.permissions.generation(),
@@ -195,12 +195,7 @@ impl Draft {
         });
         // It is refused for nothing else.
         let Ok(passed) = passed else { return Ok(None) };
-        let key = MsgKey {
-            sequence: 0,
-            random: id.random,
-            time: passed.time,
-        };
-        Ok(Some(Sent { key, id }))
+        Ok(Some(Sent::passed_on(id, passed.time)))
     }
 }
 
@@ -210,6 +205,15 @@ impl Sent {
             sequence: at.sequence,
             random: id.random,
             time: at.time_ms / 1000,
+        };
+        Self { key, id }
+    }
+
+    const fn passed_on(id: MessageId, time: u64) -> Self {
+        let key = MsgKey {
+            sequence: 0,
+            random: id.random,
+            time,
         };
         Self { key, id }
     }
@@ -248,19 +252,48 @@ pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError>
         .fields()
         .need_user("To_Account")
         .coded(codes::BAD_TO_ACCOUNT)?;
-    let draft = Draft::read(&call.fields())?;
-    let known = call
-        .read(move |services| Ok(services.reads.store().accounts(&[from, to])?))
-        .await?;
-    if !known.iter().any(|account| account.user == to) && to != call.admin {
+    let draft = Arc::new(Draft::read(&call.fields())?);
+    let found = call.read({
+        let draft = Arc::clone(&draft);
+        move |services| Found::read(services, &draft, from, to)
+    });
+    let found = found.await?;
+    if !found.known.iter().any(|account| account.user == to) && to != call.admin {
         let info = "invalid To_Account: there is no such account";
         return Err(RestError::new(codes::UNKNOWN_TO_ACCOUNT, info));
     }
-    let from = sender_account(&call, from, &known).await?;
-    let files = draft.check(&call, to).await?;
-    let sent = draft.send_to(&call, &from, to, &files).await?;
+    let from = sender_account(&call, from, &found.known).await?;
+    let files = found.files;
+    let files = files.map_err(|refusal| draft.body.refused(call.service, refusal))?;
+    let sent = match found.before {
+        None => draft.send_to(&call, &from, to, &files).await?,
+        Some(Ok(sent)) => sent,
+        Some(Err(ids)) => draft.send_anew(&call, &from, to, (&ids, &files)).await?,
+    };
     Ok(Answer::ok()
         .with("MsgTime", sent.key.time)
         .with("MsgKey", sent.key.to_string())
         .with("MsgId", sent.id.to_string()))
+}
+
+/// What has to be known before a message is sent, in one read.
+struct Found {
+    /// The accounts of the two users.
+    known: Vec<Account>,
+    files: Result<Vec<FileId>, Refusal>,
+    /// As [`Draft::sent_before`]; `None` if the sender has no account yet.
+    before: Option<Result<Sent, Ids>>,
+}
+
+impl Found {
+    fn read(services: &Services, draft: &Draft, from: UserId, to: UserId) -> Result<Self, Refusal> {
+        let known = services.reads.store().accounts(&[from, to])?;
+        let sender = known.iter().find(|account| account.user == from);
+        let before = sender.map(|sender| draft.sent_before(services, sender, to));
+        Ok(Self {
+            files: draft.files(services, to),
+            before: before.transpose()?,
+            known,
+        })
+    }
 }

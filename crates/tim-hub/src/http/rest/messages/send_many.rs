@@ -23,7 +23,7 @@ const INTERNAL: u32 = 91_000;
 pub(in crate::http::rest) async fn send_many(call: Call) -> Result<Answer, RestError> {
     let from = sender(&call)?;
     let targets = targets(&call)?;
-    let draft = Draft::read(&call.fields())?;
+    let draft = Arc::new(Draft::read(&call.fields())?);
     let asked = [targets.as_slice(), &[from]].concat();
     let known = call
         .read(move |services| Ok(services.reads.store().accounts(&asked)?))
@@ -84,7 +84,10 @@ pub(in crate::http::rest) async fn send_many(call: Call) -> Result<Answer, RestE
 }
 
 /// Sends the message to one of the users.
-async fn send_one(message: Arc<(Call, Draft, Account, Vec<FileId>)>, to: UserId) -> Result<Sent, RestError> {
+async fn send_one(
+    message: Arc<(Call, Arc<Draft>, Account, Vec<FileId>)>,
+    to: UserId,
+) -> Result<Sent, RestError> {
     let (call, draft, from, files) = &*message;
     draft.send_to(call, from, to, files).await
 }
