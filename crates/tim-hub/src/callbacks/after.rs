@@ -11,6 +11,7 @@ use super::CallbackCommand;
 use super::bodies::About;
 use super::client::Callbacks;
 use crate::refusal::Refusal;
+use crate::service::Services;
 
 /// What the application is told after a message was stored, once it is known where.
 #[derive(Debug)]
@@ -29,8 +30,7 @@ pub(crate) struct AfterSend {
 impl AfterSend {
     /// For a message that is about to be stored or passed on, if the application wants to be told.
     pub(crate) fn new(
-        callbacks: &Callbacks,
-        now_ms: u64,
+        services: &Services,
         sender: UserId,
         to: ConversationId,
         content: &[u8],
@@ -41,15 +41,15 @@ impl AfterSend {
             ConversationId::Group(_) => CallbackCommand::AfterGroup,
             _ => CallbackCommand::AfterC2c,
         };
-        callbacks.wants(command).then(|| {
+        services.callbacks.wants(command).then(|| {
             Box::new(Self {
-                callbacks: callbacks.clone(),
+                callbacks: services.callbacks.clone(),
                 command,
                 sender,
                 content: Bytes::copy_from_slice(content),
                 group_type,
                 online_only,
-                now_ms,
+                now_ms: services.now_ms(),
             })
         })
     }

@@ -143,6 +143,11 @@ impl Callbacks {
         }))))
     }
 
+    /// Whether there is an endpoint.
+    pub(crate) const fn are_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(crate) fn wants(&self, command: CallbackCommand) -> bool {
         self.0
             .as_ref()

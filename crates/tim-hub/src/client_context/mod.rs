@@ -56,7 +56,14 @@ struct Caches {
     memberships: HashMap<GroupId, Arc<GroupMembership>>,
     /// Whoever reads a piece of a file for the device holds a clone.
     downloads: Arc<()>,
-    /// Of the message that is being handled: what its sender has written, if a callback has changed it.
+    /// Of the message that is being handled: the application was asked about it.
+    asked: Option<AskedAbout>,
+}
+
+/// The application was asked about a message, which was admitted before.
+#[derive(Debug, Clone, Copy)]
+struct AskedAbout {
+    /// What its sender has written, if a callback has changed it.
     original: Option<Fingerprint>,
 }
 
@@ -189,15 +196,28 @@ impl ClientContext {
 
     /// The fingerprint by which a repetition of the message that is being handled is known, if that is not its own.
     pub(crate) fn original(&self) -> Option<Fingerprint> {
-        self.caches.as_ref()?.original
+        self.asked()?.original
     }
 
-    /// A callback has changed the message that is handled next, whose sender has written this.
+    /// Whether the application was asked about the message that is being handled, so that it was admitted already.
+    pub(crate) fn was_asked_about(&self) -> bool {
+        self.asked().is_some()
+    }
+
+    fn asked(&self) -> Option<AskedAbout> {
+        self.caches.as_ref()?.asked
+    }
+
+    /// The application was asked about the message that is handled next. If a callback has changed it, its sender has written this.
     #[cfg(feature = "outgoing")]
-    pub(crate) fn set_original(&mut self, original: Option<Fingerprint>) {
-        if original.is_some() || self.original().is_some() {
-            self.caches().original = original;
-        }
+    pub(crate) fn begin_asked(&mut self, original: Option<Fingerprint>) {
+        self.caches().asked = Some(AskedAbout { original });
+    }
+
+    /// It was handled.
+    #[cfg(feature = "outgoing")]
+    pub(crate) fn end_asked(&mut self) {
+        self.caches().asked = None;
     }
 
     fn caches(&mut self) -> &mut Caches {

@@ -153,8 +153,15 @@ impl Online {
         let span = debug_span!("request", id, %kind);
         #[cfg(feature = "outgoing")]
         if kind == FrameKind::SEND
-            && let Some(asking) = handlers::before_send(services, client.user(), body)
+            && let Some(asking) = handlers::before_send(services, &client, body)
         {
+            let asking = match asking {
+                Ok(asking) => asking,
+                Err(refusal) => {
+                    self.client = Some(client);
+                    return Err(refusal);
+                }
+            };
             let (sender, result) = oneshot::channel();
             let handling = handle_after(Arc::clone(services), client, id, asking, sender, span);
             tokio::spawn(handling);
@@ -255,11 +262,11 @@ async fn handle_after(
         Before::Answer(body) => return drop(handover.send((client, Ok(Outcome::Response(body))))),
         Before::Refuse(refusal) => return drop(handover.send((client, Err(refusal)))),
     };
-    client.set_original(original);
+    client.begin_asked(original);
     let user = client.user();
     let handled = services.reads.clone().run(user, move || {
         let outcome = span.in_scope(|| handlers::handle(&services, &mut client, id, FrameKind::SEND, &body));
-        client.set_original(None);
+        client.end_asked();
         (client, outcome)
     });
     if let Ok(handled) = handled.await {

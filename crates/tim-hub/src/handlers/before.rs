@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tim_proto::message::{Content, to_vec};
+use tim_proto::message::{Content, tags, to_vec};
 use tim_proto::request::{Send, SendResponse};
-use tim_proto::wire::{Nested, decode_body};
+use tim_proto::wire::{Extensions, Nested, decode_body};
 use tim_proto::{ConversationId, ErrorCode, UserId};
 use tim_store::Fingerprint;
 
+use super::{admit, send};
 use crate::callbacks::{About, CallbackCommand, NoAnswer, Verdict, verdict};
+use crate::client_context::ClientContext;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
@@ -23,9 +25,8 @@ pub(crate) enum Before {
     Refuse(Refusal),
 }
 
-/// The command to ask before this request is handled, if there is one.
-fn command(services: &Services, body: &[u8]) -> Option<CallbackCommand> {
-    let request: Send<'_> = decode_body(body).ok()?;
+/// The command to ask before this message is taken, if the application wants to be asked.
+fn command(services: &Services, request: &Send<'_>) -> Option<CallbackCommand> {
     let command = match request.content.to {
         ConversationId::Group(_) => CallbackCommand::BeforeGroup,
         ConversationId::C2c(_) => CallbackCommand::BeforeC2c,
@@ -34,15 +35,25 @@ fn command(services: &Services, body: &[u8]) -> Option<CallbackCommand> {
     services.callbacks.wants(command).then_some(command)
 }
 
-/// Asks the application about a message, if it wants to be. The future holds no thread.
+/// Asks the application about a message, if it wants to be. The future holds no thread. What the hub refuses anyway, for what it says or
+/// as its sender sends too much, is refused here: nobody makes the hub ask about more than may be sent.
 pub(crate) fn before_send(
     services: &Arc<Services>,
-    sender: UserId,
+    client: &ClientContext,
     body: &[u8],
-) -> Option<impl Future<Output = Before> + Sized + std::marker::Send + use<>> {
-    let command = command(services, body)?;
-    let (services, body) = (Arc::clone(services), Box::<[u8]>::from(body));
-    Some(async move { ask(&services, command, sender, body).await })
+) -> Option<Result<impl Future<Output = Before> + Sized + std::marker::Send + use<>, Refusal>> {
+    // Most hubs ask nobody.
+    if !services.callbacks.are_there() {
+        return None;
+    }
+    let request: Send<'_> = decode_body(body).ok()?;
+    let command = command(services, &request)?;
+    let admitted = send::check(services, client, &request, body).and_then(|()| admit(services, client, 1));
+    if let Err(refusal) = admitted {
+        return Some(Err(refusal));
+    }
+    let (services, sender, body) = (Arc::clone(services), client.user(), Box::<[u8]>::from(body));
+    Some(Ok(async move { ask(&services, command, sender, body).await }))
 }
 
 async fn ask(services: &Services, command: CallbackCommand, sender: UserId, body: Box<[u8]>) -> Before {
@@ -93,7 +104,15 @@ fn changed_request(request: &Send<'_>, changed: &tim_json::Content) -> Result<Op
     let payload = changed
         .encode()
         .map_err(|error| format!("its MsgBody cannot be sent: {error}"))?;
+    // The elements behind the first one are replaced with it.
+    let kept = request.content.extensions.iter();
+    let kept: Vec<_> = kept
+        .filter(|one| one.tag != tags::MORE_ELEMENTS)
+        .map(|one| to_vec(&one))
+        .collect();
+    let kept = kept.concat();
     let mut content: Content<'_> = request.content;
+    content.extensions = Extensions::new(&kept).unwrap_or_default();
     content.kind = payload.kind();
     content.payload = payload.bytes();
     let request_now = Send::new(content).with_options(Nested(request.options.0));

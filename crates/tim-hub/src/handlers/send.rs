@@ -56,7 +56,9 @@ pub(super) fn send<'a>(
     if !may_block() && needs_store(services, client, &draft, cached.is_some()) {
         return Reply::needs_store();
     }
-    admit(services, client, 1)?;
+    if !client.was_asked_about() {
+        admit(services, client, 1)?;
+    }
     draft.check_files(services)?;
     match draft.content.to {
         ConversationId::Group(group) => to_group(services, client, group, draft, cached)?,
@@ -64,6 +66,17 @@ pub(super) fn send<'a>(
         _ => return Err(invalid_conversation()),
     }
     Reply::later()
+}
+
+/// Checks what can be checked of a message without the store.
+#[cfg(feature = "outgoing")]
+pub(super) fn check(
+    services: &Services,
+    client: &ClientContext,
+    request: &Send<'_>,
+    body: &[u8],
+) -> Result<(), Refusal> {
+    Draft::check(services, client, request, body).map(drop)
 }
 
 /// Whether something is not cached that the message needs.
@@ -261,8 +274,7 @@ fn with_names(
         presence: Arc::clone(&services.presence),
         #[cfg(feature = "outgoing")]
         after: crate::callbacks::AfterSend::new(
-            &services.callbacks,
-            services.now_ms(),
+            services,
             client.user(),
             draft.content.to,
             draft.bytes,

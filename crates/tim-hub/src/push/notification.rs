@@ -125,7 +125,7 @@ impl PushOptions {
 pub struct PushStats {
     /// Users with tokens.
     pub users: usize,
-    /// Users of whom it is to be looked up whether they are to be notified.
+    /// Users of whom it is being looked up, or will be, whether they are to be notified.
     pub waiting: usize,
     /// Notifications that the sink has taken.
     pub sent: u64,

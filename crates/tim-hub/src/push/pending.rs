@@ -21,6 +21,8 @@ pub(super) struct Pending {
     groups: BTreeMap<GroupId, u64>,
     /// Cursors that are not stored yet.
     unsaved: BTreeMap<UserId, u64>,
+    /// How many users are under way.
+    under_way: usize,
 }
 
 /// A user with tokens.
@@ -49,6 +51,8 @@ enum State {
 pub(super) enum End {
     /// Nothing is left but what was noted meanwhile.
     Done,
+    /// The user had no tokens, and is forgotten unless one was registered meanwhile.
+    NoTokens,
     /// There may be more through this change.
     More(u64),
     /// A notification failed, and there may be more through this change. The sink may have said when to try again.
@@ -67,32 +71,25 @@ pub(super) enum Due {
 impl Pending {
     /// A user has tokens, and was notified through this change. What is there already is looked up.
     pub(super) fn add(&mut self, user: UserId, pushed: u64) {
-        // Who is known goes on from there.
         let known = self.users.entry(user).or_insert(User {
             pushed,
             newest: 0,
             failures: 0,
             state: State::Idle,
         });
+        // Who had no token for a while is not notified of what came meanwhile.
+        known.pushed = known.pushed.max(pushed);
         known.newest = u64::MAX;
         self.wait(user);
-    }
-
-    /// A user has no tokens any more.
-    pub(super) fn remove(&mut self, user: &UserId) {
-        if let Some(State::Resting(until)) = self.users.remove(user).map(|known| known.state) {
-            self.resting.remove(&(until, *user));
-        }
-        self.unsaved.remove(user);
     }
 
     pub(super) fn users(&self) -> usize {
         self.users.len()
     }
 
-    /// How many are to be looked up, now or later.
+    /// How many are looked up, now or later.
     pub(super) fn waiting(&self) -> usize {
-        self.due.len() + self.resting.len() + self.groups.len()
+        self.due.len() + self.under_way + self.resting.len() + self.groups.len()
     }
 
     /// Whether something is to be looked up now.
@@ -147,21 +144,16 @@ impl Pending {
         if let Some((group, change)) = self.groups.pop_first() {
             return Some(Due::Group(group, change));
         }
-        while let Some(user) = self.due.pop_front() {
-            // Without tokens by now, or added anew.
-            if let Some(known) = self.users.get_mut(&user)
-                && known.state == State::Due
-            {
-                known.state = State::UnderWay;
-                return Some(Due::User {
-                    user,
-                    pushed: known.pushed,
-                    // What comes from now on is noted anew.
-                    newest: std::mem::take(&mut known.newest),
-                });
-            }
-        }
-        None
+        let user = self.due.pop_front()?;
+        let known = self.users.get_mut(&user)?;
+        known.state = State::UnderWay;
+        self.under_way += 1;
+        Some(Due::User {
+            user,
+            pushed: known.pushed,
+            // What comes from now on is noted anew.
+            newest: std::mem::take(&mut known.newest),
+        })
     }
 
     /// Everything for a user through this change was dealt with.
@@ -181,6 +173,13 @@ impl Pending {
             return;
         };
         known.state = State::Idle;
+        self.under_way = self.under_way.saturating_sub(1);
+        // Who registers a token is to be looked up wholly; nothing else that comes meanwhile says so.
+        if end == End::NoTokens && known.newest != u64::MAX {
+            self.users.remove(&user);
+            self.unsaved.remove(&user);
+            return;
+        }
         if let End::More(newest) | End::Failed(newest, _) = end {
             known.newest = known.newest.max(newest);
         }
@@ -258,11 +257,26 @@ mod tests {
     fn who_has_no_token_any_more_is_forgotten() {
         let (alice, mut pending) = (name("alice"), Pending::default());
         pending.add(alice, 5);
-        pending.remove(&alice);
-        assert_eq!((pending.take(), pending.users()), (None, 0));
+        pending.take();
         pending.pushed(&alice, 7);
-        pending.end(alice, End::Done, Instant::now());
+        assert_eq!((pending.users(), pending.waiting()), (1, 1));
+        pending.note(alice, 8);
+        pending.end(alice, End::NoTokens, Instant::now());
+        assert_eq!((pending.take(), pending.users(), pending.waiting()), (None, 0, 0));
+        pending.note(alice, 9);
+        assert_eq!(pending.take(), None);
         assert!(!pending.has_unsaved());
+    }
+
+    #[test]
+    fn who_registers_a_token_while_there_was_none_is_looked_up_again() {
+        let (alice, mut pending) = (name("alice"), Pending::default());
+        pending.add(alice, 5);
+        pending.take();
+        // The store was read before this one was registered.
+        pending.add(alice, 7);
+        pending.end(alice, End::NoTokens, Instant::now());
+        assert_eq!((pending.users(), pending.take()), (1, user(alice, 7, u64::MAX)));
     }
 
     #[test]
@@ -312,7 +326,9 @@ mod tests {
         let asked = Duration::from_secs(7);
         pending.end(alice, End::Failed(9, Some(asked)), now);
         assert_eq!(pending.rest_ends(), Some(now + asked));
-        pending.remove(&alice);
+        pending.wake(now + asked);
+        pending.take();
+        pending.end(alice, End::NoTokens, now);
         assert_eq!((pending.rest_ends(), pending.waiting()), (None, 0));
     }
 }

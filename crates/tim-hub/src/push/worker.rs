@@ -191,9 +191,9 @@ impl Inner {
         self.users.store(pending.users(), Ordering::Release);
     }
 
-    fn remove(&self, user: &UserId) {
+    fn end(&self, user: UserId, end: End) {
         let mut pending = lock(&self.pending);
-        pending.remove(user);
+        pending.end(user, end, Instant::now());
         self.users.store(pending.users(), Ordering::Release);
     }
 
@@ -340,7 +340,7 @@ async fn load_all(push: &Weak<Inner>) -> bool {
 async fn notify(push: Weak<Inner>, user: UserId, pushed: u64, newest: u64) {
     let end = notify_from(&push, user, pushed, newest).await;
     if let Some(inner) = push.upgrade() {
-        lock(&inner.pending).end(user, end.unwrap_or(End::Done), Instant::now());
+        inner.end(user, end.unwrap_or(End::Done));
         inner.wakeup.notify_one();
     }
 }
@@ -361,10 +361,7 @@ async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: 
         let inner = push.upgrade()?;
         let found = match found.ok()? {
             Ok(found) if found.has_tokens => found,
-            Ok(_) => {
-                inner.remove(&user);
-                return Some(End::Done);
-            }
+            Ok(_) => return Some(End::NoTokens),
             Err(error) => {
                 inner.sink_failed(user, &error.to_string(), None);
                 return Some(End::Failed(newest, None));

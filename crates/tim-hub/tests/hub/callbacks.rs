@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tim_hub::{CallbackCommand, CallbackOptions, Endpoint};
 use tim_proto::ErrorCode;
-use tim_proto::message::{SendOptions, Text};
+use tim_proto::message::{SendOptions, Text, tags, to_vec};
+use tim_proto::wire::{Extension, Extensions};
 
 use super::support::{Answer, Asked, Device, Reply, TestHub, TestServer, c2c, group, user};
 
@@ -154,6 +155,87 @@ fn who_is_asked_about_holds_up_nobody_else() {
     }
     bob.until_texts(4);
     assert_eq!(bob.texts(), ["at once", "one", "two", "three"]);
+}
+
+/// Deliveries, a cut line, the same message again, and the end of the hub.
+#[test]
+fn while_the_application_is_asked_everything_else_goes_on() {
+    let server = TestServer::start([Answer::Hang, Answer::ok(GO)]);
+    let hub = start(&server, &[CallbackCommand::BeforeC2c], |options| {
+        options.timeout = Duration::from_secs(600);
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut bob = Device::login(&hub, "bob", 2);
+    let mut carol = Device::login(&hub, "carol", 3);
+    let message = alice.message(c2c("bob"), Text::new("one"));
+    let ticket = alice.start_send(&message, SendOptions::default());
+    alice.push_out();
+    server.asked(1);
+    carol.send(c2c("alice"), "meanwhile");
+    alice.until_texts(1);
+    assert!(!alice.is_answered(ticket));
+    alice.cut();
+    let sent = Reply::Sent {
+        sequence: 1,
+        duplicate: false,
+    };
+    assert_eq!(alice.wait_for(ticket), Ok(sent), "it was asked about again");
+    bob.until_texts(1);
+    // The first question is still open.
+    let hub = TestHub::start_on(hub.stop(), |_| ());
+    let mut alice = Device::login(&hub, "alice", 4);
+    assert_eq!(alice.send(c2c("bob"), "two"), 2, "it is there once");
+}
+
+#[test]
+fn nobody_makes_the_hub_ask_about_more_than_may_be_sent() {
+    let server = TestServer::start([Answer::ok(GO)]);
+    let callbacks = CallbackOptions::new(Endpoint::new(server.url("/")));
+    let hub = TestHub::start_with(|hub| {
+        hub.callbacks = Some(callbacks);
+        hub.callbacks.as_mut().unwrap().commands = BEFORE.to_vec();
+        hub.sends_per_second = 5;
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    let long = "x".repeat(20_000);
+    let message = alice.message(c2c("bob"), Text::new(&long));
+    assert!(alice.send_message(&message).is_err());
+    let mut taken = 0;
+    for _ in 0..20 {
+        let message = alice.message(c2c("bob"), Text::new("hello"));
+        match alice.send_message(&message) {
+            Ok(_) => taken += 1,
+            Err(code) => assert_eq!(code, ErrorCode::RATE_LIMITED),
+        }
+    }
+    assert_eq!((taken, hub.shared().stats().callbacks.answered), (10, 10));
+}
+
+#[test]
+fn what_a_callback_puts_in_place_of_a_message_is_all_of_it() {
+    let element = json!([{"MsgType": "TIMTextElem", "MsgContent": {"Text": "***"}}]);
+    let changed = json!({"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, "MsgBody": element});
+    let server = TestServer::start([Answer::ok(changed.to_string()), Answer::ok(GO)]);
+    let hub = start(&server, CallbackCommand::ALL.as_slice(), |_| ());
+    let mut alice = Device::login(&hub, "alice", 1);
+    let more = json!([{"MsgType": "TIMTextElem", "MsgContent": {"Text": "damn"}}]).to_string();
+    let extensions: Vec<_> = [
+        (tags::CLOUD_CUSTOM_DATA, "data".as_bytes()),
+        (tags::MORE_ELEMENTS, more.as_bytes()),
+    ]
+    .into_iter()
+    .flat_map(|(tag, bytes)| to_vec(&Extension::new(tag, bytes)))
+    .collect();
+    let mut message = alice.message(c2c("bob"), Text::new("well"));
+    message.extensions = Extensions::new(&extensions).unwrap();
+    alice.send_message(&message).unwrap();
+    let asked = server.asked(2);
+    assert_eq!(body(&asked[0])["MsgBody"].as_array().unwrap().len(), 2);
+    let stored = body(&asked[1]);
+    assert_eq!(
+        (&stored["MsgBody"], &stored["CloudCustomData"]),
+        (&element, &json!("data"))
+    );
 }
 
 /// What chat costs beside an endpoint that hangs: its time for some messages, then nothing.
