@@ -1,5 +1,6 @@
 //! The data directory of `tim serve`, in which commands on the same machine find the hub and its app key.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -177,12 +178,12 @@ fn key_text(text: &str, path: &Path) -> Result<String, Failure> {
 }
 
 /// Rejects keys that can be guessed; an unset variable, for one, yields an empty key.
-pub(crate) fn check_key(key: &str) -> Result<(), Failure> {
+pub(crate) fn check_key(key: &str, what: impl Display) -> Result<(), Failure> {
     if key.len() >= MIN_KEY_LEN {
         return Ok(());
     }
     Err(Failure::credentials(format_args!(
-        "the app key has {} bytes, but needs at least {MIN_KEY_LEN}: whoever guesses it can log in as any user",
+        "{what} has {} bytes, but needs at least {MIN_KEY_LEN}: whoever guesses it can log in as any user",
         key.len()
     ))
     .hint("check --key, TIM_KEY or the key file; without them `tim serve` generates a key"))

@@ -128,8 +128,14 @@ fn make(
     };
     let partial = parent.join(format!(".{}.partial", name.to_string_lossy()));
     private_directory(parent).map_err(at(parent))?;
-    let _working = clear(parent);
-    remove(&partial).map_err(at(&partial))?;
+    let (_working, is_alone) = clear(parent);
+    if is_alone {
+        remove(&partial).map_err(at(&partial))?;
+    }
+    // Another hub may be making one of this name.
+    if fs::symlink_metadata(&partial).is_ok() {
+        return Err(BackupError::Exists(partial));
+    }
     private_directory(&partial).map_err(at(&partial))?;
     let made = fill(&partial).and_then(|files| {
         let report = checked(&partial, files)?;
@@ -202,12 +208,14 @@ fn damaged_files(partial: &Path) -> Result<(u64, Vec<String>), BackupError> {
 }
 
 /// Removes what killed backups have left in a directory, unless another backup is being made there. The lock that is returned tells
-/// others of this one. Where directories cannot be locked, nothing is removed.
-fn clear(parent: &Path) -> Option<File> {
-    let lock = File::open(parent).ok()?;
-    match lock.try_lock() {
+/// others of this one; and whether this is the only one. Where directories cannot be locked, nothing is removed.
+fn clear(parent: &Path) -> (Option<File>, bool) {
+    let Ok(lock) = File::open(parent) else {
+        return (None, false);
+    };
+    let is_alone = match lock.try_lock() {
         Ok(()) => {
-            for entry in fs::read_dir(parent).ok()?.flatten() {
+            for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
                 let name = entry.file_name();
                 let name = name.to_string_lossy();
                 let is_unfinished = name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1);
@@ -216,12 +224,12 @@ fn clear(parent: &Path) -> Option<File> {
                     let _ = fs::remove_dir_all(entry.path());
                 }
             }
-            lock.unlock().ok()?;
+            lock.unlock().is_ok()
         }
-        Err(TryLockError::WouldBlock) => {}
-        Err(TryLockError::Error(_)) => return None,
-    }
-    lock.try_lock_shared().ok().map(|()| lock)
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => return (None, false),
+    };
+    (lock.try_lock_shared().ok().map(|()| lock), is_alone)
 }
 
 fn private_directory(path: &Path) -> io::Result<()> {

@@ -15,7 +15,7 @@ use super::sums::Damage;
 use super::{DATABASE, OpenError, database, files, lock, look_at_files, open_reader};
 
 /// The tables without which nothing else can be trusted. They are small.
-const SMALL: [&str; 12] = [
+const SMALL: [&str; 14] = [
     "meta",
     "epochs",
     "users",
@@ -28,6 +28,8 @@ const SMALL: [&str; 12] = [
     "mentions",
     "fields",
     "contacts",
+    "push_tokens",
+    "push_users",
 ];
 /// The tables with a row for each message.
 const LARGE: [&str; 6] = ["revoked", "entries", "contents", "sent", "files", "uses"];
@@ -395,4 +397,23 @@ fn entries(db: &Connection, report: &mut Report) -> rusqlite::Result<HashMap<i64
         }
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(crate::open(dir.path()).unwrap());
+        let db = open_reader(&dir.path().join(DATABASE)).unwrap();
+        let mut statement = db
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+            .unwrap();
+        let tables = statement.query_map([], |row| row.get(0)).unwrap();
+        let mut checked = [&SMALL[..], &LARGE[..]].concat();
+        checked.sort_unstable();
+        assert_eq!(tables.collect::<Result<Vec<String>, _>>().unwrap(), checked);
+    }
 }

@@ -177,7 +177,7 @@ impl Sources {
                 Failure::usage(format_args!("no app key in {data}"))
             })?,
         };
-        check_key(&key)?;
+        check_key(&key, "the app key")?;
         self.warn_of_readers();
         Ok(key)
     }
@@ -201,7 +201,7 @@ impl Sources {
             return Ok(None);
         }
         let key = key_from(&path)?;
-        check_key(&key)?;
+        check_key(&key, format_args!("the former app key in {}", path.display()))?;
         info!(
             "UserSigs of the former app key are good, too, while {} is there",
             path.display()

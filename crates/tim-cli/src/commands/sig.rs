@@ -114,7 +114,7 @@ impl KeyArgs {
                 (key, data.endpoint()?.map(|endpoint| endpoint.app_id))
             }
         };
-        check_key(&key)?;
+        check_key(&key, "the app key")?;
         Ok(App::new(self.app.or(app_id).unwrap_or(DEFAULT_APP_ID), key))
     }
 

@@ -139,11 +139,10 @@ fn a_backup_of_a_running_hub_is_a_data_directory_and_so_is_one_of_a_stopped_one(
         history.contains("before") && !history.contains("after"),
         "{history}"
     );
-    let got = on(
-        &first,
-        &["get", "--as", "bob", "#2", "--from", "alice", "--out", "-"],
-    );
-    let _ = got;
+    let got = dir.path().join("got");
+    let out = got.to_str().unwrap();
+    on(&first, &["get", "--as", "bob", "alice", "#2", "--out", out]).ok();
+    assert_eq!(std::fs::read(&got).unwrap(), b"what alice shows");
     assert_eq!(restored.stop(), Some(0));
     let nothing = on(&dir.path().join("nowhere"), &["backup", to]);
     assert_eq!(nothing.code, 1);
@@ -230,6 +229,17 @@ fn an_administrator_asks_the_hub_and_ends_sessions_and_groups() {
     );
     assert_eq!(on(data, &["admin", "user", "nobody"]).code, 1);
     assert_eq!(json(&on(data, &["admin", "kick", "alice"]).ok())["sessions"], 0);
+    let unknown = on(data, &["admin", "unblock", "nobody"]);
+    assert!(
+        unknown.code == 1 && unknown.err.contains("no user nobody"),
+        "{}",
+        unknown.err
+    );
+    assert_eq!(
+        on(data, &["admin", "user", "nobody"]).code,
+        1,
+        "it has made no account"
+    );
     // Also one who has no account.
     for user in ["alice", "mallory"] {
         let says = || on(data, &["send", "--as", user, "bob", "again"]).code;
@@ -305,6 +315,12 @@ fn while_a_key_is_replaced_both_are_good() {
     hub.hang_up();
     hub.wait_for_log("settings reloaded");
     let second = sig("the second key");
+    assert_eq!((says(&first), says(&second)), (0, 0));
+    // Nothing changes on account of one that cannot be one.
+    std::fs::write(&old, "short").unwrap();
+    hub.hang_up();
+    let line = hub.wait_for_log("cannot reload the settings");
+    assert!(line.contains("app.key.old has 5 bytes"), "{line}");
     assert_eq!((says(&first), says(&second)), (0, 0));
     std::fs::remove_file(&old).unwrap();
     hub.hang_up();

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, GetAll, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, GetAll, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use tim_proto::MessageKind;
@@ -55,7 +55,20 @@ pub(super) fn empty(status: StatusCode) -> Response<ResponseBody> {
 }
 
 /// A response that says why there is no file.
-pub(super) fn error(status: StatusCode, text: &'static str) -> Response<ResponseBody> {
+pub(super) fn error(status: StatusCode, reason: &'static str) -> Response<ResponseBody> {
+    text(status, Bytes::from_static(reason.as_bytes()))
+}
+
+/// A response to another method than GET and HEAD where nothing else is done.
+pub(super) fn only_read(reason: &'static str) -> Response<ResponseBody> {
+    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, reason);
+    let lines = response.headers_mut();
+    lines.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+/// A response of text, which is not kept.
+pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<ResponseBody> {
     let mut response = empty(status);
     let lines = response.headers_mut();
     lines.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -63,7 +76,7 @@ pub(super) fn error(status: StatusCode, text: &'static str) -> Response<Response
         CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
-    *response.body_mut() = ResponseBody::Text(Bytes::from_static(text.as_bytes()));
+    *response.body_mut() = ResponseBody::Text(text.into());
     response
 }
 

@@ -19,14 +19,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderValue};
+use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tim_transport_std::forwarded::ClientAddress;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::debug;
 
 use crate::admission::Network;
@@ -116,6 +116,8 @@ pub(crate) struct Server {
     services: Arc<Services>,
     options: HttpOptions,
     surface: Surface,
+    /// For what reads the disk for the operator.
+    looks: Arc<Semaphore>,
     places: Mutex<Places>,
 }
 
@@ -158,6 +160,7 @@ impl Server {
             services,
             options,
             surface,
+            looks: Arc::new(Semaphore::new(operator::MAX_LOOKS)),
             places: Mutex::default(),
         }
     }
@@ -272,7 +275,7 @@ impl Server {
     /// The response to a request: what is served is chosen by its path.
     async fn respond(&self, request: Request<Incoming>, network: Option<Network>) -> Response<ResponseBody> {
         let (method, path) = (request.method(), request.uri().path());
-        let of_operator = operator::respond(&self.services, self.surface, method, path);
+        let of_operator = operator::respond(&self.services, self.surface, &self.looks, method, path);
         if let Some(response) = of_operator.await {
             return response;
         }
@@ -289,10 +292,7 @@ impl Server {
             return headers::error(StatusCode::NOT_FOUND, files::NOT_FOUND);
         };
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let mut response = headers::error(StatusCode::METHOD_NOT_ALLOWED, "Files are read with GET.\n");
-            let allowed = HeaderValue::from_static("GET, HEAD");
-            response.headers_mut().insert(ALLOW, allowed);
-            return response;
+            return headers::only_read("Files are read with GET.\n");
         }
         files::respond(&self.services, token, request.method(), request.headers()).await
     }

@@ -1,7 +1,7 @@
 //! What the operator asks of a hub about users and groups.
 
 use tim_proto::{ErrorCode, GroupId, UserId};
-use tim_store::{AllGroups, AllGroupsRequest, GroupStatus, StoreError, Write, WriteError};
+use tim_store::{AllGroups, AllGroupsRequest, GroupStatus, Refused, StoreError, Write, WriteError};
 
 use super::Hub;
 use crate::threads::blocking;
@@ -49,14 +49,20 @@ impl Hub {
     }
 
     /// Keeps a user out, also one who has no account yet, and ends all of the user's sessions; or lets the user log in again. It holds for as
-    /// long as the store is kept. URLs of files that the user has got are good until they expire.
+    /// long as the store is kept. URLs of files that the user has got are good until they expire. Returns how many sessions there were.
     ///
     /// # Errors
-    /// The store's, or [`WriteError::Refused`] for a reserved user.
+    /// The store's, or [`WriteError::Refused`] for a reserved user, or for one who is let in and has no account.
     pub async fn block(&self, user: UserId, is_blocked: bool) -> Result<usize, WriteError> {
-        let writer = &self.services.writer;
-        writer.write(Write::EnsureAccount(user)).await?;
-        writer.write(Write::Block { user, is_blocked }).await?;
+        let (writer, block) = (&self.services.writer, Write::Block { user, is_blocked });
+        match writer.write(block.clone()).await {
+            // One that was deleted stays so, and nobody gets an account by being let in.
+            Err(WriteError::Refused(Refused::NoSuchUser(_))) if is_blocked => {
+                writer.write(Write::EnsureAccount(user)).await?;
+                writer.write(block).await?;
+            }
+            blocked => drop(blocked?),
+        }
         Ok(if is_blocked { self.end_sessions(&user) } else { 0 })
     }
 

@@ -1,7 +1,7 @@
 //! What the hub counts, for its operator: totals, times and sizes, without anything of users.
 //!
 //! Counting is an addition to an atomic number: no lock and no memory on the way of a message. Sizes of queues and files are looked up
-//! when somebody [asks](report). Labels have few values, all of them fixed here.
+//! when somebody [asks](report()). Labels have few values, all of them fixed here.
 
 mod process;
 mod report;

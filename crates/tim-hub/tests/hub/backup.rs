@@ -71,9 +71,22 @@ fn a_backup_under_load_has_all_that_was_acknowledged_and_a_hub_on_it_announces_w
     copy.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     let report = hub.shared().back_up(&third, Some(&second)).unwrap();
     assert_eq!(report.files.shared, 0, "somebody has written to the earlier copy");
-    fs::remove_dir_all(third).unwrap();
+    fs::remove_dir_all(&third).unwrap();
     let left: Vec<_> = fs::read_dir(backups.path()).unwrap().collect();
     assert_eq!(left.len(), 2, "nothing unfinished is left: {left:?}");
+
+    // Another hub makes one of the same name in this directory, and then has been killed.
+    let other = fs::File::open(backups.path()).unwrap();
+    other.lock_shared().unwrap();
+    let theirs = backups.path().join(".third.partial/files");
+    fs::create_dir_all(&theirs).unwrap();
+    let refused = hub.shared().back_up(&third, None);
+    assert!(matches!(refused, Err(BackupError::Exists(_))), "{refused:?}");
+    assert!(theirs.exists(), "that one goes on");
+    drop(other);
+    hub.shared().back_up(&third, None).unwrap();
+    fs::remove_dir_all(third).unwrap();
+    assert_eq!(fs::read_dir(backups.path()).unwrap().count(), 2);
 
     alice.send(c2c("bob"), "lost");
     // With the file, and what is lost.

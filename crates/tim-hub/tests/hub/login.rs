@@ -1,9 +1,10 @@
 //! Who gets in.
 
-use super::support::{APP, Device, Observed, Raw, START_MS, TestHub, c2c};
+use super::support::{APP, Device, Observed, Raw, START_MS, TestHub, c2c, user};
 use tim_proto::ErrorCode;
 use tim_proto::request::{Conversations, Done};
 use tim_proto::wire::{FrameKind, LEAST_MAX_FRAME};
+use tim_store::{Refused, WriteError};
 
 #[test]
 fn a_login_needs_a_good_signature_of_the_right_user() {
@@ -160,4 +161,41 @@ fn a_client_that_takes_no_stub_is_turned_away_and_misses_nothing_in_silence() {
     let mut large = Raw::open(&hub, LEAST_MAX_FRAME);
     large.login("alice", 7, 1, 1);
     assert_eq!(large.next(), Some((FrameKind::LOGIN.answer(), 0)));
+}
+
+#[test]
+fn who_is_kept_out_has_no_session_and_gets_none_until_let_in() {
+    let hub = TestHub::start();
+    let mut alice = [1, 2].map(|number| Device::login(&hub, "alice", number));
+    let mut bob = Device::login(&hub, "bob", 3);
+    let block = |name: &str, is_blocked| hub.tell(async |hub| hub.block(user(name), is_blocked).await);
+    assert_eq!(block("alice", true), Ok(2));
+    let kicked = Observed::KickedOut(ErrorCode::KICKED_OUT_REST_API);
+    for device in &mut alice {
+        device.until(|device| device.observed.contains(&kicked));
+    }
+    let refused = Observed::LoginFailed(ErrorCode::ACCOUNT_INVALID_USERSIG);
+    // Also after a restart, and one who has no account yet.
+    assert_eq!(block("mallory", true), Ok(0));
+    bob.cut();
+    let hub = hub.restart();
+    for name in ["alice", "mallory"] {
+        let mut device = Device::new(&hub, name, 4);
+        device.begin_login();
+        device.until(|device| device.observed.contains(&refused));
+    }
+    bob.move_to(&hub);
+    bob.until(|device| device.session.is_ready());
+    let block = |name: &str, is_blocked| hub.tell(async |hub| hub.block(user(name), is_blocked).await);
+    let nobody = WriteError::Refused(Refused::NoSuchUser(user("nobody")));
+    assert_eq!(block("nobody", false), Err(nobody));
+    assert_eq!(
+        hub.shared().user(&user("nobody")),
+        Ok(None),
+        "letting in makes no account"
+    );
+    for name in ["alice", "mallory"] {
+        assert_eq!(block(name, false), Ok(0));
+        Device::login(&hub, name, 5);
+    }
 }

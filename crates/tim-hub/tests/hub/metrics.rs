@@ -1,16 +1,13 @@
 //! What an operator's programs are told: metrics, health and readiness.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 
 use tim_proto::ErrorCode;
 use tim_proto::message::Text;
 use tim_proto::request::Groups;
 use tim_store::{NotStored, StoreError};
-use tokio::sync::oneshot;
 
-use crate::support::{Device, Reply, TestHub, c2c};
+use crate::support::{Device, Reply, Served, TestHub, c2c};
 
 /// The samples of a page, by name and labels as they are written.
 type Samples = BTreeMap<String, f64>;
@@ -103,72 +100,23 @@ fn check_histograms(page: &str, samples: &Samples) {
     }
 }
 
-/// The listener of the operator.
-struct Served {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
+/// The status and the body of what is asked of a listener.
+fn ask(served: &Served, method: &str, target: &str) -> (u16, String) {
+    let (status, _, body) = served.ask(method, target, "");
+    (status, String::from_utf8(body).unwrap())
 }
 
-impl Served {
-    fn start(hub: &TestHub) -> Self {
-        let hub = hub.shared();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                hub.serve_metrics(listener, async { drop(stopped.await) }).await;
-            });
-        });
-        Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
-    }
-
-    fn ask(&self, method: &str, target: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(
-            stream,
-            "{method} {target} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
-    }
-
-    fn samples(&self) -> Samples {
-        let (status, page) = self.ask("GET", "/metrics");
-        assert_eq!(status, 200);
-        parse(&page)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
-    }
+fn samples(served: &Served) -> Samples {
+    let (status, page) = ask(served, "GET", "/metrics");
+    assert_eq!(status, 200);
+    parse(&page)
 }
 
 #[test]
 fn what_happens_is_counted_and_names_nobody() {
     let hub = TestHub::start();
-    let served = Served::start(&hub);
-    let before = served.samples();
+    let served = Served::start_metrics(&hub);
+    let before = samples(&served);
     assert_eq!(before["tim_ready"], 1.0);
     let [mut alice, mut bob] =
         [("alice", 1), ("bob", 2)].map(|(name, number)| Device::login(&hub, name, number));
@@ -177,7 +125,7 @@ fn what_happens_is_counted_and_names_nobody() {
     }
     bob.until_texts(3);
     assert!(matches!(alice.ask(&Groups::new()), Ok(Reply::Groups { .. })));
-    let (_, page) = served.ask("GET", "/metrics");
+    let (_, page) = ask(&served, "GET", "/metrics");
     let after = parse(&page);
     let grew = |series: &str| after[series] - before.get(series).copied().unwrap_or_default();
     for (series, by) in [
@@ -212,30 +160,30 @@ fn what_happens_is_counted_and_names_nobody() {
 #[test]
 fn health_and_readiness_are_told_on_each_listener_and_metrics_on_the_operators() {
     let hub = TestHub::start();
-    let served = Served::start(&hub);
-    assert_eq!(served.ask("GET", "/healthz"), (200, "ok\n".to_owned()));
-    assert_eq!(served.ask("GET", "/readyz"), (200, "ready\n".to_owned()));
-    assert_eq!(served.ask("HEAD", "/readyz"), (200, String::new()));
-    assert_eq!(served.ask("POST", "/readyz").0, 405);
-    assert_eq!(served.ask("GET", "/files/x").0, 404);
-    assert_eq!(served.ask("GET", "/").0, 404);
+    let served = Served::start_metrics(&hub);
+    assert_eq!(ask(&served, "GET", "/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(ask(&served, "GET", "/readyz"), (200, "ready\n".to_owned()));
+    assert_eq!(ask(&served, "HEAD", "/readyz"), (200, String::new()));
+    assert_eq!(ask(&served, "POST", "/readyz").0, 405);
+    assert_eq!(ask(&served, "GET", "/files/x").0, 404);
+    assert_eq!(ask(&served, "GET", "/").0, 404);
 }
 
 #[test]
 fn a_hub_that_cannot_store_is_not_ready_until_it_can() {
     let (hub, faults) = TestHub::start_faulty();
-    let served = Served::start(&hub);
+    let served = Served::start_metrics(&hub);
     let mut alice = Device::login(&hub, "alice", 1);
     alice.send(c2c("bob"), "one");
     faults.next_commit_fails(StoreError::NotStored(NotStored::DiskFull));
     let message = alice.message(c2c("bob"), Text::new("two"));
     assert_eq!(alice.send_message(&message), Err(ErrorCode::STORAGE_FULL));
-    let (status, reason) = served.ask("GET", "/readyz");
+    let (status, reason) = ask(&served, "GET", "/readyz");
     assert_eq!(status, 503);
     assert!(reason.contains("the store cannot be written"), "{reason}");
-    let samples = served.samples();
+    let samples = samples(&served);
     assert_eq!((samples["tim_ready"], samples["tim_store_failing"]), (0.0, 1.0));
     assert_eq!(samples["tim_sends_total{result=\"failed\"}"], 1.0);
     alice.send(c2c("bob"), "three");
-    assert_eq!(served.ask("GET", "/readyz").0, 200);
+    assert_eq!(ask(&served, "GET", "/readyz").0, 200);
 }

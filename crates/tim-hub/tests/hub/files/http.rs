@@ -4,11 +4,12 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use tim_hub::usersig::App;
 use tim_proto::request::{FilePart, FileUrl};
 use tim_proto::{ConversationId, ErrorCode, GroupType, MessageKind};
 
 use super::lost::content;
-use crate::support::{Device, Reply, Served, TestHub, bmp, c2c, group, user};
+use crate::support::{APP, Device, Reply, Served, TestHub, bmp, c2c, group, user};
 
 const CONTENT: &[u8] = b"0123456789";
 
@@ -134,8 +135,20 @@ fn a_url_ends_with_its_time_the_message_and_the_membership_and_cannot_be_made_up
     assert_eq!(http.get(&url, ""), (200, CONTENT.to_vec()));
     hub.advance(Duration::from_secs(61));
     assert_eq!(http.get(&url, "").0, 403);
+    let former = target(&mut bob, group("g"), sequence, FilePart::FILE).unwrap();
+    assert_eq!(http.get(&former, "").0, 200);
+    // The key is replaced: URLs of the former one are good for as long as the hub knows it.
+    let key = |key: &str| App::new(APP, key.to_owned());
+    hub.reload(|options| {
+        options.former_app = Some(std::mem::replace(
+            &mut options.app,
+            key("another key that is long enough"),
+        ));
+    });
     let url = target(&mut bob, group("g"), sequence, FilePart::FILE).unwrap();
-    assert_eq!(http.get(&url, "").0, 200);
+    assert_eq!((http.get(&former, "").0, http.get(&url, "").0), (200, 200));
+    hub.reload(|options| options.app = key("another key that is long enough"));
+    assert_eq!((http.get(&former, ""), http.get(&url, "").0), (gone.clone(), 200));
     alice.remove("g", &["bob"]).unwrap();
     assert_eq!(http.get(&url, ""), gone);
     let sequence = alice.send_file(c2c("bob"), MessageKind::FILE, CONTENT);

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use tim_hub::tls::{HubTls, TlsProtocol};
-use tim_hub::{HttpOptions, Listener, TlsListener};
+use tim_hub::{HttpOptions, Hub, Listener, TlsListener};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -18,7 +18,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    pub(crate) fn start(hub: &TestHub, change: impl FnOnce(&mut HttpOptions)) -> Self {
+    pub(crate) fn start(hub: &TestHub, change: impl FnOnce(&mut HttpOptions) + Send + 'static) -> Self {
         let served = Self::start_on(hub, change, |listener| listener);
         // The system takes connections before the hub serves them, and URLs are given once it does.
         assert_eq!(served.get("/", "").0, 404);
@@ -40,17 +40,34 @@ impl Served {
         served
     }
 
+    /// The operator's listener.
+    pub(crate) fn start_metrics(hub: &TestHub) -> Self {
+        Self::run(hub, async |hub, listener, stop| {
+            hub.serve_metrics(listener, async { drop(stop.await) }).await;
+        })
+    }
+
     fn start_on<L: Listener>(
         hub: &TestHub,
-        change: impl FnOnce(&mut HttpOptions),
+        change: impl FnOnce(&mut HttpOptions) + Send + 'static,
         listen: impl FnOnce(TcpListener) -> L + Send + 'static,
+    ) -> Self {
+        Self::run(hub, async |hub, listener, stop| {
+            let mut options = HttpOptions::new(format!("http://{}", listener.local_addr().unwrap()));
+            change(&mut options);
+            let stop = async { drop(stop.await) };
+            hub.serve_http(listen(listener), options, stop).await.unwrap();
+        })
+    }
+
+    fn run(
+        hub: &TestHub,
+        serve: impl AsyncFnOnce(&Hub, TcpListener, oneshot::Receiver<()>) + Send + 'static,
     ) -> Self {
         let hub = hub.shared();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let mut options = HttpOptions::new(format!("http://{address}"));
-        change(&mut options);
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -58,9 +75,7 @@ impl Served {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).unwrap();
-                let stop = async { drop(stopped.await) };
-                hub.serve_http(listen(listener), options, stop).await.unwrap();
+                serve(&hub, TcpListener::from_std(listener).unwrap(), stopped).await;
             });
         });
         Self {
