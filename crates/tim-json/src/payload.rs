@@ -70,7 +70,7 @@ impl Content {
             ),
             Self::Face(it) => EncodedPayload::of(&Face::new(number(it.index, "Index")?).with_data(&it.data)),
             Self::Image(it) => image(it)?,
-            Self::Sound(it) => EncodedPayload::of(&sound(it)),
+            Self::Sound(it) => EncodedPayload::of(&sound(it)?),
             Self::Video(it) => EncodedPayload::of(&video(it)),
             Self::File(it) => EncodedPayload::of(
                 &File::new()
@@ -221,12 +221,19 @@ fn of_image(image: &Image<'_>) -> content::Image {
     }
 }
 
-fn sound(it: &content::Sound) -> Audio<'_> {
-    Audio::new()
+fn sound(it: &content::Sound) -> Result<Audio<'_>, Error> {
+    let seconds = it.second.unwrap_or(0);
+    let duration_ms = seconds.checked_mul(1000).ok_or_else(|| {
+        not_sendable(
+            "Second",
+            format_args!("{seconds} s are more than {} s", u32::MAX / 1000),
+        )
+    })?;
+    Ok(Audio::new()
         .with_uuid(text(&it.uuid))
         .with_url(either(&it.url, &it.remote_url))
         .with_size(it.size.unwrap_or(0))
-        .with_duration_ms(it.second.unwrap_or(0).saturating_mul(1000))
+        .with_duration_ms(duration_ms))
 }
 
 fn video(it: &content::Video) -> Video<'_> {

@@ -71,6 +71,10 @@ fn what_tim_cannot_carry_is_refused_when_it_is_encoded() {
             "ImageFormat",
         ),
         (
+            json!({"MsgType": "TIMSoundElem", "MsgContent": {"Second": 4_294_968}}),
+            "Second",
+        ),
+        (
             json!({"MsgType": "TIMGroupTipElem", "MsgContent": {"OpType": 1}}),
             "groupProfile.groupID",
         ),
