@@ -286,6 +286,10 @@ impl Server {
         if request.uri().path().starts_with(rest::PREFIX) && self.has_rest() {
             return self.call(request, network).await;
         }
+        #[cfg(feature = "rest")]
+        if request.uri().path() == rest::openapi::PATH && self.has_rest() {
+            return rest::openapi::respond(request.method(), request.headers());
+        }
         // Whoever reads files has a URL that the hub has signed.
         let _ = network;
         let Some(token) = request.uri().path().strip_prefix(FILES) else {

@@ -12,7 +12,7 @@ use super::fields::Fields;
 use crate::handlers::{MAX_NICK, check_profile};
 
 /// The most users of one call.
-const MAX_USERS: usize = 100;
+pub(super) const MAX_USERS: usize = 100;
 /// A nick or an address is too long.
 const TOO_LONG: u32 = 40_601;
 

@@ -21,6 +21,9 @@ use crate::handlers::check_message;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
+/// The most words in `SendMsgControl`.
+pub(super) const MAX_CONTROLS: usize = 16;
+
 /// The codes of a service for what can be wrong with a body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Faults {
@@ -264,7 +267,7 @@ fn push(fields: &Fields<'_>, faults: Faults) -> Result<Option<Box<OfflinePushInf
 
 /// `SendMsgControl`. Words that have no meaning here are ignored.
 fn flags(fields: &Fields<'_>) -> Result<EntryFlags, RestError> {
-    let words = fields.texts("SendMsgControl", 16)?;
+    let words = fields.texts("SendMsgControl", MAX_CONTROLS)?;
     let flag = |word, flag| {
         if words.contains(&word) {
             flag

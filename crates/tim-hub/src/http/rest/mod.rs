@@ -20,6 +20,7 @@ mod friends;
 mod groups;
 mod messages;
 mod online;
+pub(super) mod openapi;
 mod query;
 
 use std::future::Future;
@@ -116,72 +117,74 @@ struct Command {
     service: Service,
     name: &'static str,
     handle: fn(Call) -> Handling,
+    describe: fn() -> openapi::Description,
 }
 
-/// Defines the table of commands: service, name in the path, handler.
+/// Defines the table of commands: service, name in the path, handler, what describes it.
 macro_rules! commands {
-    ($($service:ident $name:literal => $handler:path;)*) => {
+    ($($service:ident $name:literal => $handler:path, $describe:path;)*) => {
         const COMMANDS: &[Command] = &[$(Command {
             service: service::$service,
             name: $name,
             handle: |call| Box::pin($handler(call)),
+            describe: $describe,
         },)*];
     };
 }
 
 commands! {
-    ACCOUNTS "account_import" => accounts::import;
-    ACCOUNTS "multiaccount_import" => accounts::import_many;
-    ACCOUNTS "account_check" => accounts::check;
-    ACCOUNTS "account_delete" => accounts::delete;
-    ACCOUNTS "kick" => accounts::kick;
-    FRIENDS "friend_add" => friends::add;
-    FRIENDS "friend_delete" => friends::delete;
-    FRIENDS "friend_update" => friends::update;
-    FRIENDS "friend_get" => friends::get;
-    FRIENDS "friend_get_list" => friends::get_some;
-    FRIENDS "group_add" => friends::add_list;
-    FRIENDS "group_delete" => friends::delete_list;
-    FRIENDS "group_get" => friends::get_lists;
-    OPENIM "query_online_status" => online::status;
-    OPENIM "querystate" => online::state;
-    OPENIM "sendmsg" => messages::send;
-    OPENIM "batchsendmsg" => messages::send_many;
-    OPENIM "importmsg" => messages::import;
-    OPENIM "admin_getroammsg" => messages::history;
-    OPENIM "admin_msgwithdraw" => messages::withdraw;
-    OPENIM "admin_set_msg_read" => messages::set_read;
-    OPENIM "get_c2c_unread_msg_num" => messages::unread;
-    GROUPS "get_appid_group_list" => groups::list;
-    GROUPS "create_group" => groups::create;
-    GROUPS "get_group_info" => groups::info;
-    GROUPS "modify_group_base_info" => groups::modify;
-    GROUPS "destroy_group" => groups::dismiss;
-    GROUPS "change_group_owner" => groups::hand_over;
-    GROUPS "get_online_member_num" => groups::count_online;
-    GROUPS "get_group_member_info" => groups::members;
-    GROUPS "add_group_member" => groups::add_members;
-    GROUPS "delete_group_member" => groups::remove_members;
-    GROUPS "modify_group_member_info" => groups::modify_member;
-    GROUPS "get_joined_group_list" => groups::joined;
-    GROUPS "get_role_in_group" => groups::roles;
-    GROUPS "forbid_send_msg" => groups::mute;
-    GROUPS "get_group_shutted_uin" => groups::muted;
-    GROUPS "get_group_muted_account" => groups::muted;
-    GROUPS "import_group_member" => groups::import_members;
-    GROUPS "set_unread_msg_num" => groups::set_unread;
-    GROUPS "send_group_msg" => groups::send;
-    GROUPS "import_group_msg" => groups::import;
-    GROUPS "group_msg_get_simple" => groups::history;
-    GROUPS "send_group_system_notification" => groups::notify;
-    GROUPS "group_msg_recall" => groups::recall;
-    GROUPS "delete_group_msg_by_sender" => groups::revoke_of_sender;
-    GROUPS "get_group_attr" => groups::attributes;
-    GROUPS "modify_group_attr" => groups::modify_attributes;
-    GROUPS "clear_group_attr" => groups::clear_attributes;
-    GROUP_ATTRIBUTES "get_group_attr" => groups::attributes;
-    GROUP_ATTRIBUTES "modify_group_attr" => groups::modify_attributes;
-    GROUP_ATTRIBUTES "clear_group_attr" => groups::clear_attributes;
+    ACCOUNTS "account_import" => accounts::import, openapi::accounts::import;
+    ACCOUNTS "multiaccount_import" => accounts::import_many, openapi::accounts::import_many;
+    ACCOUNTS "account_check" => accounts::check, openapi::accounts::check;
+    ACCOUNTS "account_delete" => accounts::delete, openapi::accounts::delete;
+    ACCOUNTS "kick" => accounts::kick, openapi::accounts::kick;
+    FRIENDS "friend_add" => friends::add, openapi::friends::add;
+    FRIENDS "friend_delete" => friends::delete, openapi::friends::delete;
+    FRIENDS "friend_update" => friends::update, openapi::friends::update;
+    FRIENDS "friend_get" => friends::get, openapi::friends::get;
+    FRIENDS "friend_get_list" => friends::get_some, openapi::friends::get_some;
+    FRIENDS "group_add" => friends::add_list, openapi::friends::add_list;
+    FRIENDS "group_delete" => friends::delete_list, openapi::friends::delete_list;
+    FRIENDS "group_get" => friends::get_lists, openapi::friends::get_lists;
+    OPENIM "query_online_status" => online::status, openapi::accounts::status;
+    OPENIM "querystate" => online::state, openapi::accounts::state;
+    OPENIM "sendmsg" => messages::send, openapi::messages::send;
+    OPENIM "batchsendmsg" => messages::send_many, openapi::messages::send_many;
+    OPENIM "importmsg" => messages::import, openapi::messages::import;
+    OPENIM "admin_getroammsg" => messages::history, openapi::messages::history;
+    OPENIM "admin_msgwithdraw" => messages::withdraw, openapi::messages::withdraw;
+    OPENIM "admin_set_msg_read" => messages::set_read, openapi::messages::set_read;
+    OPENIM "get_c2c_unread_msg_num" => messages::unread, openapi::messages::unread;
+    GROUPS "get_appid_group_list" => groups::list, openapi::groups::list_all;
+    GROUPS "create_group" => groups::create, openapi::groups::create;
+    GROUPS "get_group_info" => groups::info, openapi::groups::info;
+    GROUPS "modify_group_base_info" => groups::modify, openapi::groups::modify;
+    GROUPS "destroy_group" => groups::dismiss, openapi::groups::dismiss;
+    GROUPS "change_group_owner" => groups::hand_over, openapi::groups::hand_over;
+    GROUPS "get_online_member_num" => groups::count_online, openapi::groups::count_online;
+    GROUPS "get_group_member_info" => groups::members, openapi::groups::members;
+    GROUPS "add_group_member" => groups::add_members, openapi::groups::add_members;
+    GROUPS "delete_group_member" => groups::remove_members, openapi::groups::remove_members;
+    GROUPS "modify_group_member_info" => groups::modify_member, openapi::groups::modify_member;
+    GROUPS "get_joined_group_list" => groups::joined, openapi::groups::joined;
+    GROUPS "get_role_in_group" => groups::roles, openapi::groups::role_of;
+    GROUPS "forbid_send_msg" => groups::mute, openapi::groups::mute;
+    GROUPS "get_group_shutted_uin" => groups::muted, openapi::groups::muted;
+    GROUPS "get_group_muted_account" => groups::muted, openapi::groups::muted;
+    GROUPS "import_group_member" => groups::import_members, openapi::groups::import_members;
+    GROUPS "set_unread_msg_num" => groups::set_unread, openapi::groups::set_unread;
+    GROUPS "send_group_msg" => groups::send, openapi::groups::send;
+    GROUPS "import_group_msg" => groups::import, openapi::groups::import;
+    GROUPS "group_msg_get_simple" => groups::history, openapi::groups::history;
+    GROUPS "send_group_system_notification" => groups::notify, openapi::groups::notify;
+    GROUPS "group_msg_recall" => groups::recall, openapi::groups::recall;
+    GROUPS "delete_group_msg_by_sender" => groups::revoke_of_sender, openapi::groups::revoke_of_sender;
+    GROUPS "get_group_attr" => groups::attributes, openapi::groups::attributes;
+    GROUPS "modify_group_attr" => groups::modify_attributes, openapi::groups::modify_attributes;
+    GROUPS "clear_group_attr" => groups::clear_attributes, openapi::groups::clear_attributes;
+    GROUP_ATTRIBUTES "get_group_attr" => groups::attributes, openapi::groups::attributes;
+    GROUP_ATTRIBUTES "modify_group_attr" => groups::modify_attributes, openapi::groups::modify_attributes;
+    GROUP_ATTRIBUTES "clear_group_attr" => groups::clear_attributes, openapi::groups::clear_attributes;
 }
 
 impl Command {

@@ -8,7 +8,7 @@ use super::codes;
 use super::envelope::{Answer, Coded as _, RestError, object};
 
 /// The most users of one call.
-const MAX_USERS: usize = 500;
+pub(super) const MAX_USERS: usize = 500;
 
 /// `query_online_status`.
 pub(super) async fn status(call: Call) -> Result<Answer, RestError> {

@@ -1,6 +1,7 @@
 //! The REST interface, as an application's own server calls it.
 
 mod accounts;
+mod described;
 mod faults;
 mod friends;
 mod gone;
@@ -11,6 +12,8 @@ mod messages;
 mod python;
 mod refused;
 mod repeated;
+
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use tim_hub::HubOptions;
@@ -52,7 +55,18 @@ impl Rest {
         let failed = answer["ErrorCode"] != 0;
         assert_eq!(answer["ActionStatus"] == "FAIL", failed, "{answer}");
         assert_eq!(answer["ErrorInfo"] == "", !failed, "{answer}");
+        described::check(self.description(), command, body, &answer);
         answer
+    }
+
+    /// The description of the interface, which is the same for all hubs.
+    fn description(&self) -> &'static Value {
+        static DESCRIPTION: OnceLock<Value> = OnceLock::new();
+        DESCRIPTION.get_or_init(|| {
+            let (status, body) = self.http.get("/openapi.json", "");
+            assert_eq!(status, 200);
+            serde_json::from_slice(&body).unwrap()
+        })
     }
 
     /// The answer to a call of the administrator.

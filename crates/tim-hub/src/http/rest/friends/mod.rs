@@ -5,10 +5,10 @@
 mod book;
 mod lists;
 mod shown;
-mod tags;
+pub(super) mod tags;
 
 pub(super) use lists::{add_list, delete_list, get_lists};
-pub(super) use shown::{get, get_some};
+pub(super) use shown::{MAX_TAGS, PAGE, get, get_some};
 
 use serde_json::Value;
 use tim_proto::UserId;
@@ -21,9 +21,9 @@ use super::fields::Fields;
 use book::{Book, Friend, change};
 
 /// The most users of one call.
-const MAX_USERS: usize = 1_000;
+pub(super) const MAX_USERS: usize = 1_000;
 /// The most users who are added or changed by one call.
-const MAX_ITEMS: usize = 100;
+pub(super) const MAX_ITEMS: usize = 100;
 
 /// The result for one of the users of a call.
 type ItemResult = (UserId, Result<(), RestError>);

@@ -10,8 +10,8 @@ use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, RestError, object};
 
 /// The most friends of an answer.
-const PAGE: usize = 100;
-const MAX_TAGS: usize = 100;
+pub(in crate::http::rest) const PAGE: usize = 100;
+pub(in crate::http::rest) const MAX_TAGS: usize = 100;
 
 /// `friend_get`: all friends, a page at a time.
 pub(in crate::http::rest) async fn get(call: Call) -> Result<Answer, RestError> {

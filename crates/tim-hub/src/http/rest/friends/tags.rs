@@ -9,20 +9,20 @@ use crate::http::rest::envelope::{RestError, object};
 use crate::http::rest::fields::Fields;
 
 /// The longest remark, request, name of a list, and value of the application, in bytes.
-pub(super) const MAX_REMARK: usize = 96;
-pub(super) const MAX_WORDING: usize = 256;
-const MAX_LIST_NAME: usize = 30;
-const MAX_VALUE: usize = 500;
+pub(in crate::http::rest) const MAX_REMARK: usize = 96;
+pub(in crate::http::rest) const MAX_WORDING: usize = 256;
+pub(in crate::http::rest) const MAX_LIST_NAME: usize = 30;
+pub(in crate::http::rest) const MAX_VALUE: usize = 500;
 /// The most lists of a user, and values of the application of a friend.
-pub(super) const MAX_LISTS: usize = 32;
-const MAX_CUSTOM: usize = 20;
+pub(in crate::http::rest) const MAX_LISTS: usize = 32;
+pub(in crate::http::rest) const MAX_CUSTOM: usize = 20;
 /// The longest part of a tag behind what all such tags begin with, in letters.
-const MAX_TAG: usize = 8;
+pub(in crate::http::rest) const MAX_TAG: usize = 8;
 
-const SOURCE: &str = "AddSource_Type_";
-const CUSTOM: &str = "Tag_SNS_Custom_";
-const REMARK: &str = "Tag_SNS_IM_Remark";
-const LISTS: &str = "Tag_SNS_IM_Group";
+pub(in crate::http::rest) const SOURCE: &str = "AddSource_Type_";
+pub(in crate::http::rest) const CUSTOM: &str = "Tag_SNS_Custom_";
+pub(in crate::http::rest) const REMARK: &str = "Tag_SNS_IM_Remark";
+pub(in crate::http::rest) const LISTS: &str = "Tag_SNS_IM_Group";
 
 /// A tag with its value, to be set.
 #[derive(Debug, Clone)]

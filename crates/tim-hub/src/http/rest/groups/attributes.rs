@@ -12,7 +12,7 @@ use crate::http::rest::envelope::{Answer, RestError, object};
 /// How often a second the attributes of a group may be changed.
 const CHANGES_PER_SECOND: u32 = 5;
 /// The most attributes that a call may name; a group has fewer.
-const MAX_NAMED: usize = 100;
+pub(in crate::http::rest) const MAX_NAMED: usize = 100;
 
 /// `get_group_attr`.
 pub(in crate::http::rest) async fn attributes(call: Call) -> Result<Answer, RestError> {

@@ -14,7 +14,7 @@ use crate::http::rest::fields::Fields;
 use crate::refusal::Refusal;
 
 /// The most members that a group is created with.
-const MAX_MEMBERS: usize = 100;
+pub(in crate::http::rest) const MAX_MEMBERS: usize = 100;
 
 /// Creates a group, for its owner or without one.
 pub(in crate::http::rest) async fn create(call: Call) -> Result<Answer, RestError> {

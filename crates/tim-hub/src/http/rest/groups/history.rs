@@ -10,7 +10,7 @@ use crate::http::rest::call::Call;
 use crate::http::rest::envelope::{Answer, RestError, object};
 
 /// The most messages of an answer, and the most bytes of what they say.
-const MAX_COUNT: u64 = 20;
+pub(in crate::http::rest) const MAX_COUNT: usize = 20;
 const MAX_BYTES: usize = 512 * 1024;
 /// How many pages are read for an answer.
 const MAX_PAGES: usize = 500;
@@ -31,7 +31,8 @@ pub(in crate::http::rest) async fn history(call: Call) -> Result<Answer, RestErr
     if found.group_type == GroupType::AV_CHAT_ROOM {
         return Err(not_in_this_type(&found));
     }
-    let count = asked.clamp(1, MAX_COUNT);
+    let most = MAX_COUNT as u64;
+    let count = asked.clamp(1, most);
     let request = PageRequest {
         log: LogKey::Group(group),
         before: last.map(|last| last.saturating_add(1)),
@@ -42,7 +43,7 @@ pub(in crate::http::rest) async fn history(call: Call) -> Result<Answer, RestErr
     let page = call
         .read(move |services| Ok(find(services.reads.store(), request, with_revoked)?))
         .await?;
-    let is_whole = page.completed || asked <= MAX_COUNT && page.entries.len() as u64 == count;
+    let is_whole = page.completed || asked <= most && page.entries.len() as u64 == count;
     let finished = match is_whole {
         true if page.entries.is_empty() && page.first_kept > 1 => EXPIRED,
         true => ALL,

@@ -13,7 +13,7 @@ use crate::http::rest::fields::Fields;
 use crate::refusal::Refusal;
 
 /// The most messages of a call.
-const MAX_MESSAGES: usize = 7;
+pub(in crate::http::rest) const MAX_MESSAGES: usize = 7;
 
 /// Each message has a result of its own; those that are refused do not stop the others.
 pub(in crate::http::rest) async fn import(call: Call) -> Result<Answer, RestError> {

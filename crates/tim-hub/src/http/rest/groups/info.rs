@@ -13,9 +13,9 @@ use crate::refusal::Refusal;
 use crate::service::Services;
 
 /// The most groups of a page of all groups.
-const MAX_LISTED: u64 = 10_000;
+pub(in crate::http::rest) const MAX_LISTED: usize = 10_000;
 /// The most groups that a call asks about.
-const MAX_ASKED: usize = 50;
+pub(in crate::http::rest) const MAX_ASKED: usize = 50;
 /// The length of the shortest member in an answer: those of groups in which there are more than fit are not read.
 const SHORTEST_MEMBER: usize = r#"{"Member_Account":"x"},"#.len();
 
@@ -25,12 +25,12 @@ pub(in crate::http::rest) async fn list(call: Call) -> Result<Answer, RestError>
     let limit = fields
         .number("Limit")?
         .filter(|limit| *limit > 0)
-        .unwrap_or(MAX_LISTED)
+        .map_or(MAX_LISTED, |limit| usize::try_from(limit).unwrap_or(MAX_LISTED))
         .min(MAX_LISTED);
     let request = AllGroupsRequest {
         group_type: type_of(&fields, "GroupType")?,
         after: fields.number("Next")?.unwrap_or(0),
-        limit: usize::try_from(limit).unwrap_or(1),
+        limit,
     };
     let page = call
         .read(move |services| Ok(services.reads.store().all_groups(&request)?))

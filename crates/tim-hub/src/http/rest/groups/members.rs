@@ -15,13 +15,13 @@ use crate::http::rest::envelope::{Answer, RestError, object};
 use crate::http::rest::fields::Fields;
 
 /// The most users that a call adds.
-const MAX_ADDED: usize = 300;
+pub(in crate::http::rest) const MAX_ADDED: usize = 300;
 /// The most that one removes.
-const MAX_REMOVED: usize = 100;
+pub(in crate::http::rest) const MAX_REMOVED: usize = 100;
 /// The most that one mutes.
-const MAX_MUTED: usize = 500;
+pub(in crate::http::rest) const MAX_MUTED: usize = 500;
 /// The most that the list of muted users shows.
-const MAX_LISTED: usize = 10_000;
+pub(in crate::http::rest) const MAX_LISTED: usize = 10_000;
 
 /// A list of members to add, with the code for one that is too long.
 fn list<'a>(fields: &Fields<'a>, name: &str, max: usize) -> Result<Vec<Fields<'a>>, RestError> {

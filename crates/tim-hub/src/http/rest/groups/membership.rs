@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use tim_proto::{GroupId, GroupType, Role, UserId};
 use tim_store::{Group, ListPosition, LogKey, Member, MembersRequest, Membership};
 
-use super::shown::{GroupFilter, MemberFilter, group_object, member_objects, role_name};
+use super::shown::{GroupFilter, MAX_FILTER, MemberFilter, group_object, member_objects, role_name};
 use super::{MAX_ANSWER, PAGE, existing, group_of, not_in_this_type, type_of};
 use crate::http::rest::call::Call;
 use crate::http::rest::codes;
@@ -14,11 +14,14 @@ use crate::refusal::Refusal;
 use crate::service::Services;
 
 /// The most members of an answer.
-const MAX_MEMBERS: u64 = 6_000;
+pub(in crate::http::rest) const MAX_MEMBERS: usize = 6_000;
 /// The most groups of an answer.
-const MAX_GROUPS: u64 = 5_000;
+pub(in crate::http::rest) const MAX_GROUPS: usize = 5_000;
 /// The most users whose roles are asked for.
-const MAX_ROLES: usize = 500;
+pub(in crate::http::rest) const MAX_ROLES: usize = 500;
+
+/// The most roles in a filter.
+pub(in crate::http::rest) const MAX_ROLE_FILTER: usize = 10;
 
 /// Which members are asked for.
 struct Wanted {
@@ -60,7 +63,7 @@ pub(in crate::http::rest) async fn members(call: Call) -> Result<Answer, RestErr
 fn wanted(fields: &Fields<'_>, group: GroupId) -> Result<Wanted, RestError> {
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let limit = fields.number("Limit")?.filter(|limit| *limit > 0);
-    let roles = fields.texts("MemberRoleFilter", 10)?;
+    let roles = fields.texts("MemberRoleFilter", MAX_ROLE_FILTER)?;
     let roles = roles.into_iter().map(|text| {
         let role = Role::from_name(text);
         role.ok_or_else(|| fields.fault("MemberRoleFilter", format_args!("cannot have {text:?}")))
@@ -75,7 +78,7 @@ fn wanted(fields: &Fields<'_>, group: GroupId) -> Result<Wanted, RestError> {
     Ok(Wanted {
         group,
         offset: size(fields.number("Offset")?.unwrap_or(0)),
-        limit: size(limit.unwrap_or(MAX_MEMBERS).min(MAX_MEMBERS)),
+        limit: limit.map_or(MAX_MEMBERS, size).min(MAX_MEMBERS),
         roles: roles.collect::<Result<_, _>>()?,
         after,
     })
@@ -200,7 +203,7 @@ pub(in crate::http::rest) async fn joined(call: Call) -> Result<Answer, RestErro
     let limit = fields.number("Limit")?.filter(|limit| *limit > 0);
     let filter = fields.object("ResponseFilter")?;
     let own = match &filter {
-        Some(filter) => filter.texts("SelfInfoFilter", 100)?,
+        Some(filter) => filter.texts("SelfInfoFilter", MAX_FILTER)?,
         None => Vec::new(),
     };
     let asked = Joined {
@@ -208,7 +211,7 @@ pub(in crate::http::rest) async fn joined(call: Call) -> Result<Answer, RestErro
         group_type: type_of(&fields, "GroupType")?,
         with_rooms: fields.flag("WithHugeGroups")?,
         offset: size(fields.number("Offset")?.unwrap_or(0)),
-        limit: size(limit.unwrap_or(MAX_GROUPS).min(MAX_GROUPS)),
+        limit: limit.map_or(MAX_GROUPS, size).min(MAX_GROUPS),
         own: own.into_iter().map(str::to_owned).collect(),
         groups: match filter {
             Some(_) => GroupFilter::read(filter.as_ref())?,

@@ -45,8 +45,29 @@ use crate::refusal::Refusal;
 
 /// The most bytes of an answer; what is longer has to be asked for in parts.
 const MAX_ANSWER: usize = 1 << 20;
+/// The most fields of the application in a call; a group or a member has fewer.
+pub(super) const MAX_FIELDS: usize = 100;
 /// How many members are read at a time.
 const PAGE: usize = 1_000;
+
+/// How many of what fit into a call or an answer.
+pub(super) mod limits {
+    pub(in crate::http::rest) use super::MAX_FIELDS as FIELDS;
+    pub(in crate::http::rest) use super::attributes::MAX_NAMED as ATTRIBUTES;
+    pub(in crate::http::rest) use super::create::MAX_MEMBERS as CREATED_WITH;
+    pub(in crate::http::rest) use super::history::MAX_COUNT as HISTORY;
+    pub(in crate::http::rest) use super::import::MAX_MESSAGES as IMPORTED;
+    pub(in crate::http::rest) use super::info::{MAX_ASKED as ASKED, MAX_LISTED as LISTED};
+    pub(in crate::http::rest) use super::members::{
+        MAX_ADDED as ADDED, MAX_LISTED as MUTED_LISTED, MAX_MUTED as MUTED, MAX_REMOVED as REMOVED,
+    };
+    pub(in crate::http::rest) use super::membership::{
+        MAX_GROUPS as JOINED, MAX_MEMBERS as MEMBERS, MAX_ROLE_FILTER as ROLES, MAX_ROLES as ROLES_OF,
+    };
+    pub(in crate::http::rest) use super::notices::MAX_RECEIVERS as RECEIVERS;
+    pub(in crate::http::rest) use super::revoke::{MAX_NAMED as RECALLED, MAX_REASON as REASON};
+    pub(in crate::http::rest) use super::shown::MAX_FILTER as FILTER;
+}
 
 /// The group that a call is about.
 fn group_of(fields: &Fields<'_>) -> Result<GroupId, RestError> {
@@ -102,7 +123,7 @@ fn either<'n>(fields: &Fields<'_>, names: [&'n str; 2]) -> &'n str {
 
 /// Fields of a group or a member as they are to be set; an empty value removes one.
 fn custom_fields(fields: &Fields<'_>, name: &str) -> Result<Vec<FieldChange>, RestError> {
-    let items = fields.objects(name, 100)?;
+    let items = fields.objects(name, MAX_FIELDS)?;
     let changes = items.iter().map(|item| {
         Ok(FieldChange {
             name: item.need_text("Key")?.to_owned(),

@@ -10,7 +10,7 @@ use crate::http::rest::call::Call;
 use crate::http::rest::envelope::{Answer, RestError};
 
 /// The most receivers that are named.
-const MAX_RECEIVERS: usize = 500;
+pub(in crate::http::rest) const MAX_RECEIVERS: usize = 500;
 
 /// To all members, or to those of the named users who are members; in an AVChatRoom to all who are in it now.
 pub(in crate::http::rest) async fn notify(call: Call) -> Result<Answer, RestError> {

@@ -11,9 +11,9 @@ use crate::http::rest::call::Call;
 use crate::http::rest::envelope::{Answer, RestError, object};
 
 /// The most messages that a call names.
-const MAX_NAMED: usize = 10;
+pub(in crate::http::rest) const MAX_NAMED: usize = 10;
 /// The longest reason, in bytes.
-const MAX_REASON: usize = 100;
+pub(in crate::http::rest) const MAX_REASON: usize = 100;
 /// How many of the newest messages are searched for those of a sender, and how many are read at a time.
 const MAX_SEARCHED: usize = 1_000;
 const PAGE: usize = 100;

@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::service::Services;
 
 /// The most names in a filter.
-const MAX_FILTER: usize = 100;
+pub(in crate::http::rest) const MAX_FILTER: usize = 100;
 
 /// Which fields of a group are asked for.
 #[derive(Debug, Clone, Default)]

@@ -13,7 +13,7 @@ use crate::http::rest::envelope::{Answer, RestError};
 use crate::refusal::Refusal;
 
 /// The most messages of an answer, and the most bytes of what they say.
-const MAX_COUNT: u64 = 100;
+pub(in crate::http::rest) const MAX_COUNT: usize = 100;
 const MAX_BYTES: usize = 13 * 1024;
 /// The flag of a message that was revoked.
 const REVOKED: u32 = 8;
@@ -57,7 +57,7 @@ pub(in crate::http::rest) async fn history(call: Call) -> Result<Answer, RestErr
             Some(key.parse().map_err(wrong)?)
         }
     };
-    let count = fields.need_number("MaxCnt")?.clamp(1, MAX_COUNT);
+    let count = fields.need_number("MaxCnt")?.clamp(1, MAX_COUNT as u64);
     let range = Range {
         me,
         peer,

@@ -15,7 +15,7 @@ use crate::http::rest::envelope::{Answer, Coded as _, RestError, object};
 use crate::refusal::Refusal;
 
 /// The most peers of one call.
-const MAX_PEERS: usize = 10;
+pub(in crate::http::rest) const MAX_PEERS: usize = 10;
 
 /// `admin_msgwithdraw`: revokes a message, however old it is, whoever has sent it how.
 pub(in crate::http::rest) async fn withdraw(call: Call) -> Result<Answer, RestError> {

@@ -10,12 +10,12 @@ mod repeat;
 mod send;
 mod send_many;
 
-pub(super) use history::history;
+pub(super) use history::{MAX_COUNT, history};
 pub(super) use import::import;
-pub(super) use marks::{set_read, unread, withdraw};
+pub(super) use marks::{MAX_PEERS, set_read, unread, withdraw};
 pub(super) use repeat::{ATTEMPTS, Ids};
 pub(super) use send::send;
-pub(super) use send_many::send_many;
+pub(super) use send_many::{MAX_USERS, send_many};
 
 use tim_proto::UserId;
 use tim_store::{Account, Write};

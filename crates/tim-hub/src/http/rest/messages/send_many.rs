@@ -14,7 +14,7 @@ use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, Coded as _, RestError, object};
 
 /// The most users of one call.
-const MAX_USERS: usize = 500;
+pub(in crate::http::rest) const MAX_USERS: usize = 500;
 /// To how many of them it is on its way at a time: what is stored together is synced together.
 const AT_A_TIME: usize = 64;
 /// A message was cut off on its way.
