@@ -8,7 +8,7 @@ use tim_session::proto::request::{
     Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile,
     History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, SendMessage, SendResponse,
 };
-use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId};
+use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, UserId};
 
 use crate::{Client, Error};
 
@@ -164,17 +164,11 @@ impl<'m> Client<'m> {
         message: &mut Message<'_, impl PayloadBody>,
         options: SendOptions<'_>,
     ) -> Result<SendResponse<'static>, Error> {
-        if message.id.sender != self.shared.account.get() || message.envelope.from != self.shared.user {
-            return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE));
-        }
+        self.check_own(message.id, message.envelope.from)?;
         let mut successors = 0;
         loop {
             let request = SendMessage::new(&*message).with_options(options);
-            // The device does not request sender names; extensions of later hubs are ignored.
-            let stored = |response: &SendResponse<'_>| {
-                SendResponse::new(response.sequence, response.time).with_duplicate(response.duplicate)
-            };
-            match self.call(&request, stored).await {
+            match self.call(&request, Self::stored).await {
                 Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
                     successors += 1;
                     message.id = message.id.successor(message.envelope.origin);
@@ -186,6 +180,19 @@ impl<'m> Client<'m> {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// The response to SEND. The device does not request sender names; extensions of later hubs are ignored.
+    pub(crate) const fn stored(response: &SendResponse<'_>) -> SendResponse<'static> {
+        SendResponse::new(response.sequence, response.time).with_duplicate(response.duplicate)
+    }
+
+    /// An error for a message that was not created for this user.
+    pub(crate) fn check_own(&self, id: MessageId, from: UserId) -> Result<(), Error> {
+        match id.sender == self.shared.account.get() && from == self.shared.user {
+            true => Ok(()),
+            false => Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE)),
         }
     }
 

@@ -43,6 +43,9 @@ pub enum Error {
     /// continues where it stopped.
     #[error("the file could not be read or written")]
     File,
+    /// The application's [`OutboxStorage`](crate::OutboxStorage) failed or is full. A message that was to be kept was not sent.
+    #[error("the device's storage failed or is full")]
+    Storage,
     /// The hub's response is malformed. This is an error in the hub; report it.
     #[error("the hub's response is malformed; report it")]
     Protocol,
@@ -59,7 +62,19 @@ impl Error {
             Self::TimedOut => ErrorCode::NETWORK_TIMEOUT,
             Self::LoggedOut => ErrorCode::LOGGED_OUT,
             Self::File => ErrorCode::MESSAGE_FILE_UPLOAD_FAIL,
+            Self::Storage => ErrorCode::MESSAGE_SEND_FAIL,
             Self::Protocol => ErrorCode::PROTOCOL_VIOLATION,
+        }
+    }
+
+    /// Whether it is final that the hub has not stored the message of a call that failed with this error: sending the same
+    /// message again would fail as well. After any other error it may be stored, or be sent again.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } | Self::Invalid(_) => true,
+            Self::Refused(code) => !code.is_transient() && !code.ends_session(),
+            _ => false,
         }
     }
 }

@@ -8,6 +8,7 @@ mod device;
 mod error;
 mod file_io;
 mod files;
+mod outbox;
 mod runner;
 mod shared;
 mod transport;
@@ -24,6 +25,7 @@ pub use error::Error;
 pub use file_io::sha256_of;
 pub use file_io::{FileFailed, FileSink, FileSource, read_through};
 pub use files::UploadedFile;
+pub use outbox::{OutboxStorage, StorageFailed};
 pub use runner::Runner;
 pub use shared::MAX_CALLS;
 pub use tim_session::{

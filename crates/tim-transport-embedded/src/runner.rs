@@ -66,8 +66,7 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
 
     /// Drives the device until the next event, and returns it. Responses are not events: the calls return them.
     ///
-    /// The application has finished with an event when it calls this again: only then is a delivery acknowledged and
-    /// [`Runner::cursor`] moved. Until then the device is suspended, and calls of other tasks wait. Therefore the task that
+    /// The application has finished with an event when it calls this again: only then is a delivery acknowledged. Until then the device is suspended, and calls of other tasks wait. Therefore the task that
     /// drives must not await a call while it holds an event; pass the call to [`Runner::until`] instead.
     ///
     /// Cancel-safe: no event is lost if the future is dropped.
@@ -124,9 +123,15 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
         }
     }
 
-    /// The device's position in its deliveries: after the last one that the application has finished with. An application
-    /// that saves it can continue there after a reset, see [`Device::resume_from`](crate::Device::resume_from). At most
-    /// [`MAX_CURSOR_LEN`](tim_session::MAX_CURSOR_LEN) bytes; empty before the first login.
+    /// The device's position in its deliveries. While the application holds a delivery, which is from the
+    /// [`Runner::next_event`] that returned it to the next one, this is the position after it; else the position after the last
+    /// one. At most [`MAX_CURSOR_LEN`](tim_session::MAX_CURSOR_LEN) bytes; empty before the first login.
+    ///
+    /// An application that saves it after each event, and passes it to [`Device::resume_from`](crate::Device::resume_from)
+    /// after a reset, is delivered each entry once. The hub is told only afterwards that the entry has arrived, so a reset in
+    /// between loses nothing. The crate's front page has the loop. To events that [`Runner::until`] passes on,
+    /// [`Delivery::cursor`](tim_session::proto::request::Delivery::cursor) is the same, and empty for an entry that the hub does
+    /// not store.
     pub fn cursor<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
         match (&self.held, self.shared.session.try_borrow()) {
             (Some(session), _) => read(session.cursor()),

@@ -243,10 +243,17 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         };
     }
 
-    /// The device's position in its deliveries: after the last one that the application has finished with. Empty before the
+    /// The device's position in its deliveries. While the application holds a delivery, which is from the [`ClientSession::poll`]
+    /// that returned it to the next one, this is the position after it; else the position after the last one. Empty before the
     /// first login.
+    ///
+    /// An application that saves it while it holds a delivery, and passes it to [`ClientSession::resume_from`] after a reset, is
+    /// not delivered that entry again.
     pub fn cursor(&self) -> &[u8] {
-        self.cursor.as_slice()
+        match &self.delivered {
+            Some((_, Some(held))) => held.as_slice(),
+            _ => self.cursor.as_slice(),
+        }
     }
 
     /// The user's account number (`tinyID`), which is part of message ids; 0 before the first login.
@@ -462,7 +469,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     /// The next step. Call it after each input, and again until it returns [`Output::Wait`]. The application has finished with an
-    /// event when `poll` is called again: only then is a delivery acknowledged and the cursor moved.
+    /// event when `poll` is called again: only then is a delivery acknowledged.
     pub fn poll(&mut self, now: Instant) -> Output<'_> {
         self.current = None;
         let now = self.time.at(now);

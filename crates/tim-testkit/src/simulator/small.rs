@@ -202,7 +202,7 @@ impl SmallDevice {
                 tokio::time::sleep(Duration::from_millis((paused_until - now_ms).min(500))).await;
                 continue;
             }
-            // Asking for the next event finishes the last one, and moves the cursor.
+            // Asking for the next event finishes the last one.
             let at_once = {
                 let mut next = pin!(runner.next_event());
                 poll_fn(|context| match next.as_mut().poll(context) {
@@ -228,6 +228,8 @@ impl SmallDevice {
             };
             if let Some(event) = event {
                 self.observe(What::Event(event));
+                // While the event is held, the cursor stands behind it.
+                runner.cursor(|cursor| self.keep_cursor(cursor));
             }
         }
     }

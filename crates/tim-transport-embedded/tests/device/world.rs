@@ -121,6 +121,19 @@ impl World {
         self.wake();
     }
 
+    /// The device is switched off. What it has sent still arrives, or not. A serial line tells the hub nothing of it.
+    pub(crate) fn crash(&self, arrives: bool) {
+        while arrives && self.settle_hub().0 {
+            self.down.borrow_mut().clear();
+        }
+        self.timers.borrow_mut().clear();
+        if self.serial.get() {
+            self.up.borrow_mut().clear();
+        } else {
+            self.cut();
+        }
+    }
+
     /// Bytes that nobody sent.
     pub(crate) fn noise(&self, bytes: &[u8]) {
         self.down.borrow_mut().extend(bytes);
@@ -146,7 +159,7 @@ impl World {
         self.wakers.borrow_mut().drain(..).for_each(Waker::wake);
     }
 
-    fn wait<T>(&self, context: &Context<'_>) -> Poll<T> {
+    pub(crate) fn wait<T>(&self, context: &Context<'_>) -> Poll<T> {
         self.wakers.borrow_mut().push(context.waker().clone());
         Poll::Pending
     }
