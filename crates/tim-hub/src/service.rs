@@ -216,6 +216,7 @@ impl Services {
             options.callbacks.clone(),
             options.app.id,
             options.clock.clone(),
+            Arc::clone(&status.stopping),
         )
         .map_err(std::io::Error::other)?;
         let mut services = Self {

@@ -1,24 +1,42 @@
 //! What the application is told after a message was stored.
 
 use bytes::Bytes;
-use serde_json::Value;
 use tim_proto::message::Content;
 use tim_proto::wire::decode_body;
 use tim_proto::{ConversationId, GroupType, UserId};
 use tim_store::Stored;
 
-use super::CallbackCommand;
-use super::bodies::About;
 use super::client::Callbacks;
-use crate::refusal::Refusal;
+use super::message::About;
+use super::{CallbackCommand, Platform};
 use crate::service::Services;
+
+/// Who sends a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sender {
+    pub(crate) user: UserId,
+    /// Who has the user send it: the user, or an administrator.
+    pub(crate) operator: UserId,
+    pub(crate) platform: Platform,
+}
+
+impl Sender {
+    /// A user who sends from a device.
+    pub(crate) const fn device(user: UserId) -> Self {
+        Self {
+            user,
+            operator: user,
+            platform: Platform::Device,
+        }
+    }
+}
 
 /// What the application is told after a message was stored, once it is known where.
 #[derive(Debug)]
 pub(crate) struct AfterSend {
     callbacks: Callbacks,
     command: CallbackCommand,
-    sender: UserId,
+    sender: Sender,
     /// As its sender has encoded it, or a callback has changed it.
     content: Bytes,
     group_type: GroupType,
@@ -31,7 +49,7 @@ impl AfterSend {
     /// For a message that is about to be stored or passed on, if the application wants to be told.
     pub(crate) fn new(
         services: &Services,
-        sender: UserId,
+        sender: Sender,
         to: ConversationId,
         content: &[u8],
         group_type: GroupType,
@@ -60,14 +78,14 @@ impl AfterSend {
     }
 
     /// It was not. The vendor tells of that for one-to-one messages only.
-    pub(crate) fn refused(&self, refusal: &Refusal) {
+    pub(crate) fn refused(&self, code: u32, text: &str) {
         if self.command == CallbackCommand::AfterC2c {
             let nowhere = Stored {
                 sequence: 0,
                 change: 0,
                 time_ms: self.now_ms,
             };
-            self.tell(nowhere, refusal.code.0, &refusal.text);
+            self.tell(nowhere, code, text);
         }
     }
 
@@ -76,14 +94,17 @@ impl AfterSend {
             return;
         };
         let about = About {
-            command: self.command,
             sender: self.sender,
             content: &content,
+            sequence: match at.sequence {
+                0 => content.client_sequence,
+                stored => stored,
+            },
             group_type: self.group_type.name().unwrap_or_default(),
             online_only: self.online_only,
             now_ms: at.time_ms,
         };
-        let mut body = about.body();
+        let mut body = about.body(self.command);
         match self.command {
             CallbackCommand::AfterGroup => {
                 body.insert("MsgSeq".to_owned(), at.sequence.into());
@@ -94,7 +115,6 @@ impl AfterSend {
                 body.insert("ErrorInfo".to_owned(), info.into());
             }
         }
-        self.callbacks
-            .tell(self.command, Value::Object(body).to_string().into());
+        self.callbacks.tell(self.command, self.sender.platform, body);
     }
 }

@@ -15,11 +15,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::CallbackCommand;
 use super::breaker::Breaker;
+use super::{CallbackCommand, Platform};
 use crate::admission::LogLimiter;
 use crate::clock::Clock;
 use crate::outgoing::{Endpoint, HttpClient};
+use crate::stopping::Stopping;
 use crate::threads::lock;
 
 /// How many requests about what is to come may be under way. Further ones wait, within their time.
@@ -77,7 +78,7 @@ pub struct CallbackStats {
     pub answered: u64,
     /// Requests without an answer that decides.
     pub failed: u64,
-    /// Messages about which nothing was asked, as the endpoint had failed too often.
+    /// Questions that were not asked, as the endpoint had failed too often.
     pub skipped: u64,
     /// Events that wait.
     pub waiting: usize,
@@ -96,6 +97,7 @@ struct Inner {
     client: HttpClient,
     app: u32,
     clock: Clock,
+    stopping: Arc<Stopping>,
     before: Semaphore,
     breaker: Mutex<Breaker>,
     queue: Mutex<Queue>,
@@ -110,18 +112,35 @@ struct Inner {
 
 #[derive(Default)]
 struct Queue {
-    events: VecDeque<(CallbackCommand, Bytes)>,
+    events: VecDeque<Event>,
     bytes: usize,
 }
 
-/// It was not asked, or has not answered what it was asked.
+/// A request about something.
+struct Event {
+    command: CallbackCommand,
+    platform: Platform,
+    body: Bytes,
+}
+
+/// Why there is no answer.
 #[derive(Debug)]
-pub(crate) struct NoAnswer;
+pub(crate) enum Unanswered {
+    /// The application was not asked, or has not answered what it was asked.
+    NoAnswer,
+    /// The hub stops.
+    Stopping,
+}
 
 impl Callbacks {
     /// # Errors
     /// What is wrong with the URL.
-    pub(crate) fn new(options: Option<CallbackOptions>, app: u32, clock: Clock) -> Result<Self, String> {
+    pub(crate) fn new(
+        options: Option<CallbackOptions>,
+        app: u32,
+        clock: Clock,
+        stopping: Arc<Stopping>,
+    ) -> Result<Self, String> {
         let Some(options) = options else {
             return Ok(Self(None));
         };
@@ -130,6 +149,7 @@ impl Callbacks {
             options,
             app,
             clock,
+            stopping,
             before: Semaphore::new(MAX_BEFORE),
             breaker: Mutex::default(),
             queue: Mutex::default(),
@@ -175,38 +195,50 @@ impl Callbacks {
     pub(crate) async fn ask<T>(
         &self,
         command: CallbackCommand,
-        body: Bytes,
+        platform: Platform,
+        body: Map<String, Value>,
         decide: impl FnOnce(&Map<String, Value>) -> Result<T, String>,
-    ) -> Result<T, NoAnswer> {
+    ) -> Result<T, Unanswered> {
         let Some(inner) = &self.0 else {
-            return Err(NoAnswer);
+            return Err(Unanswered::NoAnswer);
         };
+        if inner.stopping.is_set() {
+            return Err(Unanswered::Stopping);
+        }
         if !lock(&inner.breaker).admits(Instant::now()) {
             inner.skipped.fetch_add(1, Ordering::Relaxed);
-            return Err(NoAnswer);
+            return Err(Unanswered::NoAnswer);
         }
         let asked = async {
             let _permit = inner.before.acquire().await.map_err(|error| error.to_string())?;
-            inner.request(command, body).await
+            inner.request(Event::new(command, platform, body)).await
         };
-        let answer = inner.in_time(asked).await;
-        let decided = answer.and_then(|answer| decide(&answer));
+        let answer = tokio::select! {
+            biased;
+            () = Arc::clone(&inner.stopping).listener().wait() => return Err(Unanswered::Stopping),
+            answer = inner.in_time(asked) => answer,
+        };
+        let decided = answer
+            .and_then(|answer| about(command, answer))
+            .and_then(|answer| decide(&answer));
         inner.note(command, decided.as_ref().err());
-        decided.map_err(|_| NoAnswer)
+        decided.map_err(|_| Unanswered::NoAnswer)
     }
 
     /// Tells of an event, later.
-    pub(crate) fn tell(&self, command: CallbackCommand, body: Bytes) {
+    pub(crate) fn tell(&self, command: CallbackCommand, platform: Platform, body: Map<String, Value>) {
         let Some(inner) = &self.0 else { return };
+        let event = Event::new(command, platform, body);
+        let len = event.body.len();
         let mut queue = lock(&inner.queue);
         let is_full = queue.events.len() >= inner.options.max_waiting
-            || queue.bytes.saturating_add(body.len()) > MAX_QUEUED_BYTES;
+            || queue.bytes.saturating_add(len) > MAX_QUEUED_BYTES;
         if is_full {
             drop(queue);
             return inner.drop_event(command);
         }
-        queue.bytes += body.len();
-        queue.events.push_back((command, body));
+        queue.bytes += len;
+        queue.events.push_back(event);
         drop(queue);
         inner.wakeup.notify_one();
     }
@@ -240,10 +272,16 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    async fn request(&self, command: CallbackCommand, body: Bytes) -> Result<Map<String, Value>, String> {
+    async fn request(&self, event: Event) -> Result<Map<String, Value>, String> {
+        let Event {
+            command,
+            platform,
+            body,
+        } = event;
         let query = format!(
-            "SdkAppid={}&CallbackCommand={command}&contenttype=json&ClientIP=&OptPlatform=Unknown",
-            self.app
+            "SdkAppid={}&CallbackCommand={command}&contenttype=json&ClientIP=&OptPlatform={}",
+            self.app,
+            platform.name()
         );
         let answer = self
             .client
@@ -287,11 +325,29 @@ impl Inner {
         }
     }
 
-    fn next(&self) -> Option<(CallbackCommand, Bytes)> {
+    fn next(&self) -> Option<Event> {
         let mut queue = lock(&self.queue);
-        let (command, body) = queue.events.pop_front()?;
-        queue.bytes = queue.bytes.saturating_sub(body.len());
-        Some((command, body))
+        let event = queue.events.pop_front()?;
+        queue.bytes = queue.bytes.saturating_sub(event.body.len());
+        Some(event)
+    }
+}
+
+impl Event {
+    fn new(command: CallbackCommand, platform: Platform, body: Map<String, Value>) -> Self {
+        Self {
+            command,
+            platform,
+            body: Value::Object(body).to_string().into(),
+        }
+    }
+}
+
+/// The answer, unless it says itself that it is one to another command.
+fn about(command: CallbackCommand, answer: Map<String, Value>) -> Result<Map<String, Value>, String> {
+    match answer.get("CallbackCommand").and_then(Value::as_str) {
+        Some(other) if other != command.name() => Err(format!("it answers {other:?}")),
+        _ => Ok(answer),
     }
 }
 
@@ -301,16 +357,17 @@ async fn run(callbacks: Weak<Inner>, wakeup: Arc<Notify>) {
     loop {
         let Some(inner) = callbacks.upgrade() else { return };
         while under_way.len() < inner.options.max_concurrent.max(1) {
-            let Some((command, body)) = inner.next() else {
+            let Some(event) = inner.next() else {
                 break;
             };
+            let command = event.command;
             if !lock(&inner.breaker).admits(Instant::now()) {
                 inner.drop_event(command);
                 continue;
             }
             let inner = Arc::clone(&inner);
             under_way.spawn(async move {
-                let told = inner.in_time(inner.request(command, body)).await;
+                let told = inner.in_time(inner.request(event)).await;
                 inner.note(command, told.err().as_ref());
             });
         }

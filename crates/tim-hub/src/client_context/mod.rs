@@ -9,6 +9,8 @@ pub(crate) use expiry::{Due, Expiry};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+#[cfg(feature = "outgoing")]
+use tim_proto::ErrorCode;
 use tim_proto::request::Request;
 use tim_proto::wire::features;
 use tim_proto::{GroupId, UserId};
@@ -206,6 +208,18 @@ impl ClientContext {
 
     fn asked(&self) -> Option<AskedAbout> {
         self.caches.as_ref()?.asked
+    }
+
+    /// Why the session has no rights any more, though it has not ended yet: the user was kicked out, or the UserSig has expired, while the
+    /// application was asked about a request.
+    #[cfg(feature = "outgoing")]
+    pub(crate) fn lost_rights(&self, now_ms: u64) -> Option<ErrorCode> {
+        let kicked = self.device.mailbox().close_reason();
+        let is_kicked = |reason: &ErrorCode| *reason == ErrorCode::KICKED_OUT_REST_API;
+        kicked.filter(is_kicked).or_else(|| {
+            let is_over = matches!(self.expiry.due(now_ms), Due::End);
+            is_over.then_some(ErrorCode::KICKED_OUT_USERSIG_EXPIRED)
+        })
     }
 
     /// The application was asked about the message that is handled next. If a callback has changed it, its sender has written this.

@@ -261,7 +261,12 @@ async fn handle_after(
         Before::Go(body, original) => (body, original),
         Before::Answer(body) => return drop(handover.send((client, Ok(Outcome::Response(body))))),
         Before::Refuse(refusal) => return drop(handover.send((client, Err(refusal)))),
+        Before::Nothing => return drop(handover.send((client, Ok(Outcome::Later)))),
     };
+    // What the session may do is as it is now, not as it was when the application was asked.
+    if let Some(code) = client.lost_rights(services.steady_ms()) {
+        return drop(handover.send((client, Err(Refusal::new(code, "")))));
+    }
     client.begin_asked(original);
     let user = client.user();
     let handled = services.reads.clone().run(user, move || {

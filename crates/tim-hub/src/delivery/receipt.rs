@@ -114,7 +114,9 @@ impl SendReceipt {
 
     pub(crate) fn refuse(self, refusal: Refusal) {
         #[cfg(feature = "outgoing")]
-        self.after.iter().for_each(|after| after.refused(&refusal));
+        self.after
+            .iter()
+            .for_each(|after| after.refused(refusal.code.0, &refusal.text));
         self.responder.refuse(refusal);
     }
 

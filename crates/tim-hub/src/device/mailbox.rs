@@ -93,6 +93,12 @@ impl Mailbox {
     }
 
     /// Why the session is to end, if it is.
+    #[cfg(feature = "outgoing")]
+    pub(crate) const fn close_reason(&self) -> Option<ErrorCode> {
+        self.close_reason
+    }
+
+    /// Why the session is to end, once.
     pub(crate) const fn take_close_reason(&mut self) -> Option<ErrorCode> {
         self.close_reason.take()
     }

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use serde_json::Value;
 use tim_proto::message::{Content, tags, to_vec};
 use tim_proto::request::{Send, SendResponse};
 use tim_proto::wire::{Extensions, Nested, decode_body};
-use tim_proto::{ConversationId, ErrorCode, UserId};
+use tim_proto::{ConversationId, UserId};
 use tim_store::Fingerprint;
 
 use super::{admit, send};
-use crate::callbacks::{About, CallbackCommand, NoAnswer, Verdict, verdict};
+use crate::callbacks::{About, CallbackCommand, Decision, Sender};
 use crate::client_context::ClientContext;
 use crate::refusal::Refusal;
 use crate::service::Services;
@@ -23,6 +21,8 @@ pub(crate) enum Before {
     /// The sender gets this answer, and nothing is done.
     Answer(Vec<u8>),
     Refuse(Refusal),
+    /// Nothing is done, and the sender gets no answer: the hub stops, and the sender makes the request again when it is back.
+    Nothing,
 }
 
 /// The command to ask before this message is taken, if the application wants to be asked.
@@ -47,60 +47,44 @@ pub(crate) fn before_send(
         return None;
     }
     let request: Send<'_> = decode_body(body).ok()?;
-    let command = command(services, &request)?;
+    command(services, &request)?;
     let admitted = send::check(services, client, &request, body).and_then(|()| admit(services, client, 1));
     if let Err(refusal) = admitted {
         return Some(Err(refusal));
     }
     let (services, sender, body) = (Arc::clone(services), client.user(), Box::<[u8]>::from(body));
-    Some(Ok(async move { ask(&services, command, sender, body).await }))
+    Some(Ok(async move { ask(&services, sender, body).await }))
 }
 
-async fn ask(services: &Services, command: CallbackCommand, sender: UserId, body: Box<[u8]>) -> Before {
+async fn ask(services: &Services, sender: UserId, body: Box<[u8]>) -> Before {
     let Ok(request) = decode_body::<Send<'_>>(&body) else {
         return Before::Go(body, None);
     };
     let content = &request.content;
-    let is_group = command == CallbackCommand::BeforeGroup;
     let group_type = group_type(services, sender, content.to).await;
     let about = About {
-        command,
-        sender,
+        sender: Sender::device(sender),
         content,
+        sequence: content.client_sequence,
         group_type: &group_type,
         online_only: request.options.0.online_user_only,
         now_ms: services.now_ms(),
     };
-    let asked = Bytes::from(Value::Object(about.body()).to_string());
-    let decided = services
-        .callbacks
-        .ask(command, asked, |answer| match verdict(answer, is_group)? {
-            Verdict::Go(Some(changed)) => changed_request(&request, &changed),
-            Verdict::Go(None) => Ok(None),
-            Verdict::Drop => {
-                let dropped = SendResponse::new(0, services.now_ms() / 1000);
-                Ok(Some(Before::Answer(to_vec(&dropped))))
-            }
-            Verdict::Refuse(refusal) => Ok(Some(Before::Refuse(refusal))),
-        })
-        .await;
-    match decided {
-        Ok(Some(before)) => before,
-        Ok(None) => Before::Go(body, None),
-        Err(NoAnswer) if services.callbacks.refuses_without_answer() => {
-            let code = match is_group {
-                true => ErrorCode::GROUP_REJECT_FROM_THIRDPARTY,
-                false => ErrorCode::MSG_PUSH_DENY,
-            };
-            let text = "the application could not be asked about the message; try again later";
-            Before::Refuse(Refusal::new(code, text))
+    let change = |content: &tim_json::Content| changed_request(&request, content);
+    match services.callbacks.ask_about(&about, change).await {
+        Decision::Go(Some(changed)) => Before::Go(changed, Some(Fingerprint::of_message(content))),
+        Decision::Go(None) => Before::Go(body, None),
+        Decision::Drop => {
+            let dropped = SendResponse::new(0, services.now_ms() / 1000);
+            Before::Answer(to_vec(&dropped))
         }
-        Err(NoAnswer) => Before::Go(body, None),
+        Decision::Refuse(refusal) => Before::Refuse(refusal),
+        Decision::Stopping => Before::Nothing,
     }
 }
 
 /// The request with another content.
-fn changed_request(request: &Send<'_>, changed: &tim_json::Content) -> Result<Option<Before>, String> {
+fn changed_request(request: &Send<'_>, changed: &tim_json::Content) -> Result<Box<[u8]>, String> {
     let payload = changed
         .encode()
         .map_err(|error| format!("its MsgBody cannot be sent: {error}"))?;
@@ -116,11 +100,7 @@ fn changed_request(request: &Send<'_>, changed: &tim_json::Content) -> Result<Op
     content.kind = payload.kind();
     content.payload = payload.bytes();
     let request_now = Send::new(content).with_options(Nested(request.options.0));
-    let body = to_vec(&request_now).into_boxed_slice();
-    Ok(Some(Before::Go(
-        body,
-        Some(Fingerprint::of_message(&request.content)),
-    )))
+    Ok(to_vec(&request_now).into_boxed_slice())
 }
 
 /// The type of a group, as the vendor calls it; empty for what is none.

@@ -275,7 +275,7 @@ fn with_names(
         #[cfg(feature = "outgoing")]
         after: crate::callbacks::AfterSend::new(
             services,
-            client.user(),
+            crate::callbacks::Sender::device(client.user()),
             draft.content.to,
             draft.bytes,
             group_type,

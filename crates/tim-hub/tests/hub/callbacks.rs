@@ -1,5 +1,8 @@
 //! Callbacks: what the application is asked and told about messages, and an endpoint that hangs, refuses or dies.
 
+mod crossings;
+mod rest;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -25,7 +28,10 @@ fn start(
     let mut options = CallbackOptions::new(Endpoint::new(server.url("/callback?x=1")));
     options.commands = commands.to_vec();
     change(&mut options);
-    TestHub::start_with(|hub| hub.callbacks = Some(options))
+    TestHub::start_with(|hub| {
+        hub.admins = vec![user("admin")];
+        hub.callbacks = Some(options);
+    })
 }
 
 fn body(asked: &Asked) -> Value {
@@ -216,7 +222,11 @@ fn what_a_callback_puts_in_place_of_a_message_is_all_of_it() {
     let element = json!([{"MsgType": "TIMTextElem", "MsgContent": {"Text": "***"}}]);
     let changed = json!({"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, "MsgBody": element});
     let server = TestServer::start([Answer::ok(changed.to_string()), Answer::ok(GO)]);
-    let hub = start(&server, CallbackCommand::ALL.as_slice(), |_| ());
+    let hub = start(
+        &server,
+        &[CallbackCommand::BeforeC2c, CallbackCommand::AfterC2c],
+        |_| (),
+    );
     let mut alice = Device::login(&hub, "alice", 1);
     let more = json!([{"MsgType": "TIMTextElem", "MsgContent": {"Text": "damn"}}]).to_string();
     let extensions: Vec<_> = [
@@ -316,6 +326,11 @@ fn the_application_is_told_afterwards() {
         (&second["MsgSeq"], &second["MsgTime"], &second["Type"]),
         (&json!(2), &json!(1_700_000_000), &json!("Public")),
         "behind the first tip"
+    );
+    // As the REST interface has it.
+    assert_eq!(
+        (&first["MsgSeq"], &first["MsgKey"]),
+        (&json!(1), &json!("1_1000001_1700000000"))
     );
 }
 

@@ -117,6 +117,25 @@ impl Body {
         self
     }
 
+    /// The body with another content in place of all elements.
+    #[cfg(feature = "outgoing")]
+    pub(super) fn with_content(&self, content: &Contents) -> Result<Self, String> {
+        let encoded = content
+            .encode()
+            .map_err(|error| format!("its MsgBody cannot be sent: {error}"))?;
+        let mut extensions = Vec::new();
+        let kept = Extensions::new(&self.extensions).unwrap_or(Extensions::NONE);
+        for one in kept.iter().filter(|one| one.tag != tags::MORE_ELEMENTS) {
+            extend_with(&mut extensions, &one);
+        }
+        Ok(Self {
+            kind: encoded.kind(),
+            payload: encoded.bytes().to_vec(),
+            extensions,
+            ..self.clone()
+        })
+    }
+
     /// The content of a message with this body.
     pub(super) fn content(&self, to: ConversationId, id: MessageId) -> Content<'_> {
         Content::new(to, id, self.kind, &self.payload)

@@ -13,6 +13,7 @@
 mod accounts;
 mod body;
 mod call;
+mod callbacks;
 mod codes;
 mod envelope;
 mod fields;

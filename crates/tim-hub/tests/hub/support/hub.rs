@@ -113,7 +113,10 @@ impl TestHub {
 
     /// What the application's own server tells the hub.
     pub(crate) fn tell<T>(&self, tell: impl AsyncFnOnce(&Hub) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         runtime.block_on(tell(self.hub.as_ref().unwrap()))
     }
 

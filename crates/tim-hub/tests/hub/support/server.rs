@@ -17,11 +17,17 @@ pub(crate) enum Answer {
     Hang,
     /// Closes the connection.
     Close,
+    /// Answers so when it is [told to](TestServer::release).
+    Held(Box<Self>),
 }
 
 impl Answer {
     pub(crate) fn ok(body: impl Into<String>) -> Self {
         Self::Status(200, "", body.into())
+    }
+
+    pub(crate) fn held(self) -> Self {
+        Self::Held(Box::new(self))
     }
 }
 
@@ -43,6 +49,8 @@ struct State {
     /// The next answers; then the last one again and again.
     answers: VecDeque<Answer>,
     connections: usize,
+    /// Whether [`Answer::Held`] ones are given.
+    is_released: bool,
 }
 
 /// The server. Its threads end with the test.
@@ -65,6 +73,17 @@ impl TestServer {
             }
         });
         Self { address, state }
+    }
+
+    /// From now on answers that are held are given.
+    pub(crate) fn release(&self) {
+        self.state.0.lock().unwrap().is_released = true;
+        self.state.1.notify_all();
+    }
+
+    /// What was asked so far.
+    pub(crate) fn asked_now(&self) -> Vec<Asked> {
+        self.state.0.lock().unwrap().asked.clone()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -105,6 +124,16 @@ fn serve(stream: TcpStream, shared: &(Mutex<State>, Condvar)) {
                 _ => state.answers.pop_front().expect("the test says what is answered"),
             }
         };
+        let answer = match answer {
+            Answer::Held(answer) => {
+                let mut state = shared.0.lock().unwrap();
+                while !state.is_released {
+                    state = shared.1.wait(state).unwrap();
+                }
+                *answer
+            }
+            answer => answer,
+        };
         match answer {
             Answer::Status(status, head, body) => {
                 let len = body.len();
@@ -118,7 +147,7 @@ fn serve(stream: TcpStream, shared: &(Mutex<State>, Condvar)) {
                 let _ = reader.read(&mut [0]);
                 return;
             }
-            Answer::Close => return,
+            Answer::Close | Answer::Held(_) => return,
         }
     }
 }

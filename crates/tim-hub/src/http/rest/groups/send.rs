@@ -1,14 +1,15 @@
 //! `send_group_msg`: a message to a group, whose sender need not be a member.
 
-use tim_proto::{ConversationId, ErrorCode, FileId, GroupId, Priority, UserId};
+use tim_proto::{ConversationId, ErrorCode, FileId, GroupId, GroupType, MessageId, Priority, UserId};
 use tim_store::{
-    Account, Append, Fingerprint, LogKey, MAX_MENTIONS, Quota, Refused, Write, WriteError, Written,
+    Account, Append, Fingerprint, LogKey, MAX_MENTIONS, Quota, Refused, Stored, Write, WriteError, Written,
 };
 
 use super::{existing, group_of, named, refused};
 use crate::delivery::{LiveMessage, RecentId};
 use crate::http::rest::body::{Body, OF_GROUP};
 use crate::http::rest::call::Call;
+use crate::http::rest::callbacks::{Asked, Outgoing, Wanted};
 use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, RestError};
 use crate::http::rest::fields::Fields;
@@ -20,12 +21,18 @@ const EVERYBODY: &str = tim_proto::message::MENTION_ALL;
 /// A message to a group.
 struct Draft {
     group: GroupId,
+    group_type: GroupType,
+    online_only: bool,
     from: Account,
     /// The sender's name in the group.
     name_card: String,
     /// Whether the store checks that the sender is a member who may write.
     is_member: bool,
     body: Body,
+    /// With which body it is sent, if the application has changed it.
+    changed: Option<Body>,
+    /// What the application is asked and told.
+    wanted: Wanted,
     mentions: Vec<UserId>,
     mention_all: bool,
     files: Vec<FileId>,
@@ -48,18 +55,25 @@ pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError>
     let online_only = fields.flag("OnlineOnlyFlag")?;
     let from = sender(&call).map_err(|error| error.with_code(call.service.parameter))?;
     let found = existing(&call, group).await?;
-    let is_stored = found.group_type != tim_proto::GroupType::AV_CHAT_ROOM && !online_only;
+    let is_stored = found.group_type != GroupType::AV_CHAT_ROOM && !online_only;
 
     let is_named = fields.non_empty_text("From_Account")?.is_some();
     let draft = draft(&call, group, from, is_named, body, is_stored).await?;
-    let draft = Draft {
+    let mut draft = Draft {
+        group_type: found.group_type,
+        online_only,
+        wanted: Wanted::read(&call, &fields)?,
         mentions,
         mention_all,
         ..draft
     };
-    let (time, sequence) = match is_stored {
-        true => draft.store(&call, random).await?,
-        false => draft.pass_on(&call, random)?,
+    let asks = draft.wanted.asks(&call, ConversationId::Group(group));
+    let before = draft.sent_before(&call, random, (is_stored, asks)).await?;
+    let (time, sequence) = match before {
+        Some(sent) => sent,
+        None if asks && !draft.ask(&call, random, is_stored).await? => (call.services.now_ms() / 1000, 0),
+        None if is_stored => draft.store(&call, random).await?,
+        None => draft.pass_on(&call, random)?,
     };
     Ok(Answer::ok().with("MsgTime", time).with("MsgSeq", sequence))
 }
@@ -115,10 +129,14 @@ async fn draft(
     let files = files.map_err(|refusal| body.refused(call.service, refusal))?;
     Ok(Draft {
         group,
+        group_type: GroupType(0),
+        online_only: false,
         from,
         is_member: is_named && name_card.is_some(),
         name_card: name_card.unwrap_or_default().into(),
         body,
+        changed: None,
+        wanted: Wanted::default(),
         mentions: Vec::new(),
         mention_all: false,
         files,
@@ -135,21 +153,66 @@ impl Draft {
         Ids::new(self.from.number, random, (self.to(), self.body.digest()), now_s)
     }
 
+    /// What is sent. The message is known again by what the caller has said.
+    fn sent_body(&self) -> &Body {
+        self.changed.as_ref().unwrap_or(&self.body)
+    }
+
+    fn outgoing(&self, id: MessageId) -> Outgoing<'_> {
+        Outgoing {
+            user: self.from.user,
+            content: self.sent_body().content(self.to(), id),
+            sequence: 0,
+            group_type: self.group_type,
+            online_only: self.online_only,
+        }
+    }
+
     fn fingerprint(&self) -> Fingerprint {
         self.body.fingerprint(self.to())
     }
 
-    /// Stores the message, unless it was stored before.
-    async fn store(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
-        let ids = self.ids(call, random);
-        let (user, fingerprint) = (self.from.user, self.fingerprint());
+    /// Where the message is if it was sent in another span of time, or with `here` in this one.
+    async fn sent_before(
+        &self,
+        call: &Call,
+        random: u32,
+        (is_stored, here): (bool, bool),
+    ) -> Result<Option<Sent>, RestError> {
+        let (ids, fingerprint) = (self.ids(call, random), self.fingerprint());
+        if !is_stored {
+            let passed = ids.passed_on_beside(&call.services.recent_ids, fingerprint, here);
+            return Ok(passed.map(|(_, time)| (time, 0)));
+        }
+        let user = self.from.user;
         let stored = call.read(move |services| {
             let store = services.reads.store();
-            Ok(ids.stored_beside(store, &user, fingerprint)?)
+            Ok(ids.stored_beside(store, &user, fingerprint, here)?)
         });
-        if let Some((_, at)) = stored.await? {
-            return Ok((at.time_ms / 1000, at.sequence));
+        Ok(stored.await?.map(|(_, at)| (at.time_ms / 1000, at.sequence)))
+    }
+
+    /// Asks the application about the message; whether it is to be sent. What it says, and that it may be sent, is checked again then: the
+    /// answer may have taken its time.
+    async fn ask(&mut self, call: &Call, random: u32, is_stored: bool) -> Result<bool, RestError> {
+        let id = MessageId {
+            random,
+            ..MessageId::default()
+        };
+        match self.wanted.ask(call, &self.outgoing(id), &self.body).await? {
+            Asked::Drop => return Ok(false),
+            Asked::Go(changed) => self.changed = changed,
         }
+        existing(call, self.group).await?;
+        let (body, user) = (self.sent_body().clone(), self.from.user);
+        let again = draft(call, self.group, user, self.is_member, body, is_stored).await?;
+        self.files = again.files;
+        Ok(true)
+    }
+
+    /// Stores the message.
+    async fn store(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
+        let (ids, fingerprint) = (self.ids(call, random), self.fingerprint());
         let mut is_member = self.is_member;
         let mut attempt = 0;
         while attempt < ATTEMPTS {
@@ -160,17 +223,24 @@ impl Draft {
                 id,
                 fingerprint,
                 origin: 0,
-                kind: self.body.kind,
-                flags: self.body.flags,
-                content: self.body.encode(self.to(), id, &self.from, &self.name_card),
+                kind: self.sent_body().kind,
+                flags: self.sent_body().flags,
+                content: self
+                    .sent_body()
+                    .encode(self.to(), id, &self.from, &self.name_card),
                 require_membership: is_member,
                 mentions: self.mentions.clone(),
                 mention_all: self.mention_all,
                 quota: Quota::NONE,
                 files: self.files.clone(),
             };
+            let after = self.wanted.after(call, &self.outgoing(id));
             match call.services.writer.write(Write::Append(append)).await {
-                Ok(Written::Stored(at) | Written::Duplicate(at) | Written::DuplicateOfRevoked(at, _)) => {
+                Ok(Written::Stored(at)) => {
+                    after.stored(at);
+                    return Ok((at.time_ms / 1000, at.sequence));
+                }
+                Ok(Written::Duplicate(at) | Written::DuplicateOfRevoked(at, _)) => {
                     return Ok((at.time_ms / 1000, at.sequence));
                 }
                 Ok(_) => return Err(call.wrong_answer()),
@@ -187,19 +257,19 @@ impl Draft {
     fn pass_on(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
         let services = &call.services;
         let (ids, fingerprint) = (self.ids(call, random), self.fingerprint());
-        if let Some((_, time)) = ids.passed_on_beside(&services.recent_ids, fingerprint) {
-            return Ok((time, 0));
-        }
         for attempt in 0..ATTEMPTS {
             let id = ids.id(attempt);
             if matches!(services.recent_ids.look_up(&id, fingerprint), RecentId::Other) {
                 continue;
             }
+            let outgoing = self.outgoing(id);
             let message = LiveMessage::of(
                 (self.from.user, 0),
-                &self.body.content(self.to(), id),
+                &outgoing.content,
                 fingerprint,
-                &self.body.encode(self.to(), id, &self.from, &self.name_card),
+                &self
+                    .sent_body()
+                    .encode(self.to(), id, &self.from, &self.name_card),
                 self.mention_all,
                 services.permissions.generation(),
                 services.now_ms(),
@@ -214,7 +284,16 @@ impl Draft {
                     let info = "too much is being sent to groups; try again later";
                     Err(RestError::new(codes::TOO_MANY_MESSAGES, info))
                 }
-                Ok(passed) => Ok((passed.time, 0)),
+                Ok(passed) => {
+                    if !passed.duplicate {
+                        self.wanted.after(call, &outgoing).stored(Stored {
+                            sequence: 0,
+                            change: 0,
+                            time_ms: passed.time * 1000,
+                        });
+                    }
+                    Ok((passed.time, 0))
+                }
                 // Another message took the id a moment ago.
                 Err(_) => continue,
             };

@@ -71,14 +71,16 @@ impl Ids {
         (self.start..self.start + SPAN_S).contains(&id.client_time) && self.all().any(|own| own == *id)
     }
 
-    /// The id with which the message was stored in a span beside this one, and where it is; `None` if it was not.
+    /// The id with which the message was stored in a span beside this one, and where it is; `None` if it was not. With `here` also in this
+    /// one, where the store finds it out as well.
     pub(in crate::http::rest) fn stored_beside(
         &self,
         store: &dyn StoreReader,
         sender: &UserId,
         fingerprint: Fingerprint,
+        here: bool,
     ) -> Result<Option<(MessageId, Stored)>, StoreError> {
-        for ids in self.beside() {
+        for ids in here.then_some(*self).into_iter().chain(self.beside()) {
             for id in ids.all() {
                 match store.stored(sender, &id, fingerprint)? {
                     None => break,
@@ -96,8 +98,10 @@ impl Ids {
         &self,
         recent: &RecentIds,
         fingerprint: Fingerprint,
+        here: bool,
     ) -> Option<(MessageId, u64)> {
-        self.beside().iter().find_map(|ids| {
+        let mut spans = here.then_some(*self).into_iter().chain(self.beside());
+        spans.find_map(|ids| {
             let mut found = ids.all().map(|id| (id, recent.look_up(&id, fingerprint)));
             match found.find(|(_, found)| !matches!(found, RecentId::Other))? {
                 (id, RecentId::Same(time)) => Some((id, time)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tim_proto::{ConversationId, FileId, MessageId, UserId};
+use tim_proto::{ConversationId, FileId, GroupType, MessageId, UserId};
 use tim_store::{
     Account, Append, EntryFlags, Fingerprint, LogKey, Quota, Refused, Stored, Write, WriteError, Written,
 };
@@ -13,6 +13,7 @@ use super::{sender, sender_account};
 use crate::delivery::{LiveMessage, RecentId, fanout};
 use crate::http::rest::body::{Body, OF_C2C};
 use crate::http::rest::call::Call;
+use crate::http::rest::callbacks::{Asked, Outgoing, Wanted};
 use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, Coded as _, RestError};
 use crate::http::rest::fields::Fields;
@@ -22,8 +23,14 @@ use crate::service::Services;
 /// What a call says of a message, besides to whom it goes.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
-    pub(super) body: Body,
+    body: Body,
+    /// With which body it is sent, if the application has changed it.
+    changed: Option<Body>,
     pub(super) random: u32,
+    /// `MsgSeq`.
+    sequence: u64,
+    /// What the application is asked and told.
+    wanted: Wanted,
     /// It is not stored.
     online_only: bool,
     /// Of one that is not stored: whether the sender's devices get it.
@@ -40,7 +47,7 @@ impl Draft {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, RestError> {
         let random = fields.need_number32("MsgRandom").coded(codes::BAD_RANDOM)?;
         fields.number32("MsgTimeStamp").coded(codes::BAD_TIME)?;
-        fields.number32("MsgSeq")?;
+        let sequence = fields.number32("MsgSeq")?;
         // Longer than messages are kept is as long as they are kept.
         let life_time = fields.number("MsgLifeTime").coded(codes::BAD_LIFE_TIME)?;
         let sync = fields.number("SyncOtherMachine").coded(codes::BAD_SYNC)?;
@@ -52,7 +59,10 @@ impl Draft {
         let online_only = life_time == Some(0) || fields.flag("OnlineOnlyFlag")?;
         Ok(Self {
             body: Body::read(fields, OF_C2C)?,
+            changed: None,
             random,
+            sequence: sequence.unwrap_or(0).into(),
+            wanted: Wanted::default(),
             online_only,
             to_sender: sync != Some(2),
         })
@@ -69,7 +79,65 @@ impl Draft {
 
     /// The files that the message names, if it is right. Reads the store if there are any.
     fn files(&self, services: &Services, to: UserId) -> Result<Vec<FileId>, Refusal> {
-        self.body.check(services, to.into(), !self.online_only)
+        self.sent_body().check(services, to.into(), !self.online_only)
+    }
+
+    /// What is sent. The message is known again by what the caller has said.
+    fn sent_body(&self) -> &Body {
+        self.changed.as_ref().unwrap_or(&self.body)
+    }
+
+    fn outgoing(&self, user: UserId, to: UserId, id: MessageId) -> Outgoing<'_> {
+        Outgoing {
+            user,
+            content: self.sent_body().content(to.into(), id),
+            sequence: self.sequence,
+            group_type: GroupType(0),
+            online_only: self.online_only,
+        }
+    }
+
+    /// Asks the application about the message, and sends it unless it was sent in another span of time, for which `ids` were looked up.
+    async fn send_asked(
+        self: Arc<Self>,
+        call: &Call,
+        from: &Account,
+        to: UserId,
+        (ids, files): (Option<Ids>, Vec<FileId>),
+    ) -> Result<Sent, RestError> {
+        let asked_id = MessageId {
+            random: self.random,
+            ..MessageId::default()
+        };
+        let message = self.outgoing(from.user, to, asked_id);
+        let (draft, files) = match self.wanted.ask(call, &message, &self.body).await? {
+            Asked::Go(None) => (Arc::clone(&self), files),
+            Asked::Go(Some(changed)) => {
+                let draft = Arc::new(Self {
+                    changed: Some(changed),
+                    ..(*self).clone()
+                });
+                let files = draft.check(call, to).await?;
+                (draft, files)
+            }
+            Asked::Drop => {
+                let now_s = call.services.now_ms() / 1000;
+                return Ok(Sent::passed_on(asked_id, now_s));
+            }
+        };
+        if self.wanted.asks(call, to.into()) {
+            // The answer may have taken its time.
+            let users = [from.user, to];
+            let known = call
+                .read(move |services| Ok(services.reads.store().accounts(&users)?))
+                .await?;
+            check_receiver(call, to, &known)?;
+            sender_account(call, from.user, &known).await?;
+        }
+        match ids {
+            Some(ids) => draft.send_anew(call, from, to, (&ids, &files)).await,
+            None => draft.send_to(call, from, to, &files).await,
+        }
     }
 
     /// What distinguishes the content, whoever receives it.
@@ -86,7 +154,7 @@ impl Draft {
         files: &[FileId],
     ) -> Result<Sent, RestError> {
         let (draft, sender) = (Arc::clone(self), from.clone());
-        let found = call.read(move |services| draft.sent_before(services, &sender, to));
+        let found = call.read(move |services| draft.sent_before(services, &sender, to, false));
         match found.await? {
             Ok(sent) => Ok(sent),
             Err(ids) => self.send_anew(call, from, to, (&ids, files)).await,
@@ -104,7 +172,7 @@ impl Draft {
         for attempt in 0..ATTEMPTS {
             let id = ids.id(attempt);
             let sent = match self.online_only {
-                true => self.pass_on(&call.services, from, to, id)?,
+                true => self.pass_on(call, from, to, id)?,
                 false => self.store(call, from, to, id, files).await?,
             };
             if let Some(sent) = sent {
@@ -116,23 +184,25 @@ impl Draft {
         Err(RestError::new(codes::BAD_RANDOM, info))
     }
 
-    /// Where the message is if it was sent in another span of time; otherwise the ids that it may have now. Reads the store.
+    /// Where the message is if it was sent in another span of time, or with `here` in this one; otherwise the ids that it may have now. Reads
+    /// the store.
     fn sent_before(
         &self,
         services: &Services,
         from: &Account,
         to: UserId,
+        here: bool,
     ) -> Result<Result<Sent, Ids>, Refusal> {
         let now_s = services.now_ms() / 1000;
         let ids = Ids::new(from.number, self.random, (to.into(), self.digest()), now_s);
         let fingerprint = self.body.fingerprint(to.into());
         let sent = match self.online_only {
             true => {
-                let passed = ids.passed_on_beside(&services.recent_ids, fingerprint);
+                let passed = ids.passed_on_beside(&services.recent_ids, fingerprint, here);
                 passed.map(|(id, time)| Sent::passed_on(id, time))
             }
             false => {
-                let stored = ids.stored_beside(services.reads.store(), &from.user, fingerprint)?;
+                let stored = ids.stored_beside(services.reads.store(), &from.user, fingerprint, here)?;
                 stored.map(|(id, at)| Sent::stored(id, at))
             }
         };
@@ -156,30 +226,38 @@ impl Draft {
         ) {
             return Ok(None);
         }
-        let append = append(&self.body, from, to, id, fingerprint, files);
+        let after = self.wanted.after(call, &self.outgoing(from.user, to, id));
+        let append = append(self.sent_body(), from, to, id, fingerprint, files);
         match call.services.writer.write(Write::Append(append)).await {
-            Ok(Written::Stored(at) | Written::Duplicate(at) | Written::DuplicateOfRevoked(at, _)) => {
+            Ok(Written::Stored(at)) => {
+                after.stored(at);
                 Ok(Some(Sent::stored(id, at)))
             }
+            Ok(Written::Duplicate(at) | Written::DuplicateOfRevoked(at, _)) => Ok(Some(Sent::stored(id, at))),
             Ok(_) => Err(call.wrong_answer()),
             Err(WriteError::Refused(Refused::IdReused)) => Ok(None),
-            Err(error) => Err(RestError::of_write(call.service, error)),
+            Err(error) => {
+                let error = RestError::of_write(call.service, error);
+                after.refused(&error);
+                Err(error)
+            }
         }
     }
 
     /// Passes the message on to those online; `None` if another message has the id.
     fn pass_on(
         &self,
-        services: &Services,
+        call: &Call,
         from: &Account,
         to: UserId,
         id: MessageId,
     ) -> Result<Option<Sent>, RestError> {
-        let conversation = ConversationId::C2c(to);
-        let content = self.body.encode(conversation, id, from, "");
+        let (services, conversation) = (&call.services, ConversationId::C2c(to));
+        let content = self.sent_body().encode(conversation, id, from, "");
+        let outgoing = self.outgoing(from.user, to, id);
         let message = LiveMessage::of(
             (from.user, 0),
-            &self.body.content(conversation, id),
+            &outgoing.content,
             self.body.fingerprint(conversation),
             &content,
             false,
@@ -195,6 +273,14 @@ impl Draft {
         });
         // It is refused for nothing else.
         let Ok(passed) = passed else { return Ok(None) };
+        if !passed.duplicate {
+            let after = self.wanted.after(call, &outgoing);
+            after.stored(Stored {
+                sequence: 0,
+                change: 0,
+                time_ms: passed.time * 1000,
+            });
+        }
         Ok(Some(Sent::passed_on(id, passed.time)))
     }
 }
@@ -252,28 +338,38 @@ pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError>
         .fields()
         .need_user("To_Account")
         .coded(codes::BAD_TO_ACCOUNT)?;
-    let draft = Arc::new(Draft::read(&call.fields())?);
+    let mut draft = Draft::read(&call.fields())?;
+    draft.wanted = Wanted::read(&call, &call.fields())?;
+    let (asks, draft) = (draft.wanted.asks(&call, to.into()), Arc::new(draft));
     let found = call.read({
         let draft = Arc::clone(&draft);
-        move |services| Found::read(services, &draft, from, to)
+        move |services| Found::read(services, &draft, from, to, asks)
     });
     let found = found.await?;
-    if !found.known.iter().any(|account| account.user == to) && to != call.admin {
-        let info = "invalid To_Account: there is no such account";
-        return Err(RestError::new(codes::UNKNOWN_TO_ACCOUNT, info));
-    }
+    check_receiver(&call, to, &found.known)?;
     let from = sender_account(&call, from, &found.known).await?;
     let files = found.files;
     let files = files.map_err(|refusal| draft.body.refused(call.service, refusal))?;
     let sent = match found.before {
-        None => draft.send_to(&call, &from, to, &files).await?,
         Some(Ok(sent)) => sent,
-        Some(Err(ids)) => draft.send_anew(&call, &from, to, (&ids, &files)).await?,
+        before => {
+            let ids = before.and_then(Result::err);
+            draft.send_asked(&call, &from, to, (ids, files)).await?
+        }
     };
     Ok(Answer::ok()
         .with("MsgTime", sent.key.time)
         .with("MsgKey", sent.key.to_string())
         .with("MsgId", sent.id.to_string()))
+}
+
+/// Checks that the receiver is among these accounts, or is the administrator who calls.
+fn check_receiver(call: &Call, to: UserId, known: &[Account]) -> Result<(), RestError> {
+    if to == call.admin || known.iter().any(|account| account.user == to) {
+        return Ok(());
+    }
+    let info = "invalid To_Account: there is no such account";
+    Err(RestError::new(codes::UNKNOWN_TO_ACCOUNT, info))
 }
 
 /// What has to be known before a message is sent, in one read.
@@ -286,10 +382,17 @@ struct Found {
 }
 
 impl Found {
-    fn read(services: &Services, draft: &Draft, from: UserId, to: UserId) -> Result<Self, Refusal> {
+    /// With `here` also what was sent in this span of time: the application is not asked about it again.
+    fn read(
+        services: &Services,
+        draft: &Draft,
+        from: UserId,
+        to: UserId,
+        here: bool,
+    ) -> Result<Self, Refusal> {
         let known = services.reads.store().accounts(&[from, to])?;
         let sender = known.iter().find(|account| account.user == from);
-        let before = sender.map(|sender| draft.sent_before(services, sender, to));
+        let before = sender.map(|sender| draft.sent_before(services, sender, to, here));
         Ok(Self {
             files: draft.files(services, to),
             before: before.transpose()?,

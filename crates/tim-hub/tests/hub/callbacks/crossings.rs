@@ -1,0 +1,112 @@
+//! What else happens while the application is asked: the sender loses the right, the hub stops, the answer is another one's.
+
+use serde_json::json;
+use tim_hub::CallbackCommand as Command;
+use tim_proto::ErrorCode;
+use tim_proto::message::{SendOptions, Text};
+use tim_proto::request::UpdateGroup;
+
+use super::{BEFORE, DEADLINE, GO, start};
+use crate::rest::Rest;
+use crate::support::{Answer, Device, Observed, Reply, TestHub, TestServer, c2c, group, group_id, user};
+
+/// The answer comes late, or none does in time, and the message would be taken: what its sender may do is checked then.
+#[test]
+fn rights_are_checked_after_a_late_verdict() {
+    for answer in [Answer::ok(GO), Answer::Close] {
+        let server = TestServer::start([answer.held()]);
+        let hub = start(&server, BEFORE, |options| options.timeout = DEADLINE);
+        let mut owner = Device::login(&hub, "owner", 1);
+        let names = ["muted", "left", "dismissed", "hushed", "kicked"];
+        for name in names {
+            owner.create_group(name, &[user(name)]).unwrap();
+        }
+        let mut senders = names.map(|name| Device::login(&hub, name, 1));
+        let tickets = [0, 1, 2, 3, 4].map(|at| {
+            let sender = &mut senders[at];
+            let to = match names[at] {
+                "kicked" => c2c("owner"),
+                name => group(name),
+            };
+            let message = sender.message(to, Text::new("late"));
+            let ticket = sender.start_send(&message, SendOptions::default());
+            sender.push_out();
+            ticket
+        });
+        server.asked(names.len());
+        owner.mute("muted", "muted", 600).unwrap();
+        owner.remove("left", &["left"]).unwrap();
+        owner.dismiss("dismissed").unwrap();
+        owner
+            .ask(&UpdateGroup::new(group_id("hushed")).with_mute_all(true))
+            .unwrap();
+        hub.tell(async |hub| hub.kick(user("kicked")).await).unwrap();
+        server.release();
+        let [muted, left, dismissed, hushed, kicked] = &mut senders;
+        assert_eq!(muted.wait_for(tickets[0]), Err(ErrorCode(10_017)));
+        assert_eq!(left.wait_for(tickets[1]), Err(ErrorCode::GROUP_PERMISSION_DENY));
+        assert_eq!(dismissed.wait_for(tickets[2]), Err(ErrorCode::GROUP_NOT_FOUND));
+        assert_eq!(hushed.wait_for(tickets[3]), Err(ErrorCode(10_017)));
+        let out = Observed::KickedOut(ErrorCode::KICKED_OUT_REST_API);
+        kicked.until(|device| device.observed.contains(&out));
+        assert!(owner.texts().is_empty(), "{:?}", owner.texts());
+        let Ok(Reply::Page { texts, .. }) = owner.page(c2c("kicked"), &[], 10) else {
+            panic!("there is no page")
+        };
+        assert!(texts.is_empty(), "{texts:?}");
+    }
+}
+
+/// Nobody waits for an answer then, and what was not decided is not done. A device sends it again when the hub is back.
+#[test]
+fn the_hub_stops_while_the_application_is_asked() {
+    let server = TestServer::start([Answer::Hang]);
+    let rest = Rest::serve(start(&server, BEFORE, |options| options.timeout = 2 * DEADLINE));
+    let mut alice = Device::login(&rest.hub, "alice", 1);
+    rest.accounts(&["bob"]);
+    let message = alice.message(c2c("bob"), Text::new("from a device"));
+    let ticket = alice.start_send(&message, SendOptions::default());
+    alice.push_out();
+    std::thread::scope(|scope| {
+        let to_bob = json!({"From_Account": "alice", "To_Account": "bob", "MsgRandom": 1,
+            "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "by REST"}}]});
+        let call = scope.spawn(|| rest.code("openim/sendmsg", to_bob));
+        server.asked(2);
+        rest.hub.tell(async |hub| hub.shut_down().await);
+        assert_eq!(call.join().unwrap(), 91_000);
+    });
+    let Rest { http, hub } = rest;
+    drop(http);
+    let hub = TestHub::start_on(hub.stop(), |_| ());
+    alice.move_to(&hub);
+    let first = Reply::Sent {
+        sequence: 1,
+        duplicate: false,
+    };
+    assert_eq!(alice.wait_for(ticket), Ok(first));
+    let mut bob = Device::login(&hub, "bob", 2);
+    let Ok(Reply::Page { texts, .. }) = bob.page(c2c("alice"), &[], 10) else {
+        panic!("there is no page")
+    };
+    assert_eq!(texts, ["from a device"]);
+}
+
+/// An endpoint that mixes up what it is asked decides nothing.
+#[test]
+fn an_answer_to_another_question_is_none() {
+    let server = TestServer::start([
+        Answer::ok(json!({"CallbackCommand": "Group.CallbackBeforeSendMsg", "ErrorCode": 1}).to_string()),
+        Answer::ok(json!({"ErrorCode": 0, "RefusedMembers_Account": ["bob"], "GroupId": 7}).to_string()),
+        Answer::ok(json!({"ErrorCode": 10_100, "ErrorInfo": "of groups"}).to_string()),
+        Answer::ok(json!({"CallbackCommand": "C2C.CallbackBeforeSendMsg", "ErrorCode": 1}).to_string()),
+    ]);
+    let hub = start(&server, &[Command::BeforeC2c], |_| ());
+    let mut alice = Device::login(&hub, "alice", 1);
+    for text in ["one", "two", "three"] {
+        alice.send(c2c("bob"), text);
+    }
+    let message = alice.message(c2c("bob"), Text::new("four"));
+    assert_eq!(alice.send_message(&message), Err(ErrorCode::MSG_PUSH_DENY));
+    let stats = hub.shared().stats().callbacks;
+    assert_eq!((stats.failed, stats.answered), (2, 2));
+}
