@@ -9,6 +9,9 @@ use super::call::Call;
 use super::envelope::RestError;
 use super::fields::Fields;
 
+/// The most words in `ForbidCallbackControl`.
+pub(super) const MAX_FORBIDDEN: usize = 16;
+
 /// Which callbacks a call wants: `ForbidCallbackControl`.
 #[derive(Debug, Clone, Copy, Default)]
 #[cfg_attr(not(feature = "outgoing"), allow(dead_code))]
@@ -41,7 +44,7 @@ pub(super) enum Asked {
 impl Wanted {
     /// What the call says; words without a meaning are ignored. Without an endpoint nothing is wanted.
     pub(super) fn read(call: &Call, fields: &Fields<'_>) -> Result<Self, RestError> {
-        let forbidden = fields.texts("ForbidCallbackControl", 16)?;
+        let forbidden = fields.texts("ForbidCallbackControl", MAX_FORBIDDEN)?;
         let wants = |word| !forbidden.contains(&word);
         let has_endpoint = has_endpoint(call);
         Ok(Self {

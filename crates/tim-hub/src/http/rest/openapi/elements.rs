@@ -19,6 +19,12 @@ pub(super) fn body() -> Vec<Field> {
     ]
 }
 
+/// Which callbacks there are not to be.
+pub(super) fn callbacks() -> Field {
+    let most = crate::http::rest::callbacks::MAX_FORBIDDEN;
+    may("ForbidCallbackControl", list(text(), most))
+}
+
 /// The elements of a message in an answer. One that another client has sent may have any fields.
 pub(super) fn shown() -> Shape {
     let element = object([need("MsgType", text()), need("MsgContent", anything())]);

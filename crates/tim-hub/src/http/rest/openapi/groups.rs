@@ -11,7 +11,7 @@ use tim_proto::{GroupType, InviteOption, JoinOption, Priority, ReceiveOption, Ro
 use tim_store::MAX_MENTIONS;
 
 use super::Description;
-use super::elements::{body, shown};
+use super::elements::{body, callbacks, shown};
 use super::shape::{
     Field, Shape, all, any_of, bytes, can, flag, group, integer, list, may, need, number, number32, object,
     one_number, part, pattern, rows, shown_name, some, some_text, text, user, without, word,
@@ -360,6 +360,7 @@ pub(in crate::http::rest) fn send() -> Description {
         can("OnlineOnlyFlag", flag()),
         may("GroupAtInfo", list(mention, MAX_MENTIONS)),
         without("To_Account"),
+        callbacks(),
     ];
     let answers = [need("MsgTime", integer()), need("MsgSeq", integer())];
     Description::new(

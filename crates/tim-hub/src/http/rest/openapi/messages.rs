@@ -1,7 +1,7 @@
 //! `openim`: one-to-one messages.
 
 use super::Description;
-use super::elements::{body, shown};
+use super::elements::{body, callbacks, shown};
 use super::shape::{
     Field, Shape, all, any_of, can, flag, integer, list, may, need, number, number32, object, one_number,
     one_or_two, part, pattern, rows, some, some_text, text, user, without,
@@ -29,7 +29,7 @@ fn draft() -> impl Iterator<Item = Field> {
 }
 
 pub(in crate::http::rest) fn send() -> Description {
-    let takes = draft().chain([need("To_Account", user())]);
+    let takes = draft().chain([need("To_Account", user()), callbacks()]);
     let answers = [
         need("MsgTime", integer()),
         need("MsgKey", key()),
