@@ -3,17 +3,21 @@
 
 use core::fmt::Write as _;
 
+use embassy_futures::select::{Either, select};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
 use embedded_io_async::Read;
 use heapless::String;
+use tim_transport_embedded::proto::MessageId;
 use tim_transport_embedded::proto::conversation::Conversation;
-use tim_transport_embedded::proto::message::{Custom, Face, Message, Payload, Text};
+use tim_transport_embedded::proto::message::{Custom, Face, Message, Payload, SendOptions, Text};
 use tim_transport_embedded::proto::request::HistoryResponse;
 use tim_transport_embedded::proto::unread::HubCount;
-use tim_transport_embedded::{Client, Error, NextReqMessageId};
+use tim_transport_embedded::{Client, Error, NextReqMessageId, OutboxStorage, StorageFailed};
 
-use crate::lobby;
-use crate::picture;
-use crate::screen::{Line, Screen};
+use crate::screen::{Line, PayloadText, Screen};
+use crate::store::MAX_RECORD;
+use crate::{SharedStore, lobby, picture};
 
 const HELP: &str = "1-5 say something, f a face, c a custom message, p a picture, r take the last one back, h history, and older, \
 l the last entries again, u conversations, m all is read, b a hundred numbered messages";
@@ -38,35 +42,68 @@ const PAGE: u16 = 5;
 pub(crate) struct Keys<'k> {
     client: Client<'k>,
     screen: &'k Screen,
+    store: &'k SharedStore,
     /// The message that was sent last, without its payload.
     last: Option<Message<'static>>,
     /// Where the last page of history ended.
     older: Option<NextReqMessageId>,
-    /// How many messages `b` has sent.
+    /// The number of the next message of `b`, which begins with a new thousand at each start.
     numbered: u32,
 }
 
 impl<'k> Keys<'k> {
-    pub(crate) const fn new(client: Client<'k>, screen: &'k Screen) -> Self {
+    pub(crate) const fn new(
+        client: Client<'k>,
+        screen: &'k Screen,
+        store: &'k SharedStore,
+        starts: u32,
+    ) -> Self {
         Self {
             client,
             screen,
+            store,
             last: None,
             older: None,
-            numbered: 0,
+            numbered: starts.wrapping_mul(1000),
         }
     }
 
-    /// Handles keys one after the other, forever.
-    pub(crate) async fn obey(mut self, mut keys: impl Read) {
+    /// Handles keys one after the other, forever. At each `begin`, the message that is still in the outbox is sent.
+    pub(crate) async fn obey(mut self, mut keys: impl Read, begin: &Signal<NoopRawMutex, ()>) {
         let mut key = [0];
         loop {
-            if let Ok(1) = keys.read(&mut key).await
-                && let Err(error) = self.obey_one(key[0]).await
-            {
+            let done = match select(begin.wait(), keys.read(&mut key)).await {
+                Either::First(()) => self.resend().await,
+                Either::Second(Ok(1)) => self.obey_one(key[0]).await,
+                Either::Second(_) => Ok(()),
+            };
+            if let Err(error) = done {
                 self.screen.show(format_args!("-- {error}"));
             }
         }
+    }
+
+    /// Sends what a reset, or an error, has left in the outbox.
+    async fn resend(&self) -> Result<(), Error> {
+        while self.store.lock().await.is_sending() {
+            let (mut outbox, mut record) = (Outbox::new(self.store, || {}), [0; MAX_RECORD]);
+            let resent = self
+                .client
+                .resend_kept(&mut outbox, &mut record, |_, sent| match sent {
+                    Ok(sent) => self
+                        .screen
+                        .show(format_args!("-- #{} was left and is sent", sent.sequence)),
+                    Err(error) => self
+                        .screen
+                        .show(format_args!("-- a message was left and is not sent: {error}")),
+                });
+            match resent.await {
+                Ok(()) => {}
+                Err(Error::TimedOut) => self.screen.show("-- no answer, sending it again"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     async fn obey_one(&mut self, key: u8) -> Result<(), Error> {
@@ -98,11 +135,19 @@ impl<'k> Keys<'k> {
         }
     }
 
-    /// Sends a message to the lobby and shows it.
+    /// Sends a message to the lobby and shows it: with ` > ` when it is in flash and so cannot be lost, and again when it is stored.
     async fn send<'a>(&mut self, payload: impl Into<Payload<'a>>) -> Result<(), Error> {
+        self.resend().await?;
         let mut message = self.client.create_message(lobby(), payload)?;
+        let (payload, mut record) = (message.payload, [0; MAX_RECORD]);
+        let show = || self.screen.show(format_args!(" > {}", PayloadText(&payload)));
+        let mut outbox = Outbox::new(self.store, show);
         loop {
-            match self.client.send_message(&mut message).await {
+            let options = SendOptions::default();
+            let sent = self
+                .client
+                .send_kept_message(&mut message, options, &mut outbox, &mut record);
+            match sent.await {
                 Ok(_) => break,
                 // It may have been stored or not; the same message is not stored twice.
                 Err(Error::TimedOut) => self.screen.show("-- no answer, sending it again"),
@@ -183,5 +228,35 @@ impl<'k> Keys<'k> {
             self.screen.take_count(count);
         }
         Ok(())
+    }
+}
+
+/// The outbox in the store, with room for one message.
+struct Outbox<'k, F> {
+    store: &'k SharedStore,
+    /// Called when a message is in flash.
+    on_kept: F,
+}
+
+impl<'k, F: FnMut()> Outbox<'k, F> {
+    const fn new(store: &'k SharedStore, on_kept: F) -> Self {
+        Self { store, on_kept }
+    }
+}
+
+impl<F: FnMut()> OutboxStorage for Outbox<'_, F> {
+    async fn keep(&mut self, id: &MessageId, record: &[u8]) -> Result<(), StorageFailed> {
+        if self.store.lock().await.keep(id, record).await? {
+            (self.on_kept)();
+        }
+        Ok(())
+    }
+
+    async fn forget(&mut self, id: &MessageId) -> Result<(), StorageFailed> {
+        self.store.lock().await.forget(id).await
+    }
+
+    async fn oldest(&mut self, record: &mut [u8]) -> Result<Option<(MessageId, usize)>, StorageFailed> {
+        self.store.lock().await.oldest(record).await
     }
 }

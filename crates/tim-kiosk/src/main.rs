@@ -2,7 +2,7 @@
 //!
 //! The hub is at the other end of a serial port. The session logs in, reconnects, and delivers each message once and in order;
 //! this crate is the application. Four futures share one task: they show events, handle keys, run errands, and keep the kiosk
-//! logged in.
+//! logged in. Its power can be cut at any time: what it has shown and what it is sending is in flash.
 #![no_std]
 #![no_main]
 
@@ -13,24 +13,28 @@ mod long_text;
 mod picture;
 mod screen;
 mod settings;
+mod store;
 
 use core::cell::Cell;
 
-use board::Board;
+use board::{Board, Flash};
 use embassy_executor::Spawner;
 use embassy_futures::join::join4;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::channel::Channel;
+use embassy_sync::mutex::Mutex;
 use embassy_sync::signal::Signal;
 use embassy_time::Timer;
 use keys::Keys;
 use long_text::LongText;
-use screen::{Screen, name};
+use screen::{Arrival, Screen, name};
 use static_cell::StaticCell;
+use store::Store;
 use tim_transport_embedded::proto::message::MessageFlags;
-use tim_transport_embedded::proto::request::{Delivery, FetchResponse};
+use tim_transport_embedded::proto::request::FetchResponse;
 use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::proto::{ConversationId, MessageKind, wire};
+use tim_transport_embedded::session::MAX_CURSOR_LEN;
 use tim_transport_embedded::{
     Client, Device, EmbassyClock, Error, Event, NetState, Resources, Runner, SerialPort, Transport,
 };
@@ -53,33 +57,47 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn kiosk(board: Board) {
-    let Board { console, line } = board;
+    let Board { console, line, flash } = board;
     static RESOURCES: StaticCell<Resources<RX, TX, OUTBOX>> = StaticCell::new();
     let resources = RESOURCES.init(Resources::new());
     let screen = Screen::new(console.sender.into_printer());
+    // A line that the power cut in the middle ends here.
+    screen.show("");
+    screen.show(format_args!(
+        "tim kiosk: {} in {}; ? for help",
+        settings::USER,
+        settings::GROUP
+    ));
+    let Ok(mut store) = Store::open(flash).await else {
+        return screen.show("-- the flash is broken");
+    };
+    let seed = board::seed() ^ u64::from(store.starts()).rotate_right(16);
     let mut device = Device::new(
         settings::session(),
         settings::USER_SIG,
         resources,
-        board::seed(),
+        seed,
         EmbassyClock,
     );
+    // False at the first start: new messages only.
+    device.resume_from(store.cursor());
+    if let Ok(entry) = store.entry().await {
+        screen.show_kept(entry);
+    }
+    let starts = store.starts();
     let (client, runner) = device.split(SerialPort::new(line.receiver, line.sender));
     let kiosk = Kiosk {
         client,
         screen,
         errands: Channel::new(),
         ready: Cell::new(false),
+        begin: Signal::new(),
         out: Signal::new(),
+        store: Mutex::new(store),
     };
-    kiosk.screen.show(format_args!(
-        "tim kiosk: {} in {}; ? for help",
-        settings::USER,
-        settings::GROUP
-    ));
     join4(
         kiosk.show_events(runner),
-        Keys::new(client, &kiosk.screen).obey(console.receiver),
+        Keys::new(client, &kiosk.screen, &kiosk.store, starts).obey(console.receiver, &kiosk.begin),
         kiosk.run_errands(),
         kiosk.stay_logged_in(),
     )
@@ -93,9 +111,15 @@ struct Kiosk<'m> {
     errands: Channel<NoopRawMutex, Errand, 4>,
     /// Whether requests are accepted.
     ready: Cell<bool>,
+    /// Set when requests are accepted again.
+    begin: Signal<NoopRawMutex, ()>,
     /// Set when the hub has ended the session.
     out: Signal<NoopRawMutex, ()>,
+    store: SharedStore,
 }
+
+/// The store, which the deliveries and the keys share.
+type SharedStore = Mutex<NoopRawMutex, Store<Flash>>;
 
 /// A call that an event makes necessary. A call completes only after the event has been handled, so errands run beside the
 /// events.
@@ -116,6 +140,7 @@ impl Kiosk<'_> {
     async fn show_events<T: Transport>(&self, mut runner: Runner<'_, EmbassyClock, T>) {
         let screen = &self.screen;
         loop {
+            let mut arrival = None;
             match runner.next_event().await {
                 Event::NetState(NetState::Connected) => {
                     screen.show("-- connected");
@@ -129,6 +154,7 @@ impl Kiosk<'_> {
                 Event::Ready => {
                     screen.show("-- ready");
                     self.ready.set(true);
+                    self.begin.signal(());
                     self.run(Errand::CountUnread);
                 }
                 Event::NotReady(reason) => {
@@ -139,7 +165,7 @@ impl Kiosk<'_> {
                     screen.show(format_args!("-- put out: {}", failure.code));
                     self.out.signal(());
                 }
-                Event::Delivered(delivery) => self.show_delivery(&delivery),
+                Event::Delivered(delivery) => arrival = Arrival::new(&delivery),
                 Event::Gap(gap) if gap.is_restored() => {
                     screen.show("-- the hub has lost messages");
                     screen.count_anew();
@@ -158,18 +184,38 @@ impl Kiosk<'_> {
                 }
                 _ => {} // not relevant in a lobby
             }
+            self.keep_position(&runner, arrival.as_ref()).await;
+            if let Some(arrival) = arrival {
+                self.show_arrival(&arrival);
+            }
         }
     }
 
-    fn show_delivery(&self, delivery: &Delivery<'_>) {
-        let message = &delivery.message();
+    /// Saves where the deliveries have come to, with the entry in hand. It is shown afterwards: if the power is cut in between, it is
+    /// shown at the next start.
+    async fn keep_position<T: Transport>(
+        &self,
+        runner: &Runner<'_, EmbassyClock, T>,
+        arrival: Option<&Arrival>,
+    ) {
+        let mut cursor = heapless::Vec::<u8, MAX_CURSOR_LEN>::new();
+        // It is never longer.
+        let _ = runner.cursor(|bytes| cursor.extend_from_slice(bytes));
+        let entry = arrival.map_or(&[][..], Arrival::as_bytes);
+        if self.store.lock().await.reach(&cursor, entry).await.is_err() {
+            self.screen.show("-- the flash is broken");
+        }
+    }
+
+    fn show_arrival(&self, arrival: &Arrival) {
+        let message = &arrival.message();
         self.screen.show_arrival(message);
         if message.envelope.flags.contains(MessageFlags::STUB) {
             self.run(Errand::Fetch {
                 conversation: message.conversation_of(&settings::USER),
                 sequence: message.envelope.sequence,
                 kind: message.payload.kind(),
-                len: delivery.payload_len,
+                len: arrival.payload_len,
             });
         }
     }

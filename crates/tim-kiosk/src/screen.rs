@@ -11,6 +11,7 @@ use tim_transport_embedded::proto::message::Payload;
 use tim_transport_embedded::proto::render::placeholder;
 use tim_transport_embedded::proto::render::text::{SEED, Span, spans};
 use tim_transport_embedded::proto::render::{Revoker, revoked_text};
+use tim_transport_embedded::proto::request::Delivery;
 use tim_transport_embedded::proto::unread::{HubCount, Taken, UnreadCount};
 use tim_transport_embedded::proto::{ConversationId, Encoded, Message, Words};
 
@@ -24,6 +25,31 @@ const LAST_ENTRIES: usize = 4;
 
 /// The bytes of an entry. A message is shorter than the frame that it arrived in.
 type Entry = Encoded<Vec<u8, MAX_FRAME>>;
+
+/// A delivery, copied from the receive buffer.
+pub(crate) struct Arrival {
+    entry: Entry,
+    /// For a stub: how long the payload is that was left out.
+    pub(crate) payload_len: u32,
+}
+
+impl Arrival {
+    /// `None` if it is longer than a frame, which none is.
+    pub(crate) fn new(delivery: &Delivery<'_>) -> Option<Self> {
+        Some(Self {
+            entry: delivery.encoded().to_storage().ok()?,
+            payload_len: delivery.payload_len,
+        })
+    }
+
+    pub(crate) fn message(&self) -> Message<'_> {
+        self.entry.message()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.entry.as_bytes()
+    }
+}
 
 /// The screen, the unread count in its corner, and the last entries.
 pub(crate) struct Screen {
@@ -93,6 +119,14 @@ impl Screen {
         }
     }
 
+    /// Shows the entry that was kept over a reset: the reset has cleared the screen, perhaps before it showed the entry.
+    pub(crate) fn show_kept(&self, entry: &[u8]) {
+        if let Ok(message) = Message::decode_from(entry) {
+            self.show(format_args!(" < {}", Line(&message)));
+            self.keep(&message);
+        }
+    }
+
     /// Keeps an entry in place of the oldest one.
     fn keep(&self, message: &Message<'_>) {
         let mut buffer = [0; MAX_FRAME];
@@ -156,7 +190,7 @@ pub(crate) fn name(conversation: &ConversationId) -> &str {
 }
 
 /// A user's message without its sender.
-struct PayloadText<'m>(&'m Payload<'m>);
+pub(crate) struct PayloadText<'m>(pub(crate) &'m Payload<'m>);
 
 impl Display for PayloadText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,6 +18,7 @@ use crate::{Board, Cable};
 /// A kiosk that runs; ends with the value.
 pub struct Kiosk {
     child: Child,
+    monitor: OwnedWriteHalf,
     /// What a person sees and types.
     pub console: Console,
 }
@@ -25,20 +26,24 @@ pub struct Kiosk {
 impl Kiosk {
     /// Switches a kiosk on, whose line is this cable.
     pub async fn start(board: Board, cable: &Cable) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let console = listener.local_addr().expect("it is bound");
-        let console = format!(
-            "socket,id=console,host={},port={},nodelay=on",
-            console.ip(),
-            console.port()
-        );
+        let (listener, console) = socket("console").await;
+        let (monitor_listener, monitor) = socket("monitor").await;
         let firmware = tokio::task::spawn_blocking(move || firmware(board))
             .await
             .expect("it was built");
         let child = command(
             board,
             firmware,
-            &["-chardev", &console, "-serial", "chardev:console"],
+            &[
+                "-chardev",
+                &console,
+                "-serial",
+                "chardev:console",
+                "-chardev",
+                &monitor,
+                "-mon",
+                "chardev=monitor",
+            ],
             cable.address,
         )
         .stdin(Stdio::null())
@@ -46,10 +51,23 @@ impl Kiosk {
         .expect("QEMU starts");
         // QEMU connects to the console before it starts the machine, so nothing said there is lost.
         let (stream, _) = listener.accept().await.expect("QEMU connects");
+        let (monitor, _) = monitor_listener.accept().await.expect("QEMU connects");
+        let (mut said, monitor) = monitor.into_split();
+        // What it says must not fill the socket.
+        tokio::spawn(async move { tokio::io::copy(&mut said, &mut tokio::io::sink()).await });
         Self {
             child,
+            monitor,
             console: Console::new(stream),
         }
+    }
+
+    /// Resets the board, between any two instructions. What is in flash stays; what was on its way to the screen is cut off.
+    pub async fn reset(&mut self) {
+        self.monitor
+            .write_all(b"system_reset\n")
+            .await
+            .expect("QEMU runs");
     }
 
     /// How QEMU ended, if it did: a panic or a fault of the firmware is an end with 101.
@@ -65,6 +83,17 @@ impl Kiosk {
         let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
         Some(Duration::from_millis(ticks * 10))
     }
+}
+
+/// A socket for QEMU to connect to, and QEMU's argument for it.
+async fn socket(id: &str) -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let (host, port) = (address.ip(), address.port());
+    (
+        listener,
+        format!("socket,id={id},host={host},port={port},nodelay=on"),
+    )
 }
 
 /// QEMU with the firmware, the given console, and its line at `line`.

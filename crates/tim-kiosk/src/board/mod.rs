@@ -2,6 +2,7 @@
 //! and the start of the executor; what the kiosk sees of it are [`Uart`]s, embassy's time, and [`run`].
 
 mod executor;
+mod flash;
 mod panic;
 mod time;
 mod uart;
@@ -11,6 +12,7 @@ mod uart;
 mod machine;
 
 pub(crate) use executor::run;
+pub(crate) use flash::Flash;
 pub(crate) use uart::{Printer, Uart};
 
 use cortex_m_rt::exception;
@@ -22,6 +24,8 @@ pub(crate) struct Board {
     pub(crate) console: Uart,
     /// What leads to the hub.
     pub(crate) line: Uart,
+    /// What outlives a reset.
+    pub(crate) flash: Flash,
 }
 
 /// Starts the clock and the UARTs. Once: the second call panics.
@@ -34,6 +38,8 @@ pub(crate) fn start() -> Board {
     Board {
         console: console.start(),
         line: line.start(),
+        // SAFETY: once, as the peripherals are taken once.
+        flash: unsafe { Flash::start() },
     }
 }
 
@@ -45,7 +51,8 @@ pub(crate) fn start() -> Board {
 ///   with a single oscillator they are the same at each boot.
 ///
 /// It is no secret, and on a real board after a power cut it may repeat. Message ids do not depend on it alone: the device's
-/// number and the hub's time go into them at login. A product takes its chip's generator, or counts its boots in flash.
+/// number and the hub's time go into them at login. The kiosk adds its count of starts, which is in flash; a product takes its chip's
+/// generator.
 pub(crate) fn seed() -> u64 {
     const READS: u32 = 64;
     /// A large odd number, as FNV has it: each read moves all that was there before.

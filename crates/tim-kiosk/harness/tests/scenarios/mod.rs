@@ -1,6 +1,7 @@
 //! The scenarios.
 
 use std::env;
+use std::time::{Duration, Instant};
 
 use tim_client::proto::request::FilePart;
 use tim_client::{Event, Message, Payload, UserId};
@@ -163,7 +164,7 @@ pub(super) async fn noise(board: Board) -> Lobby {
         sent += noise.len();
         it.cable.noise(noise).await;
     }
-    it.check_still_the_first();
+    it.check_starts();
     it.say("is anybody there").await;
     it.kiosk.console.shows("alice: is anybody there").await;
     it.kiosk.console.press('1').await;
@@ -313,4 +314,108 @@ pub(super) async fn a_picture(board: Board) -> Lobby {
         .shows(&format!("{0} of {0} bytes uploaded", picture.len()))
         .await;
     it
+}
+
+/// The power is cut at random moments while the kiosk says numbered things and alice says others. What the kiosk has taken for sending
+/// is in the history once, and what alice has said is shown once, or again from flash if the cut came before the screen had it.
+pub(super) async fn power_resets(board: Board) -> Lobby {
+    let resets = env::var("KIOSK_RESETS")
+        .ok()
+        .and_then(|resets| resets.parse().ok())
+        .unwrap_or(12);
+    let mut it = Lobby::open(board).await;
+    let mut random = Random(u64::from(board == Board::Mps2) + 4711);
+    let (mut said, mut is_ready) = (0, true);
+    for _ in 0..resets {
+        // One cut in four falls into the start and the login.
+        let is_early = random.below(4) == 0;
+        if !is_early {
+            if !is_ready {
+                it.kiosk.console.shows("-- ready").await;
+            }
+            it.kiosk.console.press('b').await;
+        }
+        let until = Instant::now() + Duration::from_millis(random.below(if is_early { 300 } else { 1500 }));
+        while Instant::now() < until {
+            it.say(&format!("to the kiosk {said}")).await;
+            said += 1;
+            tokio::time::sleep(Duration::from_millis(random.below(80))).await;
+        }
+        is_ready = false;
+        it.resets += 1;
+        it.kiosk.reset().await;
+        it.kiosk.console.shows("tim kiosk:").await;
+    }
+    it.kiosk.console.shows("-- ready").await;
+    it.kiosk.console.press('1').await;
+    it.say("the end").await;
+    it.kiosk.console.shows("alice: the end").await;
+    it.kiosk.console.shows("kiosk-1: Hello from the lobby").await;
+    check_said(&mut it).await;
+    check_shown(&it.kiosk.console.all(), said);
+    it
+}
+
+/// What the kiosk has shown as taken (` > `) was said, and nothing was said twice.
+async fn check_said(it: &mut Lobby) {
+    let mut heard = Vec::new();
+    while heard
+        .last()
+        .is_none_or(|last| last != "Hello from the lobby [微笑]")
+    {
+        heard.push(it.ear.next().await.text().unwrap_or_default().to_owned());
+    }
+    let lines = it.kiosk.console.all();
+    let taken: Vec<_> = whole(&lines)
+        .filter_map(|line| line.strip_prefix(" > numbered "))
+        .collect();
+    for number in &taken {
+        let text = format!("numbered {number}");
+        assert_eq!(heard.iter().filter(|heard| **heard == text).count(), 1, "{text}");
+    }
+    let mut once = heard.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), heard.len(), "something was said twice: {heard:?}");
+    let left = lines.iter().filter(|line| line.contains(" was left and is sent"));
+    println!(
+        "{} messages taken, {} said, {} of them after a reset",
+        taken.len(),
+        heard.len(),
+        left.count()
+    );
+}
+
+/// Each of what alice has said was shown when it came at most once, and shown then or at the next start.
+fn check_shown(lines: &[String], said: u64) {
+    let mut new = vec![0; said as usize];
+    let mut again = vec![0; said as usize];
+    let mut next = 0;
+    for line in whole(lines) {
+        let Some(number) = number_shown(line) else {
+            continue;
+        };
+        let shown = match line.starts_with(" < ") {
+            true => &mut again,
+            false => &mut new,
+        };
+        assert!(number <= next, "{number} is shown before {next}");
+        next = next.max(number + 1);
+        shown[number as usize] += 1;
+    }
+    assert_eq!(next, said, "the last are not shown");
+    for (number, (new, again)) in new.iter().zip(&again).enumerate() {
+        assert!(*new <= 1, "{number} is shown {new} times");
+        assert!(new + again > 0, "{number} is never shown");
+    }
+    let only_again = new.iter().filter(|new| **new == 0).count();
+    println!("{said} messages shown, {only_again} of them only at the next start");
+}
+
+/// The lines that no reset has cut off: a start is preceded by what is left of one, or by an empty line.
+fn whole(lines: &[String]) -> impl Iterator<Item = &str> {
+    lines.iter().enumerate().filter_map(|(at, line)| {
+        let is_cut = lines.get(at + 1).is_some_and(|next| next.contains("tim kiosk:"));
+        (!is_cut).then_some(line.as_str())
+    })
 }
