@@ -29,9 +29,9 @@ What a linked image takes, in bytes, beyond one that only reads a byte and shows
 (`opt-level = \"z\"`, fat LTO, one codegen unit, `panic = \"abort\"`), with nothing of a board in it. *Flash* is code,
 constants and the first values of variables. *RAM* is variables and the state that is kept between calls, without the
 caller's buffers and without the stack. The client is the smallest that is one: it logs in, picks up where it was, sends
-texts, acknowledges, and shows texts with emojis, tips and notices in words. A device links what it uses and nothing
-else; *all calls* is what it comes to with every kind of message and every call but those of files, *files* with uploads and
-downloads too. The MQTT clients are built in the same run: connect, subscribe, publish, receive.
+texts, acknowledges, and shows texts with emojis, tips and notices in words; *polled* is the same without futures. A
+device links what it uses and nothing else; *all calls* is what it comes to with every kind of message and every call but
+those of files, *files* with uploads and downloads too. The MQTT clients are built in the same run: connect, subscribe, publish, receive.
 
 Made by `.ci/footprint --update`; `.ci/footprint --check` fails when a figure has grown by more than 5 % or is missing.
 ";

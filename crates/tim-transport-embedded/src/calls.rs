@@ -1,14 +1,12 @@
 //! The calls of the SDK that a device has.
 
 use tim_session::proto::conversation::ConversationProfile;
-use tim_session::proto::message::{
-    Custom, Envelope, Face, MessageFlags, Payload, PayloadBody, SendOptions, Text,
-};
+use tim_session::proto::message::{Custom, Face, MessageFlags, Payload, PayloadBody, SendOptions, Text};
 use tim_session::proto::request::{
     Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile,
     History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, SendMessage, SendResponse,
 };
-use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, UserId};
+use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId};
 
 use crate::{Client, Error};
 
@@ -114,27 +112,8 @@ impl<'m> Client<'m> {
     }
 
     pub(crate) fn make<'a, P>(&self, to: ConversationId, payload: P) -> Result<Message<'a, P>, Error> {
-        let shared = self.shared;
-        if !matches!(to, ConversationId::C2c(_) | ConversationId::Group(_)) {
-            return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE));
-        }
-        if shared.account.get() == 0 {
-            return Err(shared.refusal());
-        }
-        let time = shared.unix_time(self.now());
-        Ok(Message::new(
-            Envelope::new(shared.user)
-                .with_time(time)
-                .with_origin(shared.device),
-            to,
-            MessageId {
-                sender: shared.account.get(),
-                client_time: time,
-                random: shared.draw_random(),
-            },
-            payload,
-        )
-        .with_client_sequence(u64::from(shared.draw_sequence())))
+        let message = self.shared.ids.message(self.now(), to, payload)?;
+        message.ok_or_else(|| self.shared.refusal())
     }
 
     /// `sendMessage`: the hub stores the message once, however often the connection is lost in between, and the message is
@@ -164,7 +143,7 @@ impl<'m> Client<'m> {
         message: &mut Message<'_, impl PayloadBody>,
         options: SendOptions<'_>,
     ) -> Result<SendResponse<'static>, Error> {
-        self.check_own(message.id, message.envelope.from)?;
+        self.shared.ids.check_own(message.id, message.envelope.from)?;
         let mut successors = 0;
         loop {
             let request = SendMessage::new(&*message).with_options(options);
@@ -186,14 +165,6 @@ impl<'m> Client<'m> {
     /// The response to SEND. The device does not request sender names; extensions of later hubs are ignored.
     pub(crate) const fn stored(response: &SendResponse<'_>) -> SendResponse<'static> {
         SendResponse::new(response.sequence, response.time).with_duplicate(response.duplicate)
-    }
-
-    /// An error for a message that was not created for this user.
-    pub(crate) fn check_own(&self, id: MessageId, from: UserId) -> Result<(), Error> {
-        match id.sender == self.shared.account.get() && from == self.shared.user {
-            true => Ok(()),
-            false => Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE)),
-        }
     }
 
     /// `resendMessage`: sends a message again after a failure. Its id stays the same: if the hub has already stored it, it is
@@ -229,7 +200,7 @@ impl<'m> Client<'m> {
             }));
         }
         let request = Revoke::new(
-            message.conversation_of(&self.shared.user),
+            message.conversation_of(&self.shared.ids.user),
             message.envelope.sequence,
         )
         .with_message(message.id);

@@ -29,7 +29,7 @@ pub struct Client<'m> {
 impl fmt::Debug for Client<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("user", &self.shared.user)
+            .field("user", &self.shared.ids.user)
             .finish_non_exhaustive()
     }
 }
@@ -58,7 +58,7 @@ impl<'m> Client<'m> {
         let mut begun = false;
         poll_fn(|context| match self.shared.login.get() {
             Login::Done => Poll::Ready(Ok(LoginResponse {
-                account: self.shared.account.get(),
+                account: self.shared.ids.account.get(),
                 repeat_login: !begun,
             })),
             Login::Ended(ErrorCode::LOGGED_OUT) if begun => Poll::Ready(Err(Error::LoggedOut)),

@@ -30,6 +30,11 @@ impl<const RX: usize, const TX: usize, const OUTBOX: usize> Resources<RX, TX, OU
             outbox: [0; OUTBOX],
         }
     }
+
+    pub(crate) const fn buffers(&mut self) -> [&mut [u8]; 3] {
+        let Self { rx, tx, outbox } = self;
+        [rx, tx, outbox]
+    }
 }
 
 impl<const RX: usize, const TX: usize, const OUTBOX: usize> Default for Resources<RX, TX, OUTBOX> {
@@ -47,7 +52,7 @@ pub struct Device<'m, C> {
 impl<C> fmt::Debug for Device<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device")
-            .field("user", &self.shared.user)
+            .field("user", &self.shared.ids.user)
             .finish_non_exhaustive()
     }
 }
@@ -63,8 +68,7 @@ impl<'m, C: Clock> Device<'m, C> {
         seed: u64,
         clock: C,
     ) -> Self {
-        let Resources { rx, tx, outbox } = resources;
-        Self::with_buffers(config, user_sig, [rx, tx, outbox], seed, clock)
+        Self::with_buffers(config, user_sig, resources.buffers(), seed, clock)
     }
 
     /// Not generic over the sizes, so that it is compiled once.

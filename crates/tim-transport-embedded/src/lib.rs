@@ -8,7 +8,9 @@ mod device;
 mod error;
 mod file_io;
 mod files;
+mod ids;
 mod outbox;
+mod polled;
 mod runner;
 mod shared;
 mod transport;
@@ -26,6 +28,7 @@ pub use file_io::sha256_of;
 pub use file_io::{FileFailed, FileSink, FileSource, read_through};
 pub use files::UploadedFile;
 pub use outbox::{OutboxStorage, StorageFailed};
+pub use polled::{ConnectionLost, PolledClock, PolledDevice, PolledTransport};
 pub use runner::Runner;
 pub use shared::MAX_CALLS;
 pub use tim_session::{

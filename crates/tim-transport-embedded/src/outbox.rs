@@ -73,7 +73,7 @@ impl Client<'_> {
         storage: &mut impl OutboxStorage,
         record: &mut [u8],
     ) -> Result<SendResponse<'static>, Error> {
-        self.check_own(message.id, message.envelope.from)?;
+        self.shared.ids.check_own(message.id, message.envelope.from)?;
         let id = message.id;
         let request = SendMessage::new(&*message).with_options(options);
         storage.keep(&id, encode_in(&request, record)?).await?;
@@ -115,13 +115,13 @@ impl Client<'_> {
     async fn send_record(&self, record: &[u8]) -> Result<SendResponse<'static>, Error> {
         let mut send: Send<'_> =
             decode_body(record).map_err(|_| Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))?;
-        self.check_own(send.content.id, self.shared.user)?;
+        self.shared.ids.check_own(send.content.id, self.shared.ids.user)?;
         let mut successors = 0;
         loop {
             match self.call(&send, Self::stored).await {
                 Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
                     successors += 1;
-                    send.content.id = send.content.id.successor(self.shared.device);
+                    send.content.id = send.content.id.successor(self.shared.ids.device);
                 }
                 outcome => return outcome,
             }
@@ -130,12 +130,12 @@ impl Client<'_> {
 }
 
 /// Whether a message need not be sent again.
-fn is_done<T>(sent: &Result<T, Error>) -> bool {
+pub(crate) fn is_done<T>(sent: &Result<T, Error>) -> bool {
     sent.as_ref().map_or_else(Error::is_final, |_| true)
 }
 
 /// Encodes a request at the beginning of `buffer`.
-fn encode_in<'b>(request: &dyn Encode, buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
+pub(crate) fn encode_in<'b>(request: &dyn Encode, buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
     let max = buffer.len();
     let mut writer = Writer::new(buffer);
     request.encode(&mut writer);

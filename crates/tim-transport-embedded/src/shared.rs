@@ -5,12 +5,13 @@
 
 use core::cell::{Cell, RefCell};
 
+use tim_session::proto::ErrorCode;
 use tim_session::proto::request::{DownloadResponse, RawResponse, Request};
 use tim_session::proto::wire::LEAST_MAX_FRAME;
-use tim_session::proto::{ClientSequence, ErrorCode, MessageRandom, UserId};
 use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
 
 use crate::Error;
+use crate::ids::Ids;
 use crate::wait::{Claim, Signal, Slot, Stage};
 
 /// How many calls can be pending at a time, including `login` and `wait_until_ready`. Further calls fail with
@@ -55,14 +56,7 @@ pub(crate) struct Shared<'m> {
     pub(crate) driver: Signal,
     pub(crate) login: Cell<Login>,
     pub(crate) ready: Cell<bool>,
-    pub(crate) user: UserId,
-    pub(crate) device: u64,
-    pub(crate) account: Cell<u64>,
-    /// The hub's time, Unix time in milliseconds, at an instant of the device's clock.
-    pub(crate) hub_time: Cell<(Instant, u64)>,
-    /// The `clientSequence` of new messages; valid from the first login on.
-    client_sequence: Cell<ClientSequence>,
-    random: Cell<MessageRandom>,
+    pub(crate) ids: Ids,
     /// The length of the pieces in which a payload or a file is fetched, so that they fit into a frame.
     pub(crate) fetch_piece: u32,
 }
@@ -75,13 +69,8 @@ impl<'m> Shared<'m> {
             driver: Signal::default(),
             login: Cell::new(Login::Never),
             ready: Cell::new(false),
-            user: config.user,
-            device: config.device,
-            account: Cell::new(0),
-            hub_time: Cell::new((Instant::ZERO, 0)),
-            client_sequence: Cell::new(ClientSequence::at(0)),
-            random: Cell::new(MessageRandom::new(seed)),
-            fetch_piece: (session.max_frame() as u32).saturating_sub(FETCH_OVERHEAD).max(1),
+            ids: Ids::new(config.user, config.device, seed),
+            fetch_piece: fetch_piece(&session),
             session: RefCell::new(session),
         }
     }
@@ -120,14 +109,7 @@ impl<'m> Shared<'m> {
                 return Some(Turn::Responded);
             }
             Event::LoggedIn(answer) => {
-                let is_first = self.account.replace(answer.account) == 0;
-                self.hub_time.set((now, answer.time_ms));
-                if is_first {
-                    self.client_sequence.set(ClientSequence::at(self.unix_time(now)));
-                }
-                let mut random = self.random.get();
-                random.logged_in(self.device, answer.time_ms);
-                self.random.set(random);
+                self.ids.logged_in(&answer, now);
                 self.change_login(Login::Done);
             }
             Event::LoginFailed(failure) | Event::KickedOut(failure) => {
@@ -203,15 +185,7 @@ impl<'m> Shared<'m> {
     fn raw_response<'s>(&self, session: &'s Session<'m>) -> Result<RawResponse<'s>, Error> {
         match session.event() {
             Some(Event::Response { response, .. }) => Ok(response),
-            Some(Event::Failed { failure, .. }) => Err(match failure.code {
-                ErrorCode::NETWORK_TIMEOUT => Error::TimedOut,
-                ErrorCode::PROTOCOL_VIOLATION => Error::Protocol,
-                ErrorCode::LOGGED_OUT => match self.refusal().code() {
-                    ErrorCode::LOGGED_OUT => Error::LoggedOut,
-                    code => Error::Ended(code),
-                },
-                code => Error::Refused(code),
-            }),
+            Some(Event::Failed { failure: why, .. }) => Err(failure(why.code, || self.refusal())),
             _ => Err(Error::Protocol),
         }
     }
@@ -220,29 +194,6 @@ impl<'m> Shared<'m> {
     pub(crate) fn max_request(&self) -> usize {
         let session = self.session.try_borrow();
         session.map_or(LEAST_MAX_FRAME as usize, |session| session.max_request())
-    }
-
-    /// The hub's time, Unix time in seconds.
-    pub(crate) fn unix_time(&self, now: Instant) -> u64 {
-        let (at, millis) = self.hub_time.get();
-        let passed = divide(now.as_micros().saturating_sub(at.as_micros()), 1000);
-        divide(millis.saturating_add(passed), 1000)
-    }
-
-    /// The random number of a new message's id.
-    pub(crate) fn draw_random(&self) -> u32 {
-        let mut random = self.random.get();
-        let drawn = random.draw();
-        self.random.set(random);
-        drawn
-    }
-
-    /// The `clientSequence` of a new message.
-    pub(crate) fn draw_sequence(&self) -> u32 {
-        let mut sequence = self.client_sequence.get();
-        let drawn = sequence.draw();
-        self.client_sequence.set(sequence);
-        drawn
     }
 
     /// How many bytes can be received, at most `out.len()`, and how many bytes to send were copied to `out`.
@@ -281,34 +232,20 @@ impl<'m> Shared<'m> {
     }
 }
 
-/// `value / by`, bit by bit: the compiler's 64-bit division takes a kilobyte of flash.
-fn divide(value: u64, by: u32) -> u64 {
-    let (mut quotient, mut rest) = (0, 0);
-    for bit in (0..u64::BITS).rev() {
-        rest = rest << 1 | (value >> bit & 1) as u32;
-        quotient <<= 1;
-        if rest >= by {
-            rest -= by;
-            quotient |= 1;
-        }
-    }
-    quotient
+/// The length of the pieces in which a payload or a file is fetched.
+fn fetch_piece(session: &Session<'_>) -> u32 {
+    (session.max_frame() as u32).saturating_sub(FETCH_OVERHEAD).max(1)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::divide;
-
-    #[test]
-    fn divides_as_the_compiler_does() {
-        let mut value = u64::MAX;
-        while value > 0 {
-            for by in [1, 7, 1000, 1 << 30] {
-                for value in [value, value.wrapping_mul(0x9e37_79b9_7f4a_7c15), value / by * by] {
-                    assert_eq!(divide(value, by as u32), value / by);
-                }
-            }
-            value /= 3;
-        }
+/// The error of a request that failed; `refusal` is why requests are not accepted now.
+pub(crate) fn failure(code: ErrorCode, refusal: impl FnOnce() -> Error) -> Error {
+    match code {
+        ErrorCode::NETWORK_TIMEOUT => Error::TimedOut,
+        ErrorCode::PROTOCOL_VIOLATION => Error::Protocol,
+        ErrorCode::LOGGED_OUT => match refusal().code() {
+            ErrorCode::LOGGED_OUT => Error::LoggedOut,
+            code => Error::Ended(code),
+        },
+        code => Error::Refused(code),
     }
 }

@@ -46,11 +46,11 @@ pub const MAX_ERRORS: usize = 16;
 /// consecutive errors, without a byte in between, count as a lost connection.
 #[derive(Debug)]
 pub struct SerialPort<R, W> {
-    reader: R,
-    writer: W,
+    pub(crate) reader: R,
+    pub(crate) writer: W,
 }
 
-impl<R: Read, W: Write> SerialPort<R, W> {
+impl<R, W> SerialPort<R, W> {
     /// A serial port made of the two halves of a UART.
     #[must_use]
     pub const fn new(reader: R, writer: W) -> Self {

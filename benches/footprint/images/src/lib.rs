@@ -13,6 +13,7 @@ mod line;
 pub mod parsers;
 #[cfg(feature = "peers")]
 pub mod peers;
+pub mod polled;
 pub mod session;
 
 /// What a device has: a line to the other end, something to show text on, a clock.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use footprint_images::{Board, client, codec, parsers, session};
+use footprint_images::{Board, client, codec, parsers, polled, session};
 use tim_session::proto::message::{GroupTip, Message, NoticeOperation, Payload, SystemNotice, TipOperation};
 use tim_session::proto::request::SendMessage;
 use tim_session::proto::wire::{self, Frame, FrameKind, List, Parsed, Writer};
@@ -172,10 +172,12 @@ fn session_logs_in_sends_and_shows() {
 fn client_logs_in_sends_and_shows() {
     let mut config = HubConfig::default();
     config.framing = Framing::Serial;
-    let mut bench = Bench::new(hub(config));
-    assert_eq!(client::run(&mut bench), Some(()));
-    // And where to pick up the next time.
-    assert_eq!(bench.shown(), format!("{SHOWN}\u{1}\0\0\0"));
+    for run in [client::run, polled::run] {
+        let mut bench = Bench::new(hub(config));
+        assert_eq!(run(&mut bench), Some(()));
+        // And where to pick up the next time: behind what was shown.
+        assert_eq!(bench.shown(), format!("{SHOWN}\u{3}\0\0\0"));
+    }
 }
 
 #[test]

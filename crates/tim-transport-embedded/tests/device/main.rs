@@ -7,6 +7,7 @@ mod files;
 mod flash;
 mod hub;
 mod ids;
+mod polled;
 mod power;
 mod support;
 mod tasks;

@@ -256,31 +256,79 @@ impl Clock for World {
 pub(crate) struct Wire(pub(crate) World);
 pub(crate) struct Half(pub(crate) World);
 
+impl World {
+    /// Goes on connecting; ready with whether it is done.
+    pub(crate) fn connect_now(&self) -> Poll<bool> {
+        let polls = self.connecting.get() + 1;
+        self.connecting.set(polls);
+        if polls < self.connect_polls.get() {
+            return Poll::Pending;
+        }
+        self.connecting.set(0);
+        self.connects.set(self.connects.get() + 1);
+        if let Some(left) = self.connects_failing.get().checked_sub(1) {
+            self.connects_failing.set(left);
+            return Poll::Ready(false);
+        }
+        self.is_open.set(true);
+        self.hub.borrow_mut().open(self.now());
+        Poll::Ready(true)
+    }
+
+    pub(crate) fn has_input(&self) -> bool {
+        !self.down.borrow().is_empty()
+    }
+
+    /// Reads what is there.
+    pub(crate) fn read_now(&self, buffer: &mut [u8]) -> usize {
+        let mut down = self.down.borrow_mut();
+        let len = buffer.len().min(self.portion.get()).min(down.len());
+        buffer
+            .iter_mut()
+            .zip(down.drain(..len))
+            .for_each(|(to, from)| *to = from);
+        drop(down);
+        self.count(len);
+        len
+    }
+
+    /// Writes what there is room for.
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> usize {
+        let mut up = self.up.borrow_mut();
+        let room = self.capacity.get().saturating_sub(up.len());
+        let len = bytes.len().min(self.portion.get()).min(room);
+        up.extend(&bytes[..len]);
+        drop(up);
+        self.count(len);
+        len
+    }
+
+    /// What happens while a device sleeps that is polled: the hub does something, or time passes.
+    pub(crate) fn idle(&self, until: Option<Instant>) {
+        let (moved, hub_wake) = self.settle_hub();
+        if !moved && !self.has_input() {
+            let step = Instant::from_micros(self.now.get() + 1_000);
+            let first = until.into_iter().chain(hub_wake).min().unwrap_or(step);
+            // A connection that is being opened is there soon.
+            let first = if self.connecting.get() > 0 { step } else { first };
+            self.now.set(first.as_micros().max(self.now.get() + 1));
+        }
+    }
+}
+
 impl Transport for Wire {
     type Reader<'a> = Half;
     type Writer<'a> = Half;
 
     async fn connect(&mut self) -> bool {
-        let world = &self.0;
         poll_fn(|context| {
-            let polls = world.connecting.get() + 1;
-            world.connecting.set(polls);
-            if polls < world.connect_polls.get() {
+            let connected = self.0.connect_now();
+            if connected.is_pending() {
                 context.waker().wake_by_ref();
-                return Poll::Pending;
             }
-            Poll::Ready(())
+            connected
         })
-        .await;
-        world.connecting.set(0);
-        world.connects.set(world.connects.get() + 1);
-        if let Some(left) = world.connects_failing.get().checked_sub(1) {
-            world.connects_failing.set(left);
-            return false;
-        }
-        world.is_open.set(true);
-        world.hub.borrow_mut().open(world.now());
-        true
+        .await
     }
 
     fn split(&mut self) -> (Half, Half) {
@@ -304,24 +352,12 @@ impl Read for Half {
                 world.read_errors.set(left);
                 return Poll::Ready(Err(ErrorKind::InvalidData));
             }
-            let mut down = world.down.borrow_mut();
-            let len = buffer.len().min(world.portion.get()).min(down.len());
-            if len == 0 {
-                return if world.is_open.get() {
-                    world.wait(context)
-                } else {
-                    Poll::Ready(Ok(0))
-                };
+            match world.read_now(buffer) {
+                0 if world.is_open.get() => world.wait(context),
+                len => Poll::Ready(Ok(len)),
             }
-            buffer
-                .iter_mut()
-                .zip(down.drain(..len))
-                .for_each(|(to, from)| *to = from);
-            Poll::Ready(Ok(len))
         });
-        let len = read.await?;
-        world.count(len);
-        Ok(len)
+        read.await
     }
 }
 
@@ -329,21 +365,15 @@ impl Write for Half {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         let world = &self.0;
         let write = poll_fn(|context| {
-            let mut up = world.up.borrow_mut();
             if !world.is_open.get() {
                 return Poll::Ready(Err(ErrorKind::ConnectionReset));
             }
-            let room = world.capacity.get().saturating_sub(up.len());
-            let len = bytes.len().min(world.portion.get()).min(room);
-            if len == 0 {
-                return world.wait(context);
+            match world.write_now(bytes) {
+                0 => world.wait(context),
+                len => Poll::Ready(Ok(len)),
             }
-            up.extend(&bytes[..len]);
-            Poll::Ready(Ok(len))
         });
-        let len = write.await?;
-        world.count(len);
-        Ok(len)
+        write.await
     }
     async fn flush(&mut self) -> Result<(), ErrorKind> {
         Ok(())

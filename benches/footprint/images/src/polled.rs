@@ -1,0 +1,114 @@
+//! The whole client on a serial line, polled by a main loop: wire format, parsers, session and transport.
+
+use core::cell::RefCell;
+use core::convert::Infallible;
+use core::hint::black_box;
+
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+use tim_proto::UserId;
+use tim_session::{ClientConfig, Framing, Instant};
+use tim_transport_embedded::{Event, PolledClock, PolledDevice, Resources, SerialPort};
+
+use crate::{Board, parsers};
+
+/// A board's line, from which a byte is taken as soon as somebody looks whether there is one.
+struct Port<'c, 'b, B> {
+    board: &'c RefCell<&'b mut B>,
+    next: Option<u8>,
+}
+
+impl<B> ErrorType for Port<'_, '_, B> {
+    type Error = Infallible;
+}
+
+impl<B: Board> ReadReady for Port<'_, '_, B> {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        if self.next.is_none() {
+            self.next = self.board.try_borrow_mut().ok().and_then(|mut board| board.read());
+        }
+        Ok(self.next.is_some())
+    }
+}
+
+impl<B: Board> Read for Port<'_, '_, B> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        while !self.read_ready()? {}
+        match (buffer.first_mut(), self.next.take()) {
+            (Some(slot), Some(byte)) => {
+                *slot = byte;
+                Ok(1)
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+impl<B: Board> Write for Port<'_, '_, B> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        if let Ok(mut board) = self.board.try_borrow_mut() {
+            board.write_all(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// A board's clock.
+struct Time<'c, 'b, B>(&'c RefCell<&'b mut B>);
+
+impl<B: Board> PolledClock for Time<'_, '_, B> {
+    fn now(&mut self) -> Instant {
+        Instant::from_micros(self.0.try_borrow_mut().map_or(0, |mut board| board.micros()))
+    }
+}
+
+/// As the client with futures: picks up where it was, logs in, sends a text, and waits until a message of somebody else's was
+/// shown and taken.
+pub fn run<B: Board>(board: &mut B) -> Option<()> {
+    let (mut resources, board) = (Resources::<512, 512, 512>::new(), RefCell::new(board));
+    let user = UserId::new(black_box("kiosk-1")).ok()?;
+    let mut config = ClientConfig::new(black_box(1_400_000_000), user, black_box(0xC0FFEE));
+    config.framing = Framing::Serial;
+    let port = || Port {
+        board: &board,
+        next: None,
+    };
+    let mut device = PolledDevice::new(
+        config,
+        black_box("eJw"),
+        &mut resources,
+        black_box(7),
+        SerialPort::new(port(), port()),
+        Time(&board),
+    );
+    B::keeps(&device);
+    device.session().resume_from(black_box(b"7"));
+    let mut shown = false;
+    device.login();
+    device.wait_until_ready(|_| {}).ok()?;
+    let alice = UserId::new(black_box("alice")).ok()?;
+    let mut message = device.create_text_message(alice, black_box("Hello!")).ok()?;
+    device
+        .send_message(&mut message, |event| shown |= show(&board, event))
+        .ok()?;
+    while !shown {
+        if let Some(event) = device.poll() {
+            shown = show(&board, event);
+        }
+    }
+    board.try_borrow_mut().ok()?.show(device.cursor());
+    Some(())
+}
+
+fn show<B: Board>(board: &RefCell<&mut B>, event: Event<'_>) -> bool {
+    match (event, board.try_borrow_mut()) {
+        (Event::Delivered(delivery), Ok(mut board)) => {
+            parsers::show_message(&mut **board, &delivery.header);
+            true
+        }
+        _ => false,
+    }
+}

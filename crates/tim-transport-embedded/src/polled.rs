@@ -1,0 +1,521 @@
+//! A device without futures: a session that a main loop polls, over any `embedded-io` port.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+use embedded_io::{Read, ReadReady, Write};
+use tim_session::proto::message::{PayloadBody, SendOptions, Text};
+use tim_session::proto::request::{RawResponse, Request, Send, SendMessage, SendResponse};
+use tim_session::proto::wire::{Encode, FrameKind, decode_body};
+use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId};
+use tim_session::{
+    ClientConfig, ClientSession, Event, FixedBuffer, Instant, Output, RequestError, RequestId, SessionStats,
+};
+
+use crate::ids::Ids;
+use crate::outbox::{encode_in, is_done};
+use crate::shared::{Session, failure};
+use crate::{Error, MAX_ERRORS, OutboxStorage, Resources, SerialPort};
+
+/// The connection of a device that is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection is lost")]
+pub struct ConnectionLost;
+
+/// A byte stream that can be opened, used in both directions, and closed, without futures. None of the functions waits for the other
+/// end. [`SerialPort`] is one over an `embedded-io` port.
+pub trait PolledTransport {
+    /// Opens the connection: `Poll::Pending` while that is under way, which each poll of the device asks, then whether it is open.
+    /// The session limits the time.
+    fn connect(&mut self) -> Poll<bool>;
+
+    /// Closes the connection, or gives up opening it.
+    fn disconnect(&mut self);
+
+    /// Reads what has arrived into `buffer`, which is not empty. Returns how many bytes; 0 if none have arrived.
+    ///
+    /// # Errors
+    /// [`ConnectionLost`].
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ConnectionLost>;
+
+    /// Writes the first of these bytes, of which there is at least one. Returns how many; 0 if there is no room.
+    ///
+    /// # Errors
+    /// [`ConnectionLost`].
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ConnectionLost>;
+}
+
+/// An `embedded-io` port, always connected. A write may wait until the port has room for a byte.
+///
+/// As in the other driver, receive errors are noise, unless there are [`MAX_ERRORS`] without a byte in between.
+impl<R: Read + ReadReady, W: Write> PolledTransport for SerialPort<R, W> {
+    fn connect(&mut self) -> Poll<bool> {
+        Poll::Ready(true)
+    }
+
+    fn disconnect(&mut self) {}
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ConnectionLost> {
+        for _ in 0..MAX_ERRORS {
+            match self.reader.read_ready() {
+                Ok(false) => return Ok(0),
+                Ok(true) => match self.reader.read(buffer) {
+                    Ok(0) => return Err(ConnectionLost),
+                    Ok(len) => return Ok(len),
+                    Err(_) => {}
+                },
+                Err(_) => {}
+            }
+        }
+        Err(ConnectionLost)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ConnectionLost> {
+        match self.writer.write(bytes) {
+            Ok(len) if len > 0 => Ok(len),
+            _ => Err(ConnectionLost),
+        }
+    }
+}
+
+/// The clock of a device that is polled, and how it waits.
+pub trait PolledClock {
+    /// The current time, relative to any fixed instant. It must not go back.
+    fn now(&mut self) -> Instant;
+
+    /// Waits until something may have happened: a byte has arrived, or this moment has come. A processor sleeps here until the next
+    /// interrupt; to return at once is correct as well. Only the calls that wait use it ([`PolledDevice::call`]).
+    fn idle(&mut self, until: Option<Instant>) {
+        let _ = until;
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    Closed,
+    Opening,
+    Open,
+}
+
+/// A user's device, for a firmware without an executor: [`PolledDevice::poll`] does what can be done without waiting. The session
+/// behind it is that of [`Device`](crate::Device).
+///
+/// Calls are made in one of two ways. [`PolledDevice::request`] returns a handle at once, and `poll` the response as an event.
+/// [`PolledDevice::call`] and the calls made of it, such as [`PolledDevice::send_message`], wait for the response and pass the
+/// events of that time on.
+///
+/// The crate's front page has an example.
+pub struct PolledDevice<'m, T, C> {
+    session: Session<'m>,
+    ids: Ids,
+    transport: T,
+    clock: C,
+    connection: Connection,
+    wakeup: Option<Instant>,
+    /// Why the session has ended.
+    ended: Option<ErrorCode>,
+}
+
+impl<T, C> fmt::Debug for PolledDevice<'_, T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PolledDevice")
+            .field("user", &self.ids.user)
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
+    /// A device that is not logged in. The arguments are those of [`Device::new`](crate::Device::new) and the transport.
+    pub fn new<const RX: usize, const TX: usize, const OUTBOX: usize>(
+        config: ClientConfig,
+        user_sig: &'m str,
+        resources: &'m mut Resources<RX, TX, OUTBOX>,
+        seed: u64,
+        transport: T,
+        clock: C,
+    ) -> Self {
+        let [rx, tx, outbox] = resources.buffers().map(FixedBuffer);
+        Self {
+            ids: Ids::new(config.user, config.device, seed),
+            session: ClientSession::new(config, user_sig, rx, tx, outbox, seed),
+            transport,
+            clock,
+            connection: Connection::Closed,
+            wakeup: None,
+            ended: None,
+        }
+    }
+
+    /// The session: resuming after a reset, its cursor, the number of pending requests, statistics, holding acknowledgements,
+    /// replacing the UserSig.
+    pub const fn session(&mut self) -> &mut ClientSession<&'m str, FixedBuffer<'m>> {
+        &mut self.session
+    }
+
+    /// Starts to log in; [`PolledDevice::poll`] goes on. The device then stays logged in, over any number of connections.
+    pub fn login(&mut self) {
+        self.ended = None;
+        self.session.login(self.clock.now());
+    }
+
+    /// Logs out. Pending calls fail.
+    pub fn logout(&mut self) {
+        self.session.logout(self.clock.now());
+    }
+
+    /// Whether requests are accepted.
+    pub const fn is_ready(&self) -> bool {
+        self.session.is_ready()
+    }
+
+    /// When [`PolledDevice::poll`] must be called again even if nothing arrives. `None`: not before a byte arrives or a call is made.
+    pub const fn next_wakeup(&self) -> Option<Instant> {
+        self.wakeup
+    }
+
+    /// The device's position in its deliveries, as [`Runner::cursor`](crate::Runner::cursor): save it after each event.
+    pub fn cursor(&self) -> &[u8] {
+        self.session.cursor()
+    }
+
+    /// What the session has counted.
+    #[must_use]
+    pub fn stats(&self) -> SessionStats {
+        self.session.stats()
+    }
+
+    /// Moves the bytes that can be moved and returns the next event, or `None` if there is nothing more to do for now. Call it when a
+    /// byte has arrived, when there is room to write, and at [`PolledDevice::next_wakeup`], until it returns `None`. The application
+    /// has finished with an event when it calls this again.
+    pub fn poll(&mut self) -> Option<Event<'_>> {
+        if self.advance() {
+            self.session.event()
+        } else {
+            None
+        }
+    }
+
+    /// Whether the session has an event.
+    fn advance(&mut self) -> bool {
+        loop {
+            let now = self.clock.now();
+            match self.session.poll(now) {
+                Output::Event(event) => {
+                    match event {
+                        Event::LoggedIn(answer) => self.ids.logged_in(&answer, now),
+                        Event::LoginFailed(failure) | Event::KickedOut(failure) => {
+                            self.ended = Some(failure.code);
+                        }
+                        _ => {}
+                    }
+                    return true;
+                }
+                Output::Connect => self.connection = Connection::Opening,
+                Output::Disconnect => {
+                    self.transport.disconnect();
+                    self.connection = Connection::Closed;
+                }
+                Output::Wait(until) => {
+                    self.wakeup = until;
+                    if !self.exchange(now) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens the connection, or reads and writes. Returns whether anything has changed.
+    fn exchange(&mut self, now: Instant) -> bool {
+        match self.connection {
+            Connection::Closed => return false,
+            Connection::Opening => match self.transport.connect() {
+                Poll::Pending => return false,
+                Poll::Ready(true) => {
+                    self.connection = Connection::Open;
+                    self.session.connected(now);
+                }
+                Poll::Ready(false) => self.lose(now),
+            },
+            Connection::Open => match self.move_bytes(now) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(ConnectionLost) => self.lose(now),
+            },
+        }
+        true
+    }
+
+    fn move_bytes(&mut self, now: Instant) -> Result<usize, ConnectionLost> {
+        let mut sent = 0;
+        if !self.session.outgoing().is_empty() {
+            sent = self.transport.write(self.session.outgoing())?;
+            self.session.transmitted(sent);
+        }
+        let mut received = 0;
+        let space = self.session.space(1);
+        if !space.is_empty() {
+            received = self.transport.read(space)?;
+            self.session.received(now, received);
+        }
+        Ok(sent.saturating_add(received))
+    }
+
+    fn lose(&mut self, now: Instant) {
+        self.transport.disconnect();
+        self.connection = Connection::Closed;
+        self.session.disconnected(now);
+    }
+
+    /// Makes a request. [`PolledDevice::poll`] returns its [`Event::Response`] or [`Event::Failed`], by the returned id.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`], [`Error::TooLarge`], or [`Error::Busy`] while the outbox is full.
+    pub fn request<R: Request>(&mut self, request: &R) -> Result<RequestId, Error> {
+        self.request_untyped(R::KIND, request)
+    }
+
+    fn request_untyped(&mut self, kind: FrameKind, body: &dyn Encode) -> Result<RequestId, Error> {
+        let requested = self.session.request_untyped(self.clock.now(), kind, body);
+        requested.map_err(|error| match error {
+            RequestError::NotReady => self.refusal(),
+            RequestError::TooLarge { len, max } => Error::TooLarge { len, max },
+            _ => Error::Busy,
+        })
+    }
+
+    /// Waits until requests are accepted, and passes the events of that time to `on_event`.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] if the session is not logging in, or has ended: the code says why.
+    pub fn wait_until_ready(&mut self, mut on_event: impl FnMut(Event<'_>)) -> Result<(), Error> {
+        while !self.is_ready() {
+            if self.session.is_idle() {
+                return Err(self.refusal());
+            }
+            self.step(&mut on_event);
+        }
+        Ok(())
+    }
+
+    /// Passes on an event, or waits for one.
+    fn step(&mut self, on_event: &mut dyn FnMut(Event<'_>)) {
+        if self.advance() {
+            if let Some(event) = self.session.event() {
+                on_event(event);
+            }
+        } else {
+            self.clock.idle(self.wakeup);
+        }
+    }
+
+    /// Why requests are not accepted.
+    fn refusal(&self) -> Error {
+        Error::NotReady(match self.ended {
+            Some(code) => code,
+            None if self.session.is_idle() => ErrorCode::USER_NOT_LOGGED_IN,
+            None => ErrorCode::SDK_IS_NOT_READY,
+        })
+    }
+
+    /// Makes a request, waits for its response, which is passed in place to `read`, and passes the events of that time to `on_event`.
+    ///
+    /// # Errors
+    /// As [`Client::send_message`](crate::Client::send_message).
+    pub fn call<R: Request, V>(
+        &mut self,
+        request: &R,
+        read: impl FnOnce(&R::Response<'_>) -> V,
+        mut on_event: impl FnMut(Event<'_>),
+    ) -> Result<V, Error> {
+        self.wait_for_response(R::KIND, request, &mut on_event)?;
+        match self.response()?.decode::<R>() {
+            Ok(response) => Ok(read(&response)),
+            Err(_) => Err(Error::Protocol),
+        }
+    }
+
+    /// Until the session shows the response. Not generic, so that it is compiled once.
+    fn wait_for_response(
+        &mut self,
+        kind: FrameKind,
+        body: &dyn Encode,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let request = loop {
+            match self.request_untyped(kind, body) {
+                // Requests that the application has made itself fill the outbox.
+                Err(Error::Busy) if self.session.pending() > 0 => self.step(on_event),
+                requested => break requested?,
+            }
+        };
+        loop {
+            if !self.advance() {
+                self.clock.idle(self.wakeup);
+                continue;
+            }
+            match self.session.event() {
+                Some(Event::Response { id, .. } | Event::Failed { id, .. }) if id == request => return Ok(()),
+                Some(event) => on_event(event),
+                None => {}
+            }
+        }
+    }
+
+    fn response(&self) -> Result<RawResponse<'_>, Error> {
+        match self.session.event() {
+            Some(Event::Response { response, .. }) => Ok(response),
+            Some(Event::Failed { failure: why, .. }) => Err(failure(why.code, || match self.ended {
+                Some(code) => Error::Ended(code),
+                None => Error::LoggedOut,
+            })),
+            _ => Err(Error::Protocol),
+        }
+    }
+
+    /// `createTextMessage`. It does not send anything.
+    ///
+    /// # Errors
+    /// As [`PolledDevice::create_message`].
+    pub fn create_text_message<'a>(
+        &mut self,
+        to: impl Into<ConversationId>,
+        text: &'a str,
+    ) -> Result<Message<'a, Text<'a>>, Error> {
+        self.create_message(to, Text::new(text))
+    }
+
+    /// A message with this payload: of one type, such as [`Text`], or any (`Payload`).
+    ///
+    /// # Errors
+    /// As [`Client::create_message`](crate::Client::create_message).
+    pub fn create_message<'a, P>(
+        &mut self,
+        to: impl Into<ConversationId>,
+        payload: P,
+    ) -> Result<Message<'a, P>, Error> {
+        let message = self.ids.message(self.clock.now(), to.into(), payload)?;
+        message.ok_or_else(|| self.refusal())
+    }
+
+    /// `sendMessage`, as [`Client::send_message`](crate::Client::send_message).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_message(
+        &mut self,
+        message: &mut Message<'_, impl PayloadBody>,
+        on_event: impl FnMut(Event<'_>),
+    ) -> Result<SendResponse<'static>, Error> {
+        self.send_message_with(message, SendOptions::default(), on_event)
+    }
+
+    /// [`PolledDevice::send_message`] with options.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_message_with(
+        &mut self,
+        message: &mut Message<'_, impl PayloadBody>,
+        options: SendOptions<'_>,
+        mut on_event: impl FnMut(Event<'_>),
+    ) -> Result<SendResponse<'static>, Error> {
+        self.ids.check_own(message.id, message.envelope.from)?;
+        let mut successors = 0;
+        loop {
+            let request = SendMessage::new(&*message).with_options(options);
+            match self.call(&request, crate::Client::stored, &mut on_event) {
+                Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
+                    successors += 1;
+                    message.id = message.id.successor(message.envelope.origin);
+                }
+                Ok(answer) => {
+                    message.envelope.sequence = answer.sequence;
+                    message.envelope.time = answer.time;
+                    return Ok(answer);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A message that survives a reset, as [`Client::send_kept_message`](crate::Client::send_kept_message). The futures of `storage`
+    /// are polled until they complete; a storage that waits for interrupts must not need to be woken.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_kept_message(
+        &mut self,
+        message: &mut Message<'_, impl PayloadBody>,
+        options: SendOptions<'_>,
+        storage: &mut impl OutboxStorage,
+        record: &mut [u8],
+        on_event: impl FnMut(Event<'_>),
+    ) -> Result<SendResponse<'static>, Error> {
+        self.ids.check_own(message.id, message.envelope.from)?;
+        let id = message.id;
+        let request = SendMessage::new(&*message).with_options(options);
+        wait(storage.keep(&id, encode_in(&request, record)?))?;
+        let sent = self.send_message_with(message, options, on_event);
+        if is_done(&sent) {
+            // What cannot be forgotten now is sent again, and the hub recognises it.
+            let _ = wait(storage.forget(&id));
+        }
+        sent
+    }
+
+    /// Sends what was kept and not answered, as [`Client::resend_kept`](crate::Client::resend_kept).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resend_kept(
+        &mut self,
+        storage: &mut impl OutboxStorage,
+        record: &mut [u8],
+        mut on_sent: impl FnMut(&MessageId, Result<SendResponse<'static>, Error>),
+        mut on_event: impl FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        while let Some((id, len)) = wait(storage.oldest(record))? {
+            let sent = self.send_record(record.get(..len).unwrap_or_default(), &mut on_event);
+            if !is_done(&sent) {
+                return sent.map(|_| ());
+            }
+            wait(storage.forget(&id))?;
+            on_sent(&id, sent);
+        }
+        Ok(())
+    }
+
+    fn send_record(
+        &mut self,
+        record: &[u8],
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<SendResponse<'static>, Error> {
+        let mut send: Send<'_> =
+            decode_body(record).map_err(|_| Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))?;
+        self.ids.check_own(send.content.id, self.ids.user)?;
+        let mut successors = 0;
+        loop {
+            match self.call(&send, crate::Client::stored, &mut *on_event) {
+                Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
+                    successors += 1;
+                    send.content.id = send.content.id.successor(self.ids.device);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// Polls a future until it completes.
+fn wait<V>(future: impl Future<Output = V>) -> V {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+    }
+}

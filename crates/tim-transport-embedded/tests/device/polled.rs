@@ -1,0 +1,287 @@
+//! The device that is polled: the same hub, the same time, the same lines.
+
+use std::task::Poll;
+
+use tim_session::proto::message::SendOptions;
+use tim_session::proto::request::Conversations;
+use tim_session::proto::{ErrorCode, MessageId};
+use tim_transport_embedded::{
+    ClientConfig, Clock, ConnectionLost, Error, Event, Framing, Instant, OutboxStorage, PolledClock,
+    PolledDevice, PolledTransport, Resources, SerialPort, StorageFailed,
+};
+
+use crate::hub::bob;
+use crate::support::config;
+use crate::world::{Half, World, delivered};
+
+type Device<'m, T> = PolledDevice<'m, T, Time>;
+
+/// The world's time, which passes while the device idles.
+struct Time(World);
+
+impl PolledClock for Time {
+    fn now(&mut self) -> Instant {
+        Clock::now(&self.0)
+    }
+    fn idle(&mut self, until: Option<Instant>) {
+        self.0.idle(until);
+    }
+}
+
+/// A line that is opened, and can be cut.
+struct Line(World);
+
+impl PolledTransport for Line {
+    fn connect(&mut self) -> Poll<bool> {
+        self.0.connect_now()
+    }
+    fn disconnect(&mut self) {
+        self.0.cut();
+    }
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ConnectionLost> {
+        match self.0.read_now(buffer) {
+            0 if !self.0.is_open.get() => Err(ConnectionLost),
+            len => Ok(len),
+        }
+    }
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ConnectionLost> {
+        match self.0.is_open.get() {
+            true => Ok(self.0.write_now(bytes)),
+            false => Err(ConnectionLost),
+        }
+    }
+}
+
+fn with_device(world: &World, config: ClientConfig, script: impl FnOnce(Device<'_, Line>)) {
+    let mut resources = Resources::<512, 512, 512>::new();
+    let line = Line(world.clone());
+    script(PolledDevice::new(
+        config,
+        "sig",
+        &mut resources,
+        42,
+        line,
+        Time(world.clone()),
+    ));
+}
+
+fn log_in<T: PolledTransport>(device: &mut Device<'_, T>) {
+    device.login();
+    device.wait_until_ready(|_| {}).expect("ready");
+}
+
+/// What the device is delivered until it has had this text.
+fn texts_until<T: PolledTransport>(world: &World, device: &mut Device<'_, T>, last: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    while texts.last().is_none_or(|text| text != last) {
+        match device.poll() {
+            Some(event) => texts.extend(delivered(&event)),
+            None => world.idle(device.next_wakeup()),
+        }
+    }
+    texts
+}
+
+#[test]
+fn it_sends_receives_and_comes_back_after_cuts() {
+    let world = World::new();
+    with_device(&world, config(), |mut device| {
+        assert_eq!(
+            device.wait_until_ready(|_| {}),
+            Err(Error::NotReady(ErrorCode::USER_NOT_LOGGED_IN))
+        );
+        let early = device.create_text_message(bob(), "x").map(|_| ());
+        assert_eq!(early, Err(Error::NotReady(ErrorCode::USER_NOT_LOGGED_IN)));
+        log_in(&mut device);
+        let mut heard = Vec::new();
+        for number in 0..10_u64 {
+            let text = number.to_string();
+            world.hub.borrow_mut().bob_says(&text);
+            if number % 3 == 1 {
+                world.cut_after.set(Some(10 * number as usize));
+            }
+            let mut message = device.create_text_message(bob(), &text).expect("a message");
+            let sent = device.send_message(&mut message, |event| heard.extend(delivered(&event)));
+            let sent = sent.expect("sent");
+            assert_eq!(message.envelope.sequence, sent.sequence);
+        }
+        world.hub.borrow_mut().bob_says("end");
+        heard.extend(texts_until(&world, &mut device, "end"));
+        let all: Vec<_> = (0..10).map(|number| number.to_string()).collect();
+        assert_eq!(world.hub.borrow().texts_of_kiosk(), all);
+        assert_eq!(heard[..10], all);
+        assert!(device.stats().reconnects >= 3, "{:?}", device.stats());
+        // Nothing to do until the keepalive.
+        assert!(device.poll().is_none() && device.next_wakeup().is_some());
+    });
+}
+
+#[test]
+fn requests_are_answered_by_events_and_refusals_are_errors() {
+    let world = World::new();
+    with_device(&world, config(), |mut device| {
+        log_in(&mut device);
+        let request = device.request(&Conversations::new()).expect("accepted");
+        assert_eq!(device.session().pending(), 1);
+        loop {
+            match device.poll() {
+                Some(Event::Response { id, .. }) if id == request => break,
+                Some(_) => {}
+                None => world.idle(device.next_wakeup()),
+            }
+        }
+        // A call waits for room among the application's own requests.
+        while device.request(&Conversations::new()).is_ok() {}
+        let mut message = device.create_text_message(bob(), "hi").expect("a message");
+        let mut others = 0;
+        let sent = device.send_message(&mut message, |event| {
+            others += u32::from(matches!(event, Event::Response { .. }));
+        });
+        assert!(sent.is_ok() && others > 0, "{sent:?} after {others} others");
+        message.id.sender += 1;
+        let foreign = device.send_message(&mut message, |_| {});
+        assert_eq!(
+            foreign,
+            Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
+        );
+        world.hub.borrow_mut().kick(ErrorCode::KICKED_OUT_MULT_DEVICE);
+        let kicked = device.call(&Conversations::new(), |_| (), |_| {});
+        assert_eq!(kicked, Err(Error::Ended(ErrorCode::KICKED_OUT_MULT_DEVICE)));
+        let kicked = Err(Error::NotReady(ErrorCode::KICKED_OUT_MULT_DEVICE));
+        assert_eq!(device.wait_until_ready(|_| {}), kicked);
+        log_in(&mut device);
+    });
+}
+
+impl embedded_io::ErrorType for Port {
+    type Error = embedded_io::ErrorKind;
+}
+
+/// A UART in a world.
+struct Port(Half);
+
+impl embedded_io::ReadReady for Port {
+    fn read_ready(&mut self) -> Result<bool, embedded_io::ErrorKind> {
+        Ok(self.0.0.has_input())
+    }
+}
+
+impl embedded_io::Read for Port {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, embedded_io::ErrorKind> {
+        let world = &self.0.0;
+        if let Some(left) = world.read_errors.get().checked_sub(1) {
+            world.read_errors.set(left);
+            return Err(embedded_io::ErrorKind::InvalidData);
+        }
+        Ok(world.read_now(buffer))
+    }
+}
+
+impl embedded_io::Write for Port {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, embedded_io::ErrorKind> {
+        loop {
+            match self.0.0.write_now(bytes) {
+                0 => self.0.0.idle(None), // it blocks
+                len => return Ok(len),
+            }
+        }
+    }
+    fn flush(&mut self) -> Result<(), embedded_io::ErrorKind> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_uart_with_noise_and_losses() {
+    let world = World::new();
+    world.hub.borrow_mut().framing = Framing::Serial;
+    world.is_open.set(true);
+    world.serial.set(true);
+    world.hub.borrow_mut().open(Clock::now(&world));
+    let mut config = config();
+    config.framing = Framing::Serial;
+    let mut resources = Resources::<512, 512, 512>::new();
+    let port = SerialPort::new(Port(Half(world.clone())), Port(Half(world.clone())));
+    let mut device = PolledDevice::new(config, "sig", &mut resources, 42, port, Time(world.clone()));
+    world.noise(&[0x55; 70]);
+    log_in(&mut device);
+    let mut heard = Vec::new();
+    for number in 0..20_usize {
+        let text = number.to_string();
+        world.hub.borrow_mut().bob_says(&text);
+        match number % 4 {
+            1 => world.noise(b"\0noise\0\xff\x01\0"),
+            2 => world.lose_up.set(number),
+            3 => {
+                world.lose_down.set(number);
+                world.read_errors.set(5);
+            }
+            _ => {}
+        }
+        let mut message = device.create_text_message(bob(), &text).expect("a message");
+        let sent = device.send_message(&mut message, |event| heard.extend(delivered(&event)));
+        sent.expect("sent");
+    }
+    world.hub.borrow_mut().bob_says("end");
+    heard.extend(texts_until(&world, &mut device, "end"));
+    let all: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    assert_eq!(world.hub.borrow().texts_of_kiosk(), all);
+    assert_eq!(heard[..20], all);
+}
+
+/// A storage for one message.
+#[derive(Default)]
+struct Slot(Option<Kept>);
+
+type Kept = (MessageId, Vec<u8>);
+
+impl OutboxStorage for Slot {
+    async fn keep(&mut self, id: &MessageId, record: &[u8]) -> Result<(), StorageFailed> {
+        self.0 = Some((*id, record.to_vec()));
+        Ok(())
+    }
+    async fn forget(&mut self, _id: &MessageId) -> Result<(), StorageFailed> {
+        self.0 = None;
+        Ok(())
+    }
+    async fn oldest(&mut self, record: &mut [u8]) -> Result<Option<(MessageId, usize)>, StorageFailed> {
+        Ok(self.0.as_ref().map(|(id, kept)| {
+            record[..kept.len()].copy_from_slice(kept);
+            (*id, kept.len())
+        }))
+    }
+}
+
+#[test]
+fn a_message_that_is_kept_is_sent_after_a_reset() {
+    let world = World::new();
+    let (mut slot, mut record) = (Slot::default(), [0; 100]);
+    let options = SendOptions::default();
+    let mut patience = config();
+    patience.request_timeout = std::time::Duration::from_secs(1);
+    with_device(&world, patience, |mut device| {
+        log_in(&mut device);
+        let mut message = device.create_text_message(bob(), "one").expect("a message");
+        let sent = device.send_kept_message(&mut message, options, &mut slot, &mut record, |_| {});
+        assert!(sent.is_ok() && slot.0.is_none());
+        let too_long = "long ".repeat(20);
+        let mut message = device.create_text_message(bob(), &too_long).expect("a message");
+        let sent = device.send_kept_message(&mut message, options, &mut slot, &mut record, |_| {});
+        assert!(matches!(sent, Err(Error::TooLarge { max: 100, .. })), "{sent:?}");
+        world.hub.borrow_mut().model.behavior.ignore_requests = true;
+        let mut message = device.create_text_message(bob(), "two").expect("a message");
+        let sent = device.send_kept_message(&mut message, options, &mut slot, &mut record, |_| {});
+        assert_eq!((sent, slot.0.is_some()), (Err(Error::TimedOut), true));
+    });
+    world.cut();
+    world.hub.borrow_mut().model.behavior.ignore_requests = false;
+    with_device(&world, config(), |mut device| {
+        log_in(&mut device);
+        let mut resent = Vec::new();
+        let done = device.resend_kept(&mut slot, &mut record, |_, sent| resent.push(sent), |_| {});
+        done.expect("answered");
+        assert!(matches!(resent[..], [Ok(sent)] if !sent.duplicate), "{resent:?}");
+        assert!(slot.0.is_none());
+    });
+    assert_eq!(world.hub.borrow().texts_of_kiosk(), ["one", "two"]);
+}
