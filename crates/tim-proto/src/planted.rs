@@ -132,6 +132,24 @@ faults! {
     FileNamesDrawnAgain = "file-names-drawn-again", "files-at-rest", 100 of "files";
     /// Uploads to which nothing comes any more are kept for ever.
     AbandonedKept = "abandoned-kept", "files-at-rest", 100 of "files";
+    /// A call of an application's server that is made again sends its message again.
+    RepeatedCallSendsAgain = "repeated-call-sends-again", "durable-once", 50 of "backend";
+    /// A message to many users is acknowledged and does not go to the last of them.
+    LastReceiverLeftOut = "last-receiver-left-out", "as-told", 50 of "backend";
+    /// An application's server that asks for what is unread in one-to-one conversations is told what is unread in groups, too.
+    GroupsCountAsUsers = "groups-count-as-users", "as-told", 50 of "backend";
+    /// The conversation with a deleted account is on no list, and what is unread in it counts.
+    DeletedPeerUnlisted = "deleted-peer-unlisted", "numbers-at-rest", 100 of "backend";
+    /// Devices are not told that an application's server has marked a conversation as read.
+    ReadByServerUntold = "read-by-server-untold", "numbers-at-rest", 50 of "backend";
+    /// A message that an application's server withdraws stays.
+    WithdrawnStays = "withdrawn-stays", "revoked", 50 of "backend";
+    /// Who is kicked out stays until the connection ends.
+    KickLeavesSessions = "kick-leaves-sessions", "kept-out", 50 of "backend";
+    /// UserSigs that were made void are good for a login.
+    VoidSigLogsIn = "void-sig-logs-in", "kept-out", 50 of "backend";
+    /// Who is blocked loses the sessions, and may log in again.
+    BlockedLogsIn = "blocked-logs-in", "kept-out", 100 of "backend";
 }
 
 impl Fault {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_groups::{Field, FieldScope};
+use tim_proto::planted::{self, Fault};
 use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 use tim_store::{
     About, Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Contacts, Conversation,
@@ -538,7 +539,11 @@ fn conversation_of(
     let about = match head.key {
         LogKey::C2c(pair) => {
             let peer = pair.peer_of(user).unwrap_or(*user);
-            account(db, &peer)?.map(About::Peer)
+            // What was said stays when the peer's account is deleted, which leaves it without names.
+            let found = opened_once(db, &peer)?;
+            let found =
+                found.filter(|(_, is_deleted)| !is_deleted || !planted::is(Fault::DeletedPeerUnlisted));
+            found.map(|(account, _)| About::Peer(account))
         }
         LogKey::Group(_) => group(db, head.id)?
             .zip(membership)
@@ -575,17 +580,24 @@ fn conversation_of(
 }
 
 pub(super) fn account(db: &Connection, user: &UserId) -> rusqlite::Result<Option<Account>> {
+    let found = opened_once(db, user)?;
+    Ok(found.and_then(|(account, is_deleted)| (!is_deleted).then_some(account)))
+}
+
+/// The account that a user has, or had until it was deleted; and whether it was.
+fn opened_once(db: &Connection, user: &UserId) -> rusqlite::Result<Option<(Account, bool)>> {
     if *user == UserId::SYSTEM {
         return Ok(None);
     }
-    db.prepare_cached("SELECT id, nick, avatar FROM users WHERE name = ?1 AND deleted = 0")?
+    db.prepare_cached("SELECT id, nick, avatar, deleted FROM users WHERE name = ?1")?
         .query_row([user.as_str()], |row| {
-            Ok(Account {
+            let account = Account {
                 user: *user,
                 number: number_of(row.get(0)?),
                 nick: row.get(1)?,
                 avatar: row.get(2)?,
-            })
+            };
+            Ok((account, row.get(3)?))
         })
         .optional()
 }

@@ -36,6 +36,8 @@ use crate::threads::lock;
 use body::{Held, ResponseBody};
 pub(crate) use operator::Surface;
 use patience::Patient;
+#[cfg(feature = "rest")]
+pub(crate) use rest::call_within;
 
 /// The longest head of a request that fits.
 const MAX_HEAD: usize = 16 * 1024;

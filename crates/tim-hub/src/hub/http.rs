@@ -44,6 +44,16 @@ impl Hub {
         self.serve_paths(listener, options, Surface::Operator, stop).await;
     }
 
+    /// Carries out a call of the REST interface that this process makes itself, without HTTP: what `POST` of the body, a JSON object, to
+    /// the path would do, such as `/v4/openim/sendmsg`. Returns the JSON object that answers it. Needs a runtime of tokio. The call is
+    /// carried out whether or not the future is polled to its end once it has been polled.
+    ///
+    /// The caller answers for the administrator: whether the user is one is not checked, nor are a UserSig and the rate of calls.
+    #[cfg(feature = "rest")]
+    pub async fn call_rest(&self, admin: tim_proto::UserId, path: &str, body: &[u8]) -> String {
+        crate::http::call_within(&self.services, admin, path, body).await
+    }
+
     async fn serve_paths(
         &self,
         mut listener: impl Listener,

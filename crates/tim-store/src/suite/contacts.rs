@@ -8,7 +8,7 @@ use tim_proto::UserId;
 
 use super::{DAY_MS, World};
 use crate::{
-    ChangeContacts, Contact, LogKey, MAX_CONTACT_DETAILS, MAX_CONTACTS, Purge, Refused, Write, Written,
+    About, ChangeContacts, Contact, LogKey, MAX_CONTACT_DETAILS, MAX_CONTACTS, Purge, Refused, Write, Written,
 };
 
 fn contact(user: UserId, details: &str) -> Contact {
@@ -156,6 +156,17 @@ pub fn a_deleted_account_is_opened_again_without_what_it_had(world: &mut World) 
         (vec![], vec![])
     );
     assert_eq!(reader.contacts(&bob).unwrap().version, 2, "it has changed");
+    // What she has said stays on his list, and counts.
+    let conversation = reader.conversation(&bob, &log).unwrap().unwrap();
+    let About::Peer(peer) = &conversation.about else {
+        panic!("{:?}", conversation.about);
+    };
+    assert_eq!(
+        (peer.number, peer.nick.as_str(), conversation.unread),
+        (number, "", 1)
+    );
+    let listed = reader.conversations(&bob, None, 10).unwrap();
+    assert_eq!((listed.conversations.len(), listed.total_unread), (1, 1));
     assert_eq!(
         world.write(Write::EnsureAccount(alice)),
         Ok(Written::Account { number })

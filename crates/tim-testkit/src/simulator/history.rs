@@ -8,7 +8,8 @@ use tim_session::proto::{ErrorCode, GroupId, GroupType, MessageId, Role, UserId}
 
 use super::op::{Call, DeviceFault, DeviceRef, HubFault, LinkFault, Plan, StoreFault};
 pub use at_rest::{
-    Ceiling, DeviceState, FileAtRest, FilesAtRest, FreshView, GroupState, MemberState, Snapshot, Stored,
+    BackendView, Ceiling, DeviceState, FileAtRest, FilesAtRest, FreshView, GroupState, MemberState, Snapshot,
+    Stored,
 };
 pub use entries::{Content, FileOf, ListEntry, Log, Mark, Said, Seen, Sent};
 
@@ -269,6 +270,8 @@ pub enum Returned {
         /// Its mark.
         mark: Mark,
     },
+    /// A message of an application's server was accepted, and is, or will be, in the logs to which it goes.
+    Stored,
     /// A message was revoked.
     Revoked {
         /// Its log.

@@ -21,7 +21,7 @@ use tim_proto::vendor::limits::Limits;
 use tim_store::faults::{self, Faults};
 use tim_store::{NotStored, Store, StoreError, StoreReader};
 use tim_store_sqlite::OpenOptions;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 
 use self::disk::Disk;
@@ -68,12 +68,20 @@ pub(crate) struct Life {
     pub(crate) steps: Steps,
     faults: Faults,
     tasks: Vec<JoinHandle<()>>,
+    /// Whether it is over.
+    over: watch::Sender<bool>,
 }
 
 impl Life {
     fn end(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.steps.crash();
+        self.over.send_replace(true);
+    }
+
+    /// Ready when it is over.
+    pub(crate) async fn over(&self) {
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
     }
 }
 
@@ -346,6 +354,7 @@ impl HubProcess {
             steps,
             faults,
             tasks,
+            over: watch::Sender::new(false),
         }));
     }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`op`] | what a plan consists of: the population, every operation, every fault |
 //! | `plan` | from a seed and a profile to a plan |
+//! | `backend` | the application's server, which calls the hub by REST |
 //! | `files` | what is in the files of messages |
 //! | `scenes` | sequences that take several parties in the right order |
 //! | [`history`] | what was observed, and what everybody has at rest |
@@ -12,6 +13,7 @@
 //! | `shrink` | what of a failing plan matters |
 //! | [`campaign`] | many seeds |
 
+mod backend;
 pub mod campaign;
 mod files;
 pub mod history;

@@ -4,6 +4,7 @@
 //! step runs. A plan with steps left out is therefore still a plan.
 
 mod faults;
+mod rest;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use std::str::FromStr;
 use tim_session::proto::{GroupId, GroupType, UserId};
 
 pub use faults::{DeviceFault, FileFault, HubFault, LinkFault, StoreFault};
+pub use rest::{ADMINISTRATOR, Rest};
 
 /// What a seed emphasises. Every profile has every ordinary operation; the profile decides which faults come, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,11 +46,13 @@ pub enum Profile {
     Hostile,
     /// Messages with files: uploads, downloads, forwarding, quotas, and a file store that fails.
     Files,
+    /// An application's server beside the devices: messages, sessions, accounts and groups by REST.
+    Backend,
 }
 
 impl Profile {
     /// All profiles, in the order in which a mixed run takes turns.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Mixed,
         Self::Calm,
         Self::Links,
@@ -63,6 +67,7 @@ impl Profile {
         Self::Logins,
         Self::Hostile,
         Self::Files,
+        Self::Backend,
     ];
 
     /// The name on the command line.
@@ -83,6 +88,7 @@ impl Profile {
             Self::Logins => "logins",
             Self::Hostile => "hostile",
             Self::Files => "files",
+            Self::Backend => "backend",
         }
     }
 }
@@ -131,6 +137,8 @@ pub struct Population {
     pub groups: Vec<GroupType>,
     /// Whether users 0 and 1 are an innocent pair: they write to each other only, and their latency is bounded.
     pub innocent_pair: bool,
+    /// Whether there is an application's server.
+    pub backend: bool,
 }
 
 /// A user and the devices.
@@ -291,12 +299,18 @@ impl DeviceRef {
     /// Its user.
     #[must_use]
     pub fn user_id(self) -> UserId {
-        Plan::user(self.user)
+        match self.is_backend() {
+            true => crate::user(ADMINISTRATOR),
+            false => Plan::user(self.user),
+        }
     }
 }
 
 impl fmt::Display for DeviceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_backend() {
+            return f.pad("backend");
+        }
         write!(f, "user-{}.{}", self.user, self.device)
     }
 }
@@ -306,6 +320,8 @@ impl fmt::Display for DeviceRef {
 pub enum Op {
     /// The application of a device calls its client. The call runs beside others, and its result is observed when it resolves.
     Call(DeviceRef, Call),
+    /// The application's server calls the hub. It repeats a call of which it does not know what became of it.
+    Backend(Call),
     /// Something happens to the application or the device itself.
     Device(DeviceRef, DeviceFault),
     /// Something happens to the link of a device.
@@ -518,6 +534,8 @@ pub enum Call {
     NameCard(u8, u8, u8),
     /// Sets the receive option: 0 deliver and notify, 1 do not deliver, 2 deliver silently.
     ReceiveOption(u8, u8),
+    /// What only an application's server can call.
+    Rest(Rest),
 }
 
 /// What a hostile user does: frames of the protocol that no SDK sends. Users and groups are numbers of the population.

@@ -5,6 +5,7 @@
 //! where two things meet.
 
 mod activities;
+mod backend;
 mod faults;
 mod files;
 mod rates;
@@ -57,6 +58,7 @@ impl Plan {
         });
         draft.scenes();
         draft.files();
+        draft.backend();
         draft.finish(&mut rng)
     }
 }
@@ -118,8 +120,11 @@ impl Draft {
             } else {
                 rng.within(BEGIN_MS..self.end_ms)
             };
-            self.steps
-                .push((at, Op::Call(DeviceRef::new(owner as u8, 0), create)));
+            let create = match self.profile {
+                Profile::Backend if group % 2 == 1 => Op::Backend(backend::for_owner(owner as u8, create)),
+                _ => Op::Call(DeviceRef::new(owner as u8, 0), create),
+            };
+            self.steps.push((at, create));
             if is_room {
                 for user in (0..users).filter(|user| *user != owner) {
                     if rng.percent(75) {
@@ -260,6 +265,8 @@ mod tests {
                 // The name of the variant: what stands before its fields.
                 let words = match &step.op {
                     Op::Call(_, call) => format!("{call:?}"),
+                    Op::Backend(Call::Rest(rest)) => format!("rest {rest:?}"),
+                    Op::Backend(call) => format!("backend {call:?}"),
                     Op::Device(_, fault) => format!("device {fault:?}"),
                     Op::Link(_, fault) => format!("link {fault:?}"),
                     Op::Hub(fault) => format!("hub {fault:?}"),
@@ -271,8 +278,8 @@ mod tests {
                 seen.insert(name.to_owned());
             }
         }
-        // 40 calls, 5 of devices, 9 of links, 5 of the hub, 9 of the store, 24 attacks, rest.
-        assert_eq!(seen.len(), 93, "{seen:#?}");
+        // 40 calls, 5 of devices, 9 of links, 5 of the hub, 9 of the store, 24 attacks, rest; 11 + 9 calls of an application's server.
+        assert_eq!(seen.len(), 113, "{seen:#?}");
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct Sig {
     pub(crate) text: String,
-    since_s: u64,
+    pub(crate) since_s: u64,
     until_s: u64,
 }
 

@@ -163,6 +163,13 @@ impl SdkDevice {
         kept.as_ref().map(|sig| sig.text.clone()).unwrap_or_default()
     }
 
+    /// A login was refused. If that is because of the UserSig, the next one has another one.
+    fn drop_sig(&self, code: tim_proto::ErrorCode) {
+        if seen::is_of_sig(code) {
+            self.kept.borrow_mut().sig = None;
+        }
+    }
+
     fn build(&self, from: &StartsFrom, cursor: &[u8], line: &LifeLine, seed: u64) -> Client {
         let settings = &self.shared.plan.settings;
         let (window, max_frame) = (settings.window, settings.max_frame);
@@ -248,7 +255,10 @@ impl SdkDevice {
                 match life.client.login().await {
                     Ok(_) => return,
                     Err(error) if error.code == tim_proto::ErrorCode::REPEAT_LOGIN => return,
-                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                    Err(error) => {
+                        device.drop_sig(error.code);
+                        tokio::time::sleep(Duration::from_secs(1)).await
+                    }
                 }
             }
         });
@@ -522,6 +532,7 @@ impl SdkDevice {
             truncated: running.as_ref().is_some_and(|running| running.truncated.get()),
             total_unread: running.as_ref().and_then(|running| running.total.get()),
             held,
+            sig_since_s: self.kept.borrow().sig.as_ref().map(|sig| sig.since_s),
         }
     }
 }

@@ -165,6 +165,11 @@ pub(crate) fn failed(code: ErrorCode, text: impl Into<String>) -> Failed {
     }
 }
 
+/// Whether a login was refused because of its UserSig: the application gets a new one.
+pub(crate) const fn is_of_sig(code: ErrorCode) -> bool {
+    matches!(code.0, 70_000..=70_999)
+}
+
 pub(crate) fn failed_call(error: &ImError) -> Failed {
     failed(error.code, error.text.clone())
 }

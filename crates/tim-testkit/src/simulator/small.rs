@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tim_proto::{ConversationId, MessageId, UserId};
+use tim_proto::{ConversationId, ErrorCode, MessageId, UserId};
 use tim_transport_embedded::{
     ClientConfig, Device, Event as DeviceEvent, Framing, NetState, Resources, Runner, Transport,
 };
@@ -112,6 +112,13 @@ impl SmallDevice {
             );
         }
         kept.as_ref().map(|sig| sig.text.clone()).unwrap_or_default()
+    }
+
+    /// The hub has ended the session, or refused it. If that is because of the UserSig, the next life has another one.
+    fn drop_sig(&self, code: ErrorCode) {
+        if seen::is_of_sig(code) || code == ErrorCode::KICKED_OUT_REST_API {
+            self.kept.borrow_mut().sig = None;
+        }
     }
 
     fn config(&self) -> ClientConfig {
@@ -255,10 +262,12 @@ impl SmallDevice {
             DeviceEvent::KickedOut(failure) => {
                 self.ready.set(false);
                 self.wants_in.set(false);
+                self.drop_sig(failure.code);
                 Event::KickedOut(failure.code)
             }
             DeviceEvent::LoginFailed(failure) => {
                 self.wants_in.set(false);
+                self.drop_sig(failure.code);
                 Event::LoginFailed(failure.code)
             }
             DeviceEvent::Delivered(delivery) => {
@@ -402,6 +411,7 @@ impl SmallDevice {
             truncated: false,
             total_unread: None,
             held: self.held.borrow().clone(),
+            sig_since_s: self.kept.borrow().sig.as_ref().map(|sig| sig.since_s),
         }
     }
 

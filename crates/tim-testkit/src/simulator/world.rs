@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::task::LocalSet;
 
+use super::backend::Backend;
 use super::history::{DeviceState, History, Snapshot, What};
 use super::hostile::Rogue;
 use super::hub::{self, HubProcess};
@@ -186,6 +187,7 @@ struct World {
     hub: Rc<HubProcess>,
     devices: BTreeMap<DeviceRef, Device>,
     rogues: Vec<Rc<Rogue>>,
+    backend: Rc<Backend>,
 }
 
 impl World {
@@ -213,6 +215,7 @@ impl World {
         let requests = Rc::default();
         let rogues = (0..shared.plan.population.hostile).map(|number| Rogue::new(&shared, number, &requests));
         Self {
+            backend: Backend::new(&shared, &hub),
             rogues: rogues.collect(),
             shared,
             hub,
@@ -242,6 +245,7 @@ impl World {
     fn step(&self, number: u32, op: &Op) {
         match op {
             Op::Call(device, call) => self.at(*device).map_or((), |device| device.call(number, call)),
+            Op::Backend(call) => self.backend.call(number, call),
             Op::Device(device, fault) => self.at(*device).map_or((), |device| device.fault(*fault)),
             Op::Link(device, fault) => self.link_fault(*device, *fault),
             Op::Hub(fault) => self.hub.fault(*fault),
@@ -325,6 +329,7 @@ impl World {
         while self.hub.unsettled().is_some() && self.shared.steady.ms() < begun_ms + 60_000 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        self.backend.let_everybody_in().await;
         self.devices.values().for_each(Device::settle);
         let _ = tokio::time::timeout(SETTLE_DEADLINE, self.settled()).await;
         if let Some(files) = &self.shared.plan.settings.files {
@@ -345,6 +350,10 @@ impl World {
         };
         snapshot.devices = self.devices.values().map(Device::state).collect();
         self.look_afresh(&mut snapshot).await;
+        match self.backend.look().await {
+            Ok(view) => snapshot.backend = view,
+            Err(words) => snapshot.unsettled.push(words),
+        }
         if let Some(life) = self.hub.life() {
             snapshot::of_store(&self.shared.plan, &life, &mut snapshot);
         }
@@ -389,6 +398,7 @@ impl World {
             .map(str::to_owned)
             .into_iter()
             .chain(devices)
+            .chain(self.backend.unsettled())
             .collect()
     }
 

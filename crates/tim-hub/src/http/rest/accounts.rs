@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tim_groups::rules::MAX_AVATAR;
+use tim_proto::planted::{self, Fault};
 use tim_proto::{ErrorCode, UserId};
 use tim_store::{Write, Written};
 
@@ -136,6 +137,9 @@ pub(super) async fn kick(call: Call) -> Result<Answer, RestError> {
 
 /// Ends the sessions of a user whose UserSigs are void. One that logs in just now finds that out by itself.
 fn end_sessions(call: &Call, user: &UserId) {
+    if planted::is(Fault::KickLeavesSessions) {
+        return;
+    }
     for device in call.services.presence.devices(user) {
         device.close(ErrorCode::KICKED_OUT_REST_API);
     }

@@ -103,8 +103,12 @@ impl Answer {
         let mut response = headers::error(StatusCode::OK, "");
         let lines = response.headers_mut();
         lines.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *response.body_mut() = ResponseBody::Text(Bytes::from(Value::Object(self.0).to_string()));
+        *response.body_mut() = ResponseBody::Text(Bytes::from(self.into_text()));
         response
+    }
+
+    pub(super) fn into_text(self) -> String {
+        Value::Object(self.0).to_string()
     }
 }
 

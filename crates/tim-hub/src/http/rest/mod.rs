@@ -226,23 +226,8 @@ impl Server {
             Ok(body) => body,
             Err(error) => return refused(&error),
         };
-        let object = match object(command.service, &body) {
-            Ok(object) => object,
-            Err(error) => return Answer::failed(&error).into_response(),
-        };
-        let handling = (command.handle)(Call {
-            services: Arc::clone(&self.services),
-            admin,
-            service: command.service,
-            body: object,
-        });
-        // On a task of its own: it goes on if the client does not wait for it.
-        let answer = tokio::spawn(handling).await.unwrap_or_else(|error| {
-            warn!(%error, command = command.name, "a call of the REST interface was cut off");
-            Err(RestError::new(command.service.internal, "the call was cut off"))
-        });
-        answer
-            .unwrap_or_else(|error| Answer::failed(&error))
+        carry_out(&self.services, command, admin, &body)
+            .await
             .into_response()
     }
 
@@ -254,9 +239,7 @@ impl Server {
         query: &str,
         network: Option<Network>,
     ) -> Result<(&'static Command, UserId), RestError> {
-        let command = Command::find(path);
-        let command =
-            command.ok_or_else(|| RestError::new(codes::NO_SUCH_COMMAND, "there is no such command"))?;
+        let command = Command::find(path).ok_or_else(no_such_command)?;
         if *method != Method::POST {
             return Err(RestError::new(codes::BAD_REQUEST, "calls are made with POST"));
         }
@@ -294,6 +277,38 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(wait_ms.min(MAX_PAUSE_MS))).await;
         }
     }
+}
+
+/// Carries out a call that has been admitted. On a task of its own: it goes on if its client does not wait for it.
+async fn carry_out(services: &Arc<Services>, command: &Command, admin: UserId, body: &[u8]) -> Answer {
+    let body = match object(command.service, body) {
+        Ok(body) => body,
+        Err(error) => return Answer::failed(&error),
+    };
+    let handling = (command.handle)(Call {
+        services: Arc::clone(services),
+        admin,
+        service: command.service,
+        body,
+    });
+    let answer = tokio::spawn(handling).await.unwrap_or_else(|error| {
+        warn!(%error, command = command.name, "a call of the REST interface was cut off");
+        Err(RestError::new(command.service.internal, "the call was cut off"))
+    });
+    answer.unwrap_or_else(|error| Answer::failed(&error))
+}
+
+/// The JSON object that answers a call of this process itself, by its path and body.
+pub(crate) async fn call_within(services: &Arc<Services>, admin: UserId, path: &str, body: &[u8]) -> String {
+    let answer = match Command::find(path) {
+        Some(command) => carry_out(services, command, admin, body).await,
+        None => Answer::failed(&no_such_command()),
+    };
+    answer.into_text()
+}
+
+fn no_such_command() -> RestError {
+    RestError::new(codes::NO_SUCH_COMMAND, "there is no such command")
 }
 
 /// Checks that the caller is who the query says, and an administrator.

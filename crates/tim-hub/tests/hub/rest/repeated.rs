@@ -41,6 +41,27 @@ fn any_number_of_messages_may_have_one_random_number() {
 }
 
 #[test]
+fn what_is_not_stored_takes_no_id_of_what_is() {
+    let rest = Rest::start();
+    rest.accounts(&["alice", "bob"]);
+    let stored: Vec<Value> = (0..5)
+        .map(|n| message(7, "alice", "bob", text(&format!("stored {n}"))))
+        .collect();
+    let send = || -> Vec<Value> {
+        let sent = stored.iter().map(|body| rest.ok("openim/sendmsg", body.clone()));
+        sent.collect()
+    };
+    let first = send();
+    // There are sixty ids for a random number.
+    for number in 0..100 {
+        let mut online = message(7, "alice", "bob", text(&format!("online {number}")));
+        online["OnlineOnlyFlag"] = 1.into();
+        rest.ok("openim/sendmsg", online);
+    }
+    assert_eq!(send(), first);
+}
+
+#[test]
 fn a_repeated_call_sends_nothing_in_the_next_span_of_time_and_after_the_clock_went_back() {
     // The ids of calls change every 300 seconds, and the hub starts 200 seconds behind a change.
     let rest = Rest::start();

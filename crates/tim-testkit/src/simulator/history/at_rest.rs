@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub marks_in_files: Vec<Mark>,
     /// The file store; `None` if the hub keeps no files.
     pub files: Option<FilesAtRest>,
+    /// What an application's server is told; `None` in a run without one.
+    pub backend: Option<BackendView>,
     /// Ceilings: what was measured, the largest value that was seen in the run, and the largest that is allowed.
     pub ceilings: Vec<Ceiling>,
 }
@@ -53,6 +55,21 @@ pub struct DeviceState {
     pub total_unread: Option<u64>,
     /// All messages that it holds (received, listed, sent), in their current state.
     pub held: Vec<Seen>,
+    /// When its UserSig was made, Unix time in seconds.
+    pub sig_since_s: Option<u64>,
+}
+
+/// What an application's server is told by the hub.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BackendView {
+    /// What is unread in all one-to-one conversations of each user.
+    pub unread: BTreeMap<UserId, u64>,
+    /// What is unread in the conversation of one user with another one.
+    pub unread_with: BTreeMap<(UserId, UserId), u64>,
+    /// The roles in each group, as they are named.
+    pub roles: BTreeMap<GroupId, BTreeMap<UserId, String>>,
+    /// The history of two users, oldest first: the sequence of each message, and whether it is revoked.
+    pub histories: BTreeMap<(UserId, UserId), Vec<(u64, bool)>>,
 }
 
 /// What a fresh device of a user sees.

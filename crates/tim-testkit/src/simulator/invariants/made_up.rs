@@ -68,6 +68,7 @@ impl MadeUp {
                 hostile: 1,
                 groups: vec![GroupType::PUBLIC, GroupType::AV_CHAT_ROOM],
                 innocent_pair: false,
+                backend: true,
             },
             settings: Settings::default(),
             steps: Vec::new(),
@@ -97,6 +98,7 @@ impl MadeUp {
                 truncated: false,
                 total_unread: None,
                 held: Vec::new(),
+                sig_since_s: None,
             });
         }
         run
@@ -125,6 +127,24 @@ impl MadeUp {
 
     pub(super) fn call(&mut self, user: u8, op: Call) -> u32 {
         self.call_about(user, op, None)
+    }
+
+    /// The application's server calls.
+    pub(super) fn backend(&mut self, op: Call) -> u32 {
+        self.backend_about(op, None)
+    }
+
+    pub(super) fn backend_about(&mut self, op: Call, message: Option<Sent>) -> u32 {
+        self.next += 1;
+        let call = self.next;
+        let backend = Some(DeviceRef::BACKEND);
+        self.push(backend, What::Called { call, op, message });
+        call
+    }
+
+    /// The mark of the message of the next call.
+    pub(super) const fn next_mark(&self) -> Mark {
+        Mark(self.next + 1)
     }
 
     pub(super) fn call_about(&mut self, user: u8, op: Call, message: Option<Sent>) -> u32 {

@@ -5,7 +5,7 @@ use tim_session::proto::{GroupId, GroupType, MemberResult, UserId};
 use super::Model;
 use super::model::{Called, Period, Watcher};
 use crate::simulator::history::{Log, Returned};
-use crate::simulator::op::{Call, Plan};
+use crate::simulator::op::{Call, Plan, Rest};
 
 impl<'a> Model<'a> {
     /// The type of a group.
@@ -44,6 +44,9 @@ impl<'a> Model<'a> {
         let is_caller = call.device.user_id() == user;
         match call.op {
             Call::CreateGroup { members, .. } => is_caller || members.iter().any(is_user),
+            Call::Rest(Rest::CreateGroup { owner, members, .. }) => {
+                is_user(owner) || members.iter().any(is_user)
+            }
             Call::Join(_) | Call::AnswerInvitation(_, true) => is_caller,
             Call::Invite(_, users) => users.iter().any(is_user),
             // The applicant may be another one than the step names: the newest of the notices that the device has.
@@ -99,6 +102,7 @@ impl<'a> Model<'a> {
             .filter(|call| call.begun < before && !call.certainly_failed())
             .any(|call| match call.op {
                 Call::CreateGroup { .. } => call.device.user_id() == user,
+                Call::Rest(Rest::CreateGroup { owner, .. }) => Plan::user(*owner) == user,
                 Call::ChangeOwner(_, to) => Plan::user(*to) == user,
                 Call::Quit(_) => is_work,
                 _ => false,
@@ -133,6 +137,7 @@ impl<'a> Model<'a> {
 pub(super) fn group_of(call: &Call) -> Option<GroupId> {
     match call {
         Call::CreateGroup { group, .. }
+        | Call::Rest(Rest::CreateGroup { group, .. })
         | Call::Join(group)
         | Call::Quit(group)
         | Call::Invite(group, _)

@@ -21,8 +21,11 @@
 //! | [`files-at-rest`](FilesAtRest) | each stored message has its file; nothing else is left, and quotas count what there is |
 //! | [`uploads`](Uploads) | progress grows up to the whole; who sends something else does not notice |
 //! | [`liveness`](Liveness) | after the faults end, everybody who may is let in, and every call returns |
+//! | [`as-told`](AsTold) | an application's server is told what is so, and what it was told is so |
+//! | [`kept-out`](KeptOut) | who was kicked out, blocked or deleted has no session of before, and nobody else loses one |
 //! | [`fairness`](Fairness) | the latency of an innocent pair is bounded beside hostile users |
 
+mod as_told;
 mod ceilings;
 mod durable_once;
 mod fairness;
@@ -30,6 +33,7 @@ mod file_access;
 mod file_content;
 mod files_at_rest;
 mod gaps;
+mod kept_out;
 mod liveness;
 mod marks_forward;
 mod membership;
@@ -49,6 +53,7 @@ use std::fmt;
 
 use super::history::{History, Snapshot};
 use super::op::Profile;
+pub use as_told::AsTold;
 pub use ceilings::Ceilings;
 pub use durable_once::DurableOnce;
 pub use fairness::Fairness;
@@ -56,6 +61,7 @@ pub use file_access::FileAccess;
 pub use file_content::FileContent;
 pub use files_at_rest::FilesAtRest;
 pub use gaps::Gaps;
+pub use kept_out::KeptOut;
 pub use liveness::Liveness;
 pub use marks_forward::MarksForward;
 pub use model::Model;
@@ -83,11 +89,13 @@ pub trait Invariant: Send + Sync {
 }
 
 /// All invariants, in the order in which they are checked: what explains a failure best comes first.
-pub const ALL: [&dyn Invariant; 16] = [
+pub const ALL: [&dyn Invariant; 18] = [
     &DurableOnce,
     &UsedId,
     &OrderOnce,
     &Gaps,
+    &AsTold,
+    &KeptOut,
     &Visibility,
     &Restrictions,
     &Revoked,

@@ -10,7 +10,9 @@ use super::super::history::{
     AttackSaw, Content, Event, Failed, History, Log, Mark, Observation, Returned, Said, Seen, Sent, Snapshot,
     Stored, What,
 };
-use super::super::op::{Call, DeviceFault, DeviceKind, DeviceRef, LinkFault, Plan, Settings, StoreFault};
+use super::super::op::{
+    Call, DeviceFault, DeviceKind, DeviceRef, LinkFault, Plan, Rest, Settings, StoreFault,
+};
 
 /// What the hub and the client take for handing something on, generously, in milliseconds.
 const SLACK_MS: u64 = 300;
@@ -106,6 +108,25 @@ pub(super) struct Spoken<'a> {
     pub(super) calls: Vec<u32>,
     /// Where it was accepted.
     pub(super) accepted: Vec<Accepted>,
+    /// The logs to which it goes, if there are more than that of `sent`: an application's server sends to many at once.
+    pub(super) logs: Vec<Log>,
+}
+
+impl Spoken<'_> {
+    /// Whether it goes to this log.
+    pub(super) fn is_to(&self, log: &Log) -> bool {
+        self.sent.log == *log || self.logs.contains(log)
+    }
+
+    /// How many logs it goes to.
+    pub(super) fn copies(&self) -> usize {
+        self.logs.len().max(1)
+    }
+
+    /// Whether an application's server sent it.
+    pub(super) fn is_by_backend(&self) -> bool {
+        self.device.is_some_and(DeviceRef::is_backend)
+    }
 }
 
 /// An acknowledgement.
@@ -196,7 +217,8 @@ impl<'a> Model<'a> {
     /// Who has come back to the hub since each restore.
     fn follow_connections(&mut self) {
         for (restored, _) in &self.restores {
-            let mut first = BTreeMap::new();
+            // An application's server gets no answer of a hub that has ended.
+            let mut first = BTreeMap::from([(Watcher::Device(DeviceRef::BACKEND), *restored)]);
             for (at, observation) in self.history.observations.iter().enumerate().skip(*restored) {
                 if let Some(watcher) = connects(observation) {
                     first.entry(watcher).or_insert(at);
@@ -228,12 +250,22 @@ impl<'a> Model<'a> {
                 );
                 let sends = matches!(
                     op,
-                    Call::Send { .. } | Call::Forward { .. } | Call::Resend(_) | Call::ResendKept(_)
+                    Call::Send { .. }
+                        | Call::Forward { .. }
+                        | Call::Resend(_)
+                        | Call::ResendKept(_)
+                        | Call::Rest(Rest::Send { .. } | Rest::Import { .. } | Rest::SendGroup { .. })
                 );
                 if let Some(sent) = message.as_ref().filter(|_| sends)
                     && let Some(mark) = sent.said.mark
                 {
-                    self.said(mark, sent, Some(device), at).calls.push(*call);
+                    let message = self.said(mark, sent, Some(device), at);
+                    message.calls.push(*call);
+                    if let Call::Rest(Rest::Send { from, to, .. }) = op {
+                        let from = Plan::user(*from);
+                        let logs = to.iter().map(|to| Log::of(from, Plan::user(*to).into()));
+                        message.logs = logs.collect();
+                    }
                 }
             }
             (What::Resolved { call, result }, _) => self.resolved(at, *call, result),
@@ -307,6 +339,7 @@ impl<'a> Model<'a> {
             begun,
             calls: Vec::new(),
             accepted: Vec::new(),
+            logs: Vec::new(),
         })
     }
 
@@ -514,6 +547,14 @@ impl<'a> Model<'a> {
         let earliest_ms = self.at_ms(ended).saturating_sub(travel_ms);
         let offset = during.partition_point(|observation| observation.at_ms < earliest_ms);
         Some(begun + offset)
+    }
+
+    /// What the hub's clock said when an observation was made, Unix time in milliseconds.
+    pub(super) fn wall_ms(&self, observation: usize) -> u64 {
+        let set = self.walls.iter().rfind(|(at, ..)| *at <= observation);
+        set.map_or(0, |(_, at_ms, wall_ms)| {
+            wall_ms + self.at_ms(observation).saturating_sub(*at_ms)
+        })
     }
 
     /// Whether one hub has run all the time, by a clock that nobody set: it knows for certain how much time has passed.

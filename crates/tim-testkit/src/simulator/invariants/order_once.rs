@@ -104,7 +104,7 @@ fn content(model: &Model<'_>, at: usize, seen: &Seen) -> Result<(), Violation> {
     };
     if differs(&message.sent.said, &seen.content)
         || message.sent.from != seen.from
-        || message.sent.log != seen.log
+        || !message.is_to(&seen.log)
     {
         let words = format!(
             "{seen} arrived changed: {} sent {:?} to {}",
@@ -317,12 +317,16 @@ impl Device {
                 .and_then(|stored| stored.seen.content.mark())
         };
         let mark = seen.content.mark().or_else(stored);
-        // What was revoked before it came and is removed since has its id only.
+        // What was revoked before it came and is removed since has its id only, and its place: an application's server is told no more.
         let by_id = || {
             let mut messages = model.messages.values();
             messages.find(|message| {
-                let mut ids = message.accepted.iter().map(|accepted| accepted.id);
-                message.sent.from == seen.from && (message.sent.id == seen.id || ids.any(|id| id == seen.id))
+                let is_it = |accepted: &Accepted| {
+                    let is_there = (accepted.log, accepted.sequence) == (seen.log, seen.sequence);
+                    accepted.id == seen.id || is_there && message.is_by_backend()
+                };
+                message.sent.from == seen.from
+                    && (message.sent.id == seen.id || message.accepted.iter().any(is_it))
             })
         };
         let message = mark.and_then(|mark| model.messages.get(&mark)).or_else(by_id);
@@ -333,10 +337,12 @@ impl Device {
     fn has_all(&self, model: &Model<'_>) -> Result<u64, Violation> {
         let Some(since) = self.since else { return Ok(0) };
         let mut checked = 0;
-        for (mark, places) in &model.stored_marks {
-            let (Some(message), [(log, stored)]) = (model.messages.get(mark), places.as_slice()) else {
-                continue;
-            };
+        let stored = model.stored_marks.iter().filter_map(|(mark, places)| {
+            let message = model.messages.get(mark)?;
+            let is_once = places.len() <= message.copies();
+            is_once.then(|| places.iter().map(move |place| (message, place)))
+        });
+        for (message, (log, stored)) in stored.flatten() {
             let sequence = stored.seen.sequence;
             if message.begun <= since
                 || message.device == Some(self.device)

@@ -25,18 +25,21 @@ impl Invariant for Restrictions {
     fn applies_to(&self, profile: Profile) -> bool {
         matches!(
             profile,
-            Profile::Groups | Profile::Rooms | Profile::Clock | Profile::Mixed
+            Profile::Groups | Profile::Rooms | Profile::Clock | Profile::Mixed | Profile::Backend
         )
     }
 
     fn check(&self, model: &Model<'_>) -> Result<u64, Violation> {
         let mut checked = 0;
         for message in model.messages.values() {
-            if let Log::Group(group) = message.sent.log {
+            // An application's server writes for whom it wants, member or not.
+            if let Log::Group(group) = message.sent.log
+                && !message.is_by_backend()
+            {
                 checked += writes(model, group, message)?;
             }
         }
-        for call in model.calls.values() {
+        for call in model.calls.values().filter(|call| !call.device.is_backend()) {
             if let Some(group) = group_of(call.op) {
                 checked += has_role(model, group, call)? + has_rank(model, group, call)?;
                 checked += is_banned(model, group, call)?;

@@ -8,7 +8,7 @@ use tim_session::proto::{GroupId, MessageId, UserId};
 use super::super::history::{
     Content, DeviceState, Event, Log, Mark, Observation, Returned, Seen, Stored, What,
 };
-use super::super::op::{Call, DeviceKind, DeviceRef, Plan};
+use super::super::op::{Call, DeviceKind, DeviceRef, Plan, Rest};
 use super::model::{Viewer, Watcher};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
@@ -233,15 +233,28 @@ fn is_told(model: &Model<'_>, group: GroupId, user: UserId, revoked: &Seen) -> b
 fn unasked(model: &Model<'_>) -> Result<u64, Violation> {
     let tries = || {
         let calls = model.calls.values();
-        calls.filter(|call| matches!(call.op, Call::Revoke(_)) && !call.certainly_failed())
+        let revokes = |op: &Call| {
+            matches!(
+                op,
+                Call::Revoke(_) | Call::Rest(Rest::Withdraw(_) | Rest::Recall(_))
+            )
+        };
+        calls.filter(move |call| revokes(call.op) && !call.certainly_failed())
     };
     let ids: BTreeSet<MessageId> = tries().filter_map(|call| Some(call.message?.id)).collect();
-    let places: BTreeSet<(Log, u64)> = tries()
+    let mut places: BTreeSet<(Log, u64)> = tries()
         .filter_map(|call| match call.returned() {
             Some((_, Returned::Revoked { log, sequence, .. })) => Some((*log, *sequence)),
             _ => None,
         })
         .collect();
+    // An application's server names places, also if it does not know what became of it.
+    let by_backend = tries().filter(|call| call.device.is_backend());
+    let named = by_backend.filter_map(|call| model.messages.get(&call.message?.said.mark?));
+    for message in named {
+        let accepted = message.accepted.iter();
+        places.extend(accepted.map(|accepted| (accepted.log, accepted.sequence)));
+    }
     // Of these it is not known what they were about.
     let any = tries().any(|call| call.message.is_none() && call.returned().is_none());
     let mut checked = 0;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tim_session::proto::{ErrorCode, MessageId, UserId};
 
 use super::super::history::{AttackSaw, Mark, What};
+use super::model::Accepted;
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::{Attack, Profile};
 
@@ -26,7 +27,10 @@ impl Invariant for UsedId {
     fn check(&self, model: &Model<'_>) -> Result<u64, Violation> {
         let mut acknowledged: BTreeMap<(UserId, MessageId), Vec<(usize, Mark)>> = BTreeMap::new();
         for (mark, message) in &model.messages {
-            for accepted in message.accepted.iter().filter(|accepted| accepted.sequence > 0) {
+            // An application's server is not always told the id.
+            let is_known =
+                |accepted: &&Accepted| accepted.sequence > 0 && accepted.id != MessageId::default();
+            for accepted in message.accepted.iter().filter(is_known) {
                 let known = acknowledged.entry((message.sent.from, accepted.id)).or_default();
                 known.push((accepted.at, *mark));
             }

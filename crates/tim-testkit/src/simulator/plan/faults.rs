@@ -176,8 +176,12 @@ impl Draft {
         }
         for _ in 0..Self::count(&mut rng, rates.hub_clocks) {
             let at = self.moment(&mut rng);
-            let fault = HubFault::ClockJump(jump(&mut rng));
-            self.steps.push((at, Op::Hub(fault)));
+            let seconds = match self.population.backend {
+                // UserSigs that were made void by a clock that is ahead are void until the time has come.
+                true => jump(&mut rng).abs(),
+                false => jump(&mut rng),
+            };
+            self.steps.push((at, Op::Hub(HubFault::ClockJump(seconds))));
         }
     }
 

@@ -138,6 +138,21 @@ impl Rates {
                 ..none
             },
             Profile::Hostile => Self { attacks: 250, ..none },
+            Profile::Backend => Self {
+                cuts: 30,
+                silent: 5,
+                unreachable: 5,
+                restarts: 15,
+                resets: 3,
+                stops: 8,
+                crashes: 15,
+                backups: 12,
+                restores: 6,
+                hub_clocks: 8,
+                store_errors: 15,
+                store_slow: 8,
+                ..none
+            },
             Profile::Files => Self {
                 cuts: 40,
                 silent: 8,

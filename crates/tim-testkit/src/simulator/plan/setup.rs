@@ -33,7 +33,7 @@ pub(super) fn population(rng: &mut Rng, profile: Profile) -> Population {
             GroupType::MEETING,
             GroupType::PUBLIC,
         ],
-        Profile::Groups => vec![
+        Profile::Groups | Profile::Backend => vec![
             GroupType::PUBLIC,
             GroupType::WORK,
             GroupType::MEETING,
@@ -61,6 +61,7 @@ pub(super) fn population(rng: &mut Rng, profile: Profile) -> Population {
         },
         groups,
         innocent_pair: profile == Profile::Hostile,
+        backend: profile == Profile::Backend,
     }
 }
 

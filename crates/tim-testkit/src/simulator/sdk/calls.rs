@@ -223,6 +223,7 @@ impl SdkDevice {
                         && error.code != tim_proto::ErrorCode::REPEAT_LOGIN
                     {
                         device.wants_in.set(false);
+                        device.drop_sig(error.code);
                     }
                     Returned::LoggedIn {
                         account: answer?.account,
@@ -474,6 +475,8 @@ impl SdkDevice {
                 | Call::CancelUpload(_)
                 | Call::ReadUpTo(..)
                 | Call::AnswerApplication(..) => Returned::Done,
+                // Not made by devices.
+                Call::Rest(_) => Returned::Done,
             })
         })
     }

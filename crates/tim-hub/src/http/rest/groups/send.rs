@@ -181,7 +181,9 @@ impl Draft {
     ) -> Result<Option<Sent>, RestError> {
         let (ids, fingerprint) = (self.ids(call, random), self.fingerprint());
         if !is_stored {
-            let passed = ids.passed_on_beside(&call.services.recent_ids, fingerprint, here);
+            let passed = ids
+                .of_passed_on()
+                .passed_on_beside(&call.services.recent_ids, fingerprint, here);
             return Ok(passed.map(|(_, time)| (time, 0)));
         }
         let user = self.from.user;
@@ -256,7 +258,7 @@ impl Draft {
     /// Passes the message on to those who are in the group now.
     fn pass_on(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
         let services = &call.services;
-        let (ids, fingerprint) = (self.ids(call, random), self.fingerprint());
+        let (ids, fingerprint) = (self.ids(call, random).of_passed_on(), self.fingerprint());
         for attempt in 0..ATTEMPTS {
             let id = ids.id(attempt);
             if matches!(services.recent_ids.look_up(&id, fingerprint), RecentId::Other) {

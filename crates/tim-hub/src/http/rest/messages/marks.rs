@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tim_groups::tips::content;
 use tim_proto::message::Revocation;
+use tim_proto::planted::{self, Fault};
 use tim_proto::{ConversationId, MessageId, MessageKind, ReceiveOption, UserId};
 use tim_store::{Entry, LogKey, Refused, Revoke, StoreReader, Write, WriteError, Written};
 
@@ -34,6 +35,9 @@ pub(in crate::http::rest) async fn withdraw(call: Call) -> Result<Answer, RestEr
     let revoked = || RestError::new(codes::ALREADY_REVOKED, "the message is revoked already");
     if message.is_revoked() {
         return Err(revoked());
+    }
+    if planted::is(Fault::WithdrawnStays) {
+        return Ok(Answer::ok());
     }
     let write = Write::Revoke(revocation(&call, &message, to));
     match call.services.writer.write(write).await {
@@ -96,7 +100,9 @@ pub(in crate::http::rest) async fn set_read(call: Call) -> Result<Answer, RestEr
         return Ok(Answer::ok());
     }
     let read = call.write(Write::MarkRead { user, log, upto }).await?;
-    if let Some(change) = read_change(&user, &log, &read) {
+    if let Some(change) = read_change(&user, &log, &read)
+        && !planted::is(Fault::ReadByServerUntold)
+    {
         let devices = call.services.presence.devices(&user);
         devices.iter().for_each(|device| device.change(change));
     }
@@ -165,6 +171,9 @@ fn unread_of(store: &dyn StoreReader, user: &UserId, peers: &[UserId]) -> Result
 /// What is unread in all one-to-one conversations: the total without that of groups.
 fn unread_of_all(store: &dyn StoreReader, user: &UserId) -> Result<u64, Refusal> {
     let mut unread = store.conversations(user, None, 1)?.total_unread;
+    if planted::is(Fault::GroupsCountAsUsers) {
+        return Ok(unread);
+    }
     for group in store.groups_of(user)? {
         let log = LogKey::Group(group.group);
         let Some(conversation) = store.conversation(user, &log)? else {

@@ -5,6 +5,7 @@
 //! that one, and after, as somebody may have set the clock back since. So a message is sent once in five minutes at least, also over a
 //! restart of the hub. Other messages with the same random number have other ids.
 
+use tim_proto::planted::{self, Fault};
 use tim_proto::{ConversationId, MessageId, UserId};
 use tim_store::{Fingerprint, StoreError, StoreReader, Stored};
 
@@ -12,14 +13,14 @@ use crate::delivery::{RecentId, RecentIds};
 
 /// The length of a span of time, in seconds.
 const SPAN_S: u64 = 300;
-/// Over how many seconds at the beginning of a span the ids are spread.
+/// Over how many seconds at the beginning of a span the ids are spread; those of messages that are not stored, behind them.
 const SPREAD_S: u16 = 60;
 /// How many ids a message may have: others may have taken those before.
 pub(in crate::http::rest) const ATTEMPTS: u64 = 16;
 /// How many of them have the caller's random number. There are so few of these ids in a span that those of many messages collide; the
 /// others have a random number of their own.
 const WITH_RANDOM: u64 = 4;
-const _: () = assert!((SPREAD_S as u64) < SPAN_S && WITH_RANDOM < ATTEMPTS);
+const _: () = assert!(2 * SPREAD_S as u64 <= SPAN_S && WITH_RANDOM < ATTEMPTS);
 
 /// The ids that a message may have.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +48,19 @@ impl Ids {
         Self {
             sender,
             random,
-            start: now_s - now_s % SPAN_S,
+            start: match planted::is(Fault::RepeatedCallSendsAgain) {
+                true => now_s,
+                false => now_s - now_s % SPAN_S,
+            },
             message,
+        }
+    }
+
+    /// Those of a message that is not stored. None of them is one of a stored message: of either kind only those before it count.
+    pub(in crate::http::rest) fn of_passed_on(self) -> Self {
+        Self {
+            start: self.start + u64::from(SPREAD_S),
+            ..self
         }
     }
 
@@ -151,6 +163,12 @@ mod tests {
         assert_eq!(now.id(3), next.before().id(3));
         assert_ne!(now.id(0), next.id(0));
         assert_eq!(ids(5).before().id(0), ids(5).id(0), "at the beginning of time");
+        let [stored, passed_on] = [now, now.of_passed_on()].map(|ids| {
+            let times = ids.all().map(|id| id.client_time);
+            times.collect::<Vec<_>>()
+        });
+        assert!(stored.iter().max() < passed_on.iter().min(), "{passed_on:?}");
+        assert!(passed_on.iter().all(|time| *time < next.start));
         assert!(now.have(&now.id(15)) && !now.have(&next.id(15)));
         for other in [
             Ids::new(7, 9, (to("carol"), 1), 1_000),

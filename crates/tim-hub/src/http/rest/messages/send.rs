@@ -10,7 +10,7 @@ use tim_store::{
 use super::key::MsgKey;
 use super::repeat::{ATTEMPTS, Ids};
 use super::{sender, sender_account};
-use crate::delivery::{LiveMessage, RecentId, fanout};
+use crate::delivery::{LiveMessage, fanout};
 use crate::http::rest::body::{Body, OF_C2C};
 use crate::http::rest::call::Call;
 use crate::http::rest::callbacks::{Asked, Outgoing, Wanted};
@@ -196,6 +196,10 @@ impl Draft {
         let now_s = services.now_ms() / 1000;
         let ids = Ids::new(from.number, self.random, (to.into(), self.digest()), now_s);
         let fingerprint = self.body.fingerprint(to.into());
+        let ids = match self.online_only {
+            true => ids.of_passed_on(),
+            false => ids,
+        };
         let sent = match self.online_only {
             true => {
                 let passed = ids.passed_on_beside(&services.recent_ids, fingerprint, here);
@@ -220,12 +224,6 @@ impl Draft {
     ) -> Result<Option<Sent>, RestError> {
         let conversation = ConversationId::C2c(to);
         let fingerprint = self.body.fingerprint(conversation);
-        if matches!(
-            call.services.recent_ids.look_up(&id, fingerprint),
-            RecentId::Other
-        ) {
-            return Ok(None);
-        }
         let after = self.wanted.after(call, &self.outgoing(from.user, to, id));
         let append = append(self.sent_body(), from, to, id, fingerprint, files);
         match call.services.writer.write(Write::Append(append)).await {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use tim_proto::planted::{self, Fault};
 use tim_proto::{FileId, UserId};
 use tim_store::Account;
 
@@ -45,7 +46,11 @@ pub(in crate::http::rest) async fn send_many(call: Call) -> Result<Answer, RestE
     let mut time: Option<u64> = None;
     // Why the first of those who have accounts did not get it.
     let mut fault = None;
-    for part in sendable.chunks(AT_A_TIME) {
+    let sent_to = match sendable.split_last() {
+        Some((_, first @ [_, ..])) if planted::is(Fault::LastReceiverLeftOut) => first,
+        _ => &sendable[..],
+    };
+    for part in sent_to.chunks(AT_A_TIME) {
         let sending: Vec<_> = part
             .iter()
             .map(|to| (**to, tokio::spawn(send_one(Arc::clone(&message), **to))))
