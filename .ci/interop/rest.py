@@ -19,11 +19,11 @@ APP, KEY, DEADLINE = 1400000000, "a key that nobody guesses, of some length", 60
 class Hub:
     """A hub with its REST interface, and what the program does with it."""
 
-    def __init__(self, tim):
+    def __init__(self, tim, *more):
         self.tim, self.data = tim, tempfile.mkdtemp(prefix="tim-rest-")
         command = [tim, "serve", "--data", self.data, "--key", KEY, "--app-id", str(APP), "--admin", "administrator"]
         addresses = ["--listen", "127.0.0.1:0", "--http", "http://127.0.0.1:0", "--log", "warn"]
-        self.process = subprocess.Popen(command + addresses, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*command, *addresses, *more], stdout=subprocess.PIPE, text=True)
         while True:
             line = self.process.stdout.readline()
             assert line, "the hub does not start"

@@ -77,6 +77,12 @@ pub trait Json: object::Field {
 
 impl<T: object::Field> Json for T {}
 
+/// A whole number that is not negative; one with a fraction of zeros, such as `1.0`, is the same number.
+#[must_use]
+pub fn whole(value: &Value) -> Option<u64> {
+    object::whole(value)
+}
+
 /// Parses a document within the [`limits`].
 ///
 /// # Errors

@@ -180,6 +180,24 @@ impl Field for Value {
     }
 }
 
+/// A whole number that is not negative. Some languages write it with a fraction of zeros, which makes no difference in JSON.
+pub fn whole(value: &Value) -> Option<u64> {
+    // Two to the power of 64 is the first one that does not fit.
+    let of_fraction =
+        || without_fraction(value).filter(|it| (0.0..18_446_744_073_709_551_616.0).contains(it));
+    value.as_u64().or_else(|| of_fraction().map(|it| it as u64))
+}
+
+fn signed(value: &Value) -> Option<i64> {
+    let limit = 9_223_372_036_854_775_808.0;
+    let of_fraction = || without_fraction(value).filter(|it| (-limit..limit).contains(it));
+    value.as_i64().or_else(|| of_fraction().map(|it| it as i64))
+}
+
+fn without_fraction(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|it| it.fract() == 0.0)
+}
+
 /// Types that `serde_json` can tell from a value.
 macro_rules! plain {
     ($($type:ty, $what:literal, |$value:ident| $get:expr;)+) => {$(
@@ -200,9 +218,9 @@ macro_rules! plain {
 
 plain! {
     bool, "a boolean", |value| value.as_bool();
-    u32, "a whole number of 32 bits", |value| value.as_u64().and_then(|it| it.try_into().ok());
-    u64, "a whole number of 64 bits, not negative", |value| value.as_u64();
-    i64, "a whole number of 64 bits", |value| value.as_i64();
+    u32, "a whole number of 32 bits", |value| whole(&value).and_then(|it| it.try_into().ok());
+    u64, "a whole number of 64 bits, not negative", |value| whole(&value);
+    i64, "a whole number of 64 bits", |value| signed(&value);
     f64, "a number", |value| value.as_f64();
 }
 
@@ -383,3 +401,38 @@ macro_rules! serde_impls {
     };
 }
 pub(crate) use serde_impls;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_however_they_are_written() {
+        for (value, wanted) in [
+            (json!(7), Some(7)),
+            (json!(7.0), Some(7)),
+            (json!(-0.0), Some(0)),
+            (json!(1e19), Some(10_000_000_000_000_000_000)),
+            (json!(u64::MAX), Some(u64::MAX)),
+            (json!(18_446_744_073_709_551_616.0), None),
+            (json!(7.5), None),
+            (json!(-1), None),
+            (json!(-1.0), None),
+            (json!("7"), None),
+        ] {
+            assert_eq!(whole(&value), wanted, "{value}");
+        }
+        for (value, wanted) in [
+            (json!(-7.0), Some(-7)),
+            (json!(i64::MIN), Some(i64::MIN)),
+            (json!(-9_223_372_036_854_775_808.0), Some(i64::MIN)),
+            (json!(9_223_372_036_854_775_808.0), None),
+            (json!(u64::MAX), None),
+            (json!(0.5), None),
+        ] {
+            assert_eq!(signed(&value), wanted, "{value}");
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! kept with the message, as JSON, and come back with its history.
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use tim_json::{Content as Contents, Element, Json as _, OfflinePushInfo, Spelling};
 use tim_proto::message::{
     Content, Mentions, SenderNames, tags, to_vec, with_offline_push, with_sender_names,
@@ -15,7 +15,7 @@ use tim_store::{Account, Entry, EntryFlags, Fingerprint};
 
 use super::codes;
 use super::envelope::RestError;
-use super::fields::Fields;
+use super::fields::{Fields, digits};
 use super::{Service, service};
 use crate::handlers::check_message;
 use crate::refusal::Refusal;
@@ -59,6 +59,8 @@ impl Body {
         let Some((first, others)) = elements.split_first() else {
             return Err(fields.fault("MsgBody", "is empty").with_code(faults.malformed));
         };
+        // As each of them would be refused by itself.
+        let empty = "has no content: a custom element needs Data, Desc or Ext, a file its FileSize";
         let unfit = |index: usize, what: &dyn std::fmt::Display| {
             let name = format!("MsgBody[{index}]");
             fields.fault(&name, what).with_code(faults.unfit)
@@ -72,6 +74,9 @@ impl Body {
         // All of them, though only the first one is kept in this form.
         for (index, element) in elements.iter().enumerate() {
             let encoded = element.content.encode().map_err(|error| unfit(index, &error))?;
+            if !encoded.payload().has_content() {
+                return Err(unfit(index, &empty));
+            }
             if matches!(encoded.kind().0, 32..64) {
                 return Err(unfit(
                     index,
@@ -185,10 +190,6 @@ impl Body {
 
     /// The error for a refusal of the message.
     pub(super) fn refused(&self, service: Service, refusal: Refusal) -> RestError {
-        if refusal.code == ErrorCode::MESSAGE_FILE_URL_IS_EMPTY {
-            let info = "MsgBody[0] has no content: a custom element needs Data, Desc or Ext, a file its name and where it is";
-            return RestError::new(self.unfit, info);
-        }
         let refusal = RestError::of(service, refusal);
         match refusal.code {
             code if code == service.internal => refusal,
@@ -213,11 +214,13 @@ fn elements(fields: &Fields<'_>, faults: Faults) -> Result<Vec<Element>, RestErr
         .map_err(|error| RestError::new(faults.malformed, error.within("MsgBody").to_string()))
 }
 
-/// The fields of elements that are numbers.
-const NUMBERS: [&str; 19] = [
+/// The longest string of a fraction.
+pub(super) const MAX_FRACTION: usize = 32;
+/// The fields of elements that are fractions.
+const FRACTIONS: [&str; 2] = ["Latitude", "Longitude"];
+/// Those that are whole numbers.
+const NUMBERS: [&str; 17] = [
     "Index",
-    "Latitude",
-    "Longitude",
     "ImageFormat",
     "InstanceId",
     "Type",
@@ -260,14 +263,24 @@ fn written_out(mut elements: Value) -> Value {
 
 /// Makes numbers of the strings of numbers.
 fn unquote(content: &mut Map<String, Value>) {
-    for name in NUMBERS {
-        let Some(value) = content.get_mut(name) else {
-            continue;
-        };
-        if let Some(number) = value.as_str().and_then(|text| text.parse().ok()) {
+    let mut read = |name: &str, number: fn(&str) -> Option<Number>| {
+        if let Some(value) = content.get_mut(name)
+            && let Some(number) = value.as_str().and_then(number)
+        {
             *value = Value::Number(number);
         }
-    }
+    };
+    NUMBERS
+        .iter()
+        .for_each(|name| read(name, |text| digits(text).map(Number::from)));
+    FRACTIONS.iter().for_each(|name| read(name, fraction));
+}
+
+/// A fraction without an exponent.
+fn fraction(text: &str) -> Option<Number> {
+    let is_plain = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let fits = text.len() <= MAX_FRACTION && text.bytes().all(is_plain);
+    text.parse().ok().filter(|_| fits)
 }
 
 /// `OfflinePushInfo`. Of its fields those count that a notification has.

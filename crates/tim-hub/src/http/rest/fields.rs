@@ -1,7 +1,7 @@
 //! The fields of a call's body, by name and type.
 //!
-//! Reading is as liberal as the vendor's: a number or a flag may come as a string, `null` and a missing field are the same, and unknown
-//! fields are ignored. A fault names the field with its path and has the code of the service; [`Coded`](super::envelope::Coded) changes
+//! Reading is as liberal as the vendor's: a number or a flag may come as a string, a whole number with a fraction of zeros, `null` and a
+//! missing field are the same, and unknown fields are ignored. A fault names the field with its path and has the code of the service; [`Coded`](super::envelope::Coded) changes
 //! that where a command has another.
 
 use serde_json::{Map, Value};
@@ -74,9 +74,9 @@ impl<'a> Fields<'a> {
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, RestError> {
         let number = match self.value(name) {
             None => return Ok(None),
-            Some(Value::Number(number)) => number.as_u64(),
+            Some(value @ Value::Number(_)) => tim_json::whole(value),
             Some(Value::String(text)) if text.is_empty() => return Ok(None),
-            Some(Value::String(text)) => text.parse().ok(),
+            Some(Value::String(text)) => digits(text),
             Some(_) => None,
         };
         let what = "is not a whole number, or out of range";
@@ -217,6 +217,12 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The number that is written so: with digits only.
+pub(super) fn digits(text: &str) -> Option<u64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -227,7 +233,8 @@ mod tests {
     #[test]
     fn fields_are_read_liberally_and_faults_name_them() {
         let body = json!({
-            "number": 7, "text number": "8", "negative": -1, "half": 0.5, "huge": 5_000_000_000_u64,
+            "number": 7, "text number": "8", "whole": 9.0, "zero": -0.0, "padded": "007", "signed": "+7",
+            "too much": 18_446_744_073_709_551_616.0, "negative": -1, "half": 0.5, "huge": 5_000_000_000_u64,
             "one": 1, "yes": true, "text flag": "0", "two": 2,
             "text": "a", "empty": "", "null": null, "long": "abcd",
             "user": "alice", "system": "@TIM#SYSTEM", "users": ["a", "b"], "mixed": ["a", 1],
@@ -237,6 +244,11 @@ mod tests {
         let fields = Fields::new(&body, service::OPENIM);
         assert_eq!(fields.number("number"), Ok(Some(7)));
         assert_eq!(fields.number32("text number"), Ok(Some(8)));
+        assert_eq!(
+            (fields.number("whole"), fields.number("zero")),
+            (Ok(Some(9)), Ok(Some(0)))
+        );
+        assert_eq!(fields.number("padded"), Ok(Some(7)));
         assert_eq!(fields.number("empty"), Ok(None));
         assert_eq!(fields.number("null"), Ok(None));
         assert_eq!((fields.flag("one"), fields.flag("yes")), (Ok(true), Ok(true)));
@@ -254,6 +266,14 @@ mod tests {
             (
                 fields.number("negative").unwrap_err(),
                 "negative is not a whole number",
+            ),
+            (
+                fields.number("signed").unwrap_err(),
+                "signed is not a whole number",
+            ),
+            (
+                fields.number("too much").unwrap_err(),
+                "too much is not a whole number",
             ),
             (fields.number("half").unwrap_err(), "half is not a whole number"),
             (fields.number("text").unwrap_err(), "text is not a whole number"),

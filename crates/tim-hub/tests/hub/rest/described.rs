@@ -81,7 +81,8 @@ fn is_of(name: &str, value: &Value) -> bool {
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
-        "integer" => value.is_u64() || value.is_i64(),
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "null" => value.is_null(),
         "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         name => panic!("unknown type {name}"),
@@ -221,4 +222,95 @@ fn a_client_that_has_the_description_is_not_sent_it_again() {
     // Where there is no interface, there is no description.
     let hub = TestHub::start();
     assert_eq!(Served::start(&hub, |_| ()).get("/openapi.json", "").0, 404);
+}
+
+#[test]
+fn a_number_is_the_same_however_it_is_written() {
+    let rest = Rest::start();
+    rest.accounts(&["alice", "bob"]);
+    let message = |random: Value, index: Value, degrees: Value| {
+        let face = json!({"MsgType": "TIMFaceElem", "MsgContent": {"Index": index, "Data": ""}});
+        let place = json!({"Desc": "", "Latitude": degrees, "Longitude": -0.5});
+        let place = json!({"MsgType": "TIMLocationElem", "MsgContent": place});
+        json!({
+            "From_Account": "alice", "To_Account": "bob", "MsgRandom": random, "MsgBody": [face, place],
+        })
+    };
+    let first = rest.ok("openim/sendmsg", message(json!(7), json!(3), json!(1.5)));
+    for (random, index, degrees) in [
+        (json!(7.0), json!(3.0), json!("1.5")),
+        (json!("7"), json!("3"), json!("1.50")),
+        (json!("007"), json!("003"), json!(1.5)),
+    ] {
+        let again = rest.ok("openim/sendmsg", message(random, index, degrees));
+        assert_eq!(again["MsgKey"], first["MsgKey"], "it is the same message");
+    }
+    let wrong = [
+        (json!("+7"), json!(3), json!(1)),
+        (json!(7.5), json!(3), json!(1)),
+        (json!("7.0"), json!(3), json!(1)),
+        (json!(4_294_967_296.0), json!(3), json!(1)),
+        (json!(7), json!("+3"), json!(1)),
+        (json!(7), json!("3.0"), json!(1)),
+        (json!(7), json!(-3.0), json!(1)),
+        (json!(7), json!(3), json!("1e5")),
+        (json!(7), json!(3), json!("nan")),
+        (json!(7), json!(3), json!("1".repeat(33))),
+    ];
+    for (random, index, degrees) in wrong {
+        let answer = rest.call("openim/sendmsg", message(random, index, degrees));
+        let code = answer["ErrorCode"].as_u64().unwrap();
+        assert!([90_002, 90_005, 90_010].contains(&code), "{answer}");
+    }
+    let unread = rest.ok("openim/get_c2c_unread_msg_num", json!({"To_Account": "bob"}));
+    assert_eq!(unread["AllC2CUnreadMsgNum"], 1);
+}
+
+#[test]
+fn a_field_of_a_friend_is_a_string_or_a_number() {
+    let rest = Rest::start();
+    rest.accounts(&["alice", "bob"]);
+    let friend = json!([{"To_Account": "bob", "AddSource": "AddSource_Type_web"}]);
+    rest.ok(
+        "sns/friend_add",
+        json!({"From_Account": "alice", "AddFriendItem": friend}),
+    );
+    for (value, code) in [
+        (json!("\"".repeat(500)), 0),
+        (json!("x".repeat(501)), 30_001),
+        (json!(7), 0),
+        (json!(true), 0),
+        (json!(null), 30_001),
+        (json!([]), 30_001),
+        (json!({"a": 1}), 30_001),
+    ] {
+        let items =
+            json!([{"To_Account": "bob", "SnsItem": [{"Tag": "Tag_SNS_Custom_Test", "Value": value}]}]);
+        let answer = rest.ok(
+            "sns/friend_update",
+            json!({"From_Account": "alice", "UpdateItem": items}),
+        );
+        assert_eq!(answer["ResultItem"][0]["ResultCode"], code, "{items}");
+    }
+}
+
+#[test]
+fn each_element_of_a_message_says_something() {
+    let rest = Rest::start();
+    rest.accounts(&["alice", "bob"]);
+    let text = json!({"MsgType": "TIMTextElem", "MsgContent": {"Text": "hi"}});
+    let custom = |data: &str| json!({"MsgType": "TIMCustomElem", "MsgContent": {"Data": data}});
+    let file =
+        |size: u32| json!({"MsgType": "TIMFileElem", "MsgContent": {"FileName": "a", "FileSize": size}});
+    for (element, code) in [
+        (custom("x"), 0),
+        (file(1), 0),
+        (custom(""), 90_010),
+        (file(0), 90_010),
+    ] {
+        for body in [json!([element]), json!([text, element])] {
+            let call = json!({"From_Account": "alice", "To_Account": "bob", "MsgRandom": 1, "MsgBody": body});
+            assert_eq!(rest.code("openim/sendmsg", call), code, "{body}");
+        }
+    }
 }

@@ -70,7 +70,10 @@ fn read_one(tag: &Fields<'_>) -> Result<Tag, RestError> {
             Ok(Tag::Lists(names.into_iter().map(str::to_owned).collect()))
         }
         name if is_short_word(name, CUSTOM) => match tag.value("Value") {
-            Some(value) if value.to_string().len() <= MAX_VALUE + 2 => {
+            Some(Value::Array(_) | Value::Object(_)) => {
+                Err(tag.fault("Value", "is neither a string nor a number"))
+            }
+            Some(value) if value.as_str().map_or(0, str::len) <= MAX_VALUE => {
                 Ok(Tag::Custom(name.to_owned(), value.clone()))
             }
             Some(_) => Err(tag.fault("Value", "is longer than 500 bytes")),

@@ -1,8 +1,8 @@
 //! What messages say: elements, and how those who are offline are notified.
 
 use super::shape::{
-    Field, Shape, any_of, anything, fraction, list, may, need, number, number32, object, one_of, part, some,
-    some_text, text, word,
+    Field, Shape, any_of, anything, fraction, list, may, need, number, number_up_to, number32, object,
+    one_of, part, positive, shared, some, some_text, text, word,
 };
 use tim_json::limits::MAX_LIST_ITEMS;
 
@@ -69,8 +69,9 @@ fn plain() -> Shape {
     super::shape::plain_number(u32::MAX)
 }
 
-fn element(kind: &'static str, content: Shape) -> Shape {
-    object([need("MsgType", word([kind])), need("MsgContent", content)])
+fn element(kind: &'static str, content: Shape) -> (&'static str, Shape) {
+    let fields = [need("MsgType", word([kind])), need("MsgContent", content)];
+    (kind, object(fields))
 }
 
 fn texts<const N: usize>(names: [&'static str; N]) -> impl Iterator<Item = Field> {
@@ -88,7 +89,7 @@ fn custom() -> Shape {
 }
 
 fn image() -> Shape {
-    let small = || super::shape::number_up_to(u8::MAX.into());
+    let small = || number_up_to(u8::MAX.into());
     let rendition = [
         may("Type", small()),
         may("Size", number()),
@@ -106,16 +107,18 @@ fn image() -> Shape {
 }
 
 fn sound() -> Shape {
+    // A recording has milliseconds.
+    let second = number_up_to((u32::MAX / 1000).into());
     let fields = texts(["UUID", "Url"])
-        .chain(numbers(["Second", "Download_Flag"]))
-        .chain([may("Size", number())]);
+        .chain(numbers(["Download_Flag"]))
+        .chain([may("Size", number()), may("Second", second)]);
     object(fields)
 }
 
 fn file() -> Shape {
-    let fields = texts(["UUID", "Url"])
+    let fields = texts(["UUID", "Url", "FileName"])
         .chain(numbers(["Download_Flag"]))
-        .chain([need("FileName", some_text()), may("FileSize", number())]);
+        .chain([need("FileSize", positive())]);
     object(fields)
 }
 
@@ -156,7 +159,7 @@ fn relay() -> Shape {
 }
 
 /// The shapes that have names.
-pub(super) fn named() -> [(&'static str, Shape); 1] {
+pub(super) fn named() -> impl Iterator<Item = (&'static str, Shape)> {
     let face = object([need("Index", number32()), may("Data", text())]);
     let place = object([
         may("Desc", text()),
@@ -174,5 +177,6 @@ pub(super) fn named() -> [(&'static str, Shape); 1] {
         element("TIMVideoFileElem", video()),
         element("TIMRelayElem", relay()),
     ];
-    [("Element", one_of(elements))]
+    let all = one_of(elements.iter().map(|(kind, _)| shared(kind)));
+    elements.into_iter().chain([("Element", all)])
 }

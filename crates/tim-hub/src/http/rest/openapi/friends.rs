@@ -2,8 +2,8 @@
 
 use super::Description;
 use super::shape::{
-    Field, anything, bytes, can, flag, integer, list, may, need, number, object, one_number, part, pattern,
-    rows, some, some_text, text, user, word,
+    Field, any_of, anything, bytes, can, flag, integer, list, may, need, number, object, one_number, part,
+    pattern, plain, rows, some, some_text, text, user, word,
 };
 use crate::http::rest::friends::{MAX_ITEMS, MAX_TAGS, MAX_USERS, PAGE, tags};
 
@@ -60,7 +60,7 @@ pub(in crate::http::rest) fn delete() -> Description {
 /// A tag that can be set, with its value.
 fn tag() -> super::Shape {
     let custom = format!("^{}[A-Za-z0-9]{{1,{}}}$", tags::CUSTOM, tags::MAX_TAG);
-    super::shape::any_of([
+    any_of([
         object([
             need("Tag", word([tags::REMARK])),
             may("Value", bytes(0, tags::MAX_REMARK)),
@@ -74,11 +74,7 @@ fn tag() -> super::Shape {
 }
 
 fn tag_value() -> super::Shape {
-    super::shape::any_of([
-        bytes(0, tags::MAX_VALUE),
-        super::shape::fraction(),
-        super::shape::boolean(),
-    ])
+    any_of([bytes(0, tags::MAX_VALUE), plain()])
 }
 
 pub(in crate::http::rest) fn update() -> Description {

@@ -13,8 +13,8 @@ use tim_store::MAX_MENTIONS;
 use super::Description;
 use super::elements::{body, callbacks, shown};
 use super::shape::{
-    Field, Shape, all, any_of, bytes, can, flag, group, integer, list, may, need, number, number32, object,
-    one_number, part, pattern, rows, shown_name, some, some_text, text, user, without, word,
+    Field, Shape, all, any_of, bytes, can, flag, group, integer, is_set, list, may, need, number, number32,
+    object, one_number, part, pattern, rows, shown_name, some, some_text, text, user, without, word,
 };
 use crate::http::rest::groups::limits;
 
@@ -350,15 +350,26 @@ pub(in crate::http::rest) fn set_unread() -> Description {
     Description::new("Sets how much a member has not read", takes, [])
 }
 
+/// A mentioned user, or everybody.
+fn mention() -> Shape {
+    let everybody = word([tim_proto::message::MENTION_ALL]);
+    any_of([
+        object([need("GroupAtAllFlag", is_set())]),
+        object([
+            can("GroupAtAllFlag", flag()),
+            need("GroupAt_Account", any_of([user(), everybody])),
+        ]),
+    ])
+}
+
 pub(in crate::http::rest) fn send() -> Description {
-    let mention = object([can("GroupAtAllFlag", flag()), may("GroupAt_Account", text())]);
     let fields = [
         of_group(),
         need("Random", number32()),
         may("From_Account", user()),
         can("MsgPriority", word(names!(Priority))),
         can("OnlineOnlyFlag", flag()),
-        may("GroupAtInfo", list(mention, MAX_MENTIONS)),
+        may("GroupAtInfo", list(mention(), MAX_MENTIONS)),
         without("To_Account"),
         callbacks(),
     ];

@@ -3,14 +3,15 @@
 use super::Description;
 use super::elements::{body, callbacks, shown};
 use super::shape::{
-    Field, Shape, all, any_of, can, flag, integer, list, may, need, number, number32, object, one_number,
-    one_or_two, part, pattern, rows, some, some_text, text, user, without,
+    Field, Shape, all, any_of, can, digits, flag, integer, list, may, need, number, number32, object,
+    one_number, one_or_two, part, pattern, rows, some, some_text, text, user, without,
 };
 use crate::http::rest::messages::{MAX_COUNT, MAX_PEERS, MAX_USERS};
 
-/// The name of a message. Numbers that do not fit are no names either.
+/// The name of a message.
 fn key() -> Shape {
-    pattern("^[0-9]{1,19}_[0-9]{1,9}_[0-9]{1,19}$")
+    let parts = [u64::MAX, u32::MAX.into(), u64::MAX].map(digits);
+    pattern(&format!("^{}$", parts.join("_")))
 }
 
 /// What `sendmsg` and `batchsendmsg` say of a message.

@@ -8,6 +8,8 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{Ref, RefOr};
 
+use crate::http::rest::body::MAX_FRACTION;
+
 /// A schema.
 pub(super) type Shape = RefOr<Schema>;
 
@@ -38,22 +40,38 @@ pub(super) const fn part(name: &'static str, shape: Shape) -> Field {
 
 /// A field of a call that may be missing or null.
 pub(super) fn may(name: &'static str, shape: Shape) -> Field {
-    part(name, or(shape, [Value::Null]))
+    part(name, or_null(shape))
+}
+
+fn or_null(shape: Shape) -> Shape {
+    let with_null = |kind: &SchemaType| match kind {
+        SchemaType::Type(kind) => Some(SchemaType::from_iter([kind.clone(), Type::Null])),
+        _ => None,
+    };
+    match shape {
+        RefOr::T(Schema::Object(mut object)) if with_null(&object.schema_type).is_some() => {
+            object.schema_type = with_null(&object.schema_type).unwrap_or_default();
+            if let Some(words) = &mut object.enum_values {
+                words.push(Value::Null);
+            }
+            Schema::Object(object).into()
+        }
+        RefOr::T(Schema::Array(mut array)) if with_null(&array.schema_type).is_some() => {
+            array.schema_type = with_null(&array.schema_type).unwrap_or_default();
+            Schema::Array(array).into()
+        }
+        shape => any_of([shape, of(Type::Null).into()]),
+    }
 }
 
 /// A field of a call that may be missing, null, or an empty string.
 pub(super) fn can(name: &'static str, shape: Shape) -> Field {
-    part(name, or(shape, [Value::Null, "".into()]))
+    part(name, any_of([shape, only([Value::Null, "".into()])]))
 }
 
 /// A field of a call that counts only if another one is missing.
 pub(super) fn without(name: &'static str) -> Field {
-    part(name, only([Value::Null]))
-}
-
-fn or<const N: usize>(shape: Shape, others: [Value; N]) -> Shape {
-    let any = AnyOfBuilder::new().item(shape).item(only(others));
-    Schema::from(any.build()).into()
+    part(name, of(Type::Null).into())
 }
 
 fn only<const N: usize>(values: [Value; N]) -> Shape {
@@ -173,6 +191,7 @@ pub(super) fn fraction() -> Shape {
     ObjectBuilder::new()
         .schema_type(number)
         .pattern(Some(decimal))
+        .max_length(Some(MAX_FRACTION))
         .into()
 }
 
@@ -186,7 +205,7 @@ fn number_within(min: u64, max: u64) -> Shape {
     let either = SchemaType::from_iter([Type::Integer, Type::String]);
     let number = ObjectBuilder::new().schema_type(either);
     let number = number.minimum(Some(min)).maximum(Some(max));
-    number.pattern(Some(digits(max))).into()
+    number.pattern(Some(format!("^{}$", digits(max)))).into()
 }
 
 /// One of two numbers of a call, or a string of it.
@@ -198,24 +217,38 @@ pub(super) fn one_or_two() -> Shape {
 }
 
 /// The pattern of the digits of all whole numbers up to this one.
-fn digits(max: u64) -> String {
+pub(super) fn digits(max: u64) -> String {
+    format!("0*({}|0)", positive_digits(max))
+}
+
+/// Those of the positive ones, without zeros before them.
+fn positive_digits(max: u64) -> String {
     let text = max.to_string();
     let mut ways = vec![text.clone()];
     for (at, digit) in text.char_indices() {
         let (before, behind) = (text.get(..at).unwrap_or_default(), text.len() - at - 1);
-        let lower = digit.to_digit(10).unwrap_or(0).checked_sub(1);
-        if let Some(lower) = lower {
+        let least = u32::from(at == 0);
+        let lower = digit.to_digit(10).and_then(|digit| digit.checked_sub(1));
+        if let Some(lower) = lower.filter(|lower| *lower >= least) {
             let behind = match behind {
                 0 => String::new(),
                 behind => format!("[0-9]{{{behind}}}"),
             };
-            ways.push(format!("{before}[0-{lower}]{behind}"));
+            ways.push(format!("{before}[{least}-{lower}]{behind}"));
         }
     }
-    if text.len() > 1 {
-        ways.push(format!("[0-9]{{1,{}}}", text.len() - 1));
+    if let Some(behind) = text.len().checked_sub(2) {
+        ways.push(format!("[1-9][0-9]{{0,{behind}}}"));
     }
-    format!("^0*({})$", ways.join("|"))
+    ways.join("|")
+}
+
+/// A whole number that is not 0, or a string of its digits.
+pub(super) fn positive() -> Shape {
+    let either = SchemaType::from_iter([Type::Integer, Type::String]);
+    let number = ObjectBuilder::new().schema_type(either).minimum(Some(1));
+    let digits = format!("^0*({})$", positive_digits(u64::MAX));
+    number.maximum(Some(u64::MAX)).pattern(Some(digits)).into()
 }
 
 /// A whole number up to this one, or a string of its digits.
@@ -228,12 +261,14 @@ pub(super) fn plain_number(max: u32) -> Shape {
     of(Type::Integer).minimum(Some(0)).maximum(Some(max)).into()
 }
 
-/// True or false.
-pub(super) fn boolean() -> Shape {
-    of(Type::Boolean).into()
+/// A number or a boolean.
+pub(super) fn plain() -> Shape {
+    let kinds = SchemaType::from_iter([Type::Number, Type::Boolean]);
+    ObjectBuilder::new().schema_type(kinds).into()
 }
 
-fn shared(name: &str) -> Shape {
+/// A shape that has a name.
+pub(super) fn shared(name: &str) -> Shape {
     Ref::from_schema_name(name).into()
 }
 
@@ -250,6 +285,11 @@ pub(super) fn number32() -> Shape {
 /// A flag.
 pub(super) fn flag() -> Shape {
     shared("Flag")
+}
+
+/// A flag that is set.
+pub(super) fn is_set() -> Shape {
+    only([1.into(), true.into(), "1".into(), "true".into()])
 }
 
 /// The id of a user.
@@ -318,11 +358,11 @@ mod tests {
 
     #[test]
     fn digits_are_those_of_the_numbers_up_to_the_largest() {
-        assert_eq!(digits(2), "^0*(2|[0-1])$");
+        assert_eq!(digits(2), "0*(2|[1-1]|0)");
         assert_eq!(
             digits(255),
-            "^0*(255|[0-1][0-9]{2}|2[0-4][0-9]{1}|25[0-4]|[0-9]{1,2})$"
+            "0*(255|[1-1][0-9]{2}|2[0-4][0-9]{1}|25[0-4]|[1-9][0-9]{0,1}|0)"
         );
-        assert_eq!(digits(100), "^0*(100|[0-0][0-9]{2}|[0-9]{1,2})$");
+        assert_eq!(digits(100), "0*(100|[1-9][0-9]{0,1}|0)");
     }
 }
