@@ -3,6 +3,7 @@
 mod command;
 mod create;
 mod decide;
+mod delta;
 pub mod fields;
 mod group;
 mod prepared;
@@ -18,6 +19,7 @@ pub use command::{
 };
 pub use create::{CreateGroup, NewGroup, create};
 pub use decide::{DecideError, decide};
+pub use delta::GroupDelta;
 pub use fields::{Field, FieldChange, FieldScope};
 pub use group::{Group, Membership, Restriction};
 pub use prepared::{EntryFlags, SystemEntry};

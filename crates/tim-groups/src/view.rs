@@ -4,7 +4,7 @@ use tim_proto::{ReceiveOption, Role, UserId};
 
 use super::fields::{Field, FieldScope};
 use super::tips::UserNames;
-use super::{GroupResponse, GroupUpdate, NewMember};
+use super::{GroupDelta, GroupResponse, GroupUpdate, NewMember};
 use crate::{Group, Membership, Restriction, SystemEntry};
 
 /// One group, as the store's open transaction sees it.
@@ -206,6 +206,8 @@ pub struct Effects {
     pub notices: Vec<(UserId, SystemEntry)>,
     /// Entries for the users who are in an AVChatRoom now; they are not stored.
     pub live: Vec<SystemEntry>,
+    /// What all this changes; `None` if it is nothing.
+    pub delta: Option<Box<GroupDelta>>,
     /// The result for the actor.
     pub response: GroupResponse,
 }
@@ -219,6 +221,7 @@ impl Effects {
             tips: Vec::new(),
             notices: Vec::new(),
             live: Vec::new(),
+            delta: None,
             response,
         }
     }

@@ -154,6 +154,7 @@ impl Batch<'_> {
         Ok(Written::GroupChanged(GroupChanged {
             response: effects.response,
             live: effects.live,
+            delta: effects.delta,
         }))
     }
 

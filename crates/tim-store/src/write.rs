@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tim_groups::{CreateGroup, EntryFlags, GroupCommand, GroupResponse, Refused, SystemEntry};
+use tim_groups::{CreateGroup, EntryFlags, GroupCommand, GroupDelta, GroupResponse, Refused, SystemEntry};
 use tim_proto::request::PushPlatform;
 use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 
@@ -435,6 +435,8 @@ pub struct GroupChanged {
     pub response: GroupResponse,
     /// Entries for the users who are in the AVChatRoom now. They are not stored.
     pub live: Vec<SystemEntry>,
+    /// What has changed; `None` if nothing has, as when a command is repeated.
+    pub delta: Option<Box<GroupDelta>>,
 }
 
 /// A durable entry, for the hub's fan-out.

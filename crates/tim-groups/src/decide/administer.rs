@@ -38,6 +38,7 @@ impl<V: GroupView> Case<'_, V> {
         }
         let added = results.with(MemberResult::ADDED);
         if !added.is_empty() {
+            self.inviter.set(Some(self.actor));
             let count = self.count(added.len(), 0);
             draft.tip(&Tip::new(TipOperation::JOIN, self.actor, &added, count));
             draft.notices(

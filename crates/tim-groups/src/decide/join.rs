@@ -125,6 +125,7 @@ impl<V: GroupView> Case<'_, V> {
         if accept && self.member(applicant)?.is_none() {
             self.check_can_join(applicant)?;
             self.add(&mut draft, self.actor, &[*applicant]);
+            self.inviter.set(request.inviter);
             let (by, notice) = match request.inviter {
                 Some(inviter) => (inviter, NoticeOperation::INVITED),
                 None => (self.actor, NoticeOperation::JOIN_ACCEPTED),
@@ -195,6 +196,7 @@ impl<V: GroupView> Case<'_, V> {
         let added = results.with(MemberResult::ADDED);
         if !added.is_empty() {
             self.add(&mut draft, self.actor, &added);
+            self.inviter.set(Some(self.actor));
             let text = NoticeText {
                 message: reason,
                 ..NoticeText::default()
@@ -254,6 +256,7 @@ impl<V: GroupView> Case<'_, V> {
         if accept && self.me.is_none() {
             self.check_can_join(&self.actor)?;
             self.add(&mut draft, inviter, &[self.actor]);
+            self.inviter.set(Some(inviter));
             draft.notice(self.actor, NoticeOperation::JOIN_ACCEPTED, inviter, "");
         }
         let notice = if accept {

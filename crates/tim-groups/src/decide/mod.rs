@@ -5,7 +5,7 @@ mod change;
 mod join;
 mod leave;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use tim_proto::message::NoticeOperation;
 use tim_proto::message::TipOperation;
@@ -16,7 +16,7 @@ use super::rules::{Action, MAX_MESSAGE, TypeRules, check_text};
 use super::tips::{Announcer, NameLookup, NoticeText, Tip, UserNames};
 use super::view::{Effects, GroupState, GroupView, Request, RequestKind, RowChange};
 use super::{Authority, GroupAction, GroupCommand, GroupResponse};
-use crate::{Group, Membership, Refused};
+use crate::{Group, GroupDelta, Membership, Refused};
 
 /// Why a command has no effects.
 #[derive(Debug)]
@@ -62,11 +62,24 @@ pub fn decide<V: GroupView>(
         group: live.group,
         now_ms,
         names_failed: RefCell::new(None),
+        inviter: Cell::new(None),
     };
     let decided = case.decide();
-    match case.names_failed.into_inner() {
+    let Case {
+        group,
+        names_failed,
+        inviter,
+        ..
+    } = case;
+    match names_failed.into_inner() {
         Some(error) => Err(DecideError::View(error)),
-        None => decided,
+        None => decided.map(|effects| {
+            let delta = GroupDelta::of(group, &effects, inviter.get());
+            Effects {
+                delta: delta.map(Box::new),
+                ..effects
+            }
+        }),
     }
 }
 
@@ -93,6 +106,8 @@ struct Case<'a, V: GroupView> {
     now_ms: u64,
     /// Why the names of a tip could not be read. The decision is void then.
     names_failed: RefCell<Option<V::Error>>,
+    /// Who has invited or added those who become members.
+    inviter: Cell<Option<UserId>>,
 }
 
 impl<V: GroupView> NameLookup for Case<'_, V> {

@@ -39,6 +39,32 @@ commands! {
     BeforeGroup = "Group.CallbackBeforeSendMsg";
     /// After one was stored.
     AfterGroup = "Group.CallbackAfterSendMsg";
+    /// Before a group is created.
+    BeforeCreateGroup = "Group.CallbackBeforeCreateGroup";
+    /// After one was created.
+    AfterCreateGroup = "Group.CallbackAfterCreateGroup";
+    /// Before a user joins a group, or applies for it.
+    BeforeJoin = "Group.CallbackBeforeApplyJoinGroup";
+    /// Before users are invited to a group, or added to it.
+    BeforeInvite = "Group.CallbackBeforeInviteJoinGroup";
+    /// After users have become members.
+    AfterJoin = "Group.CallbackAfterNewMemberJoin";
+    /// After members have left, or were removed.
+    AfterExit = "Group.CallbackAfterMemberExit";
+    /// After a group has become full.
+    AfterFull = "Group.CallbackAfterGroupFull";
+    /// After a group was dismissed.
+    AfterDismiss = "Group.CallbackAfterGroupDestroyed";
+    /// After the profile of a group was changed.
+    AfterProfile = "Group.CallbackAfterGroupInfoChanged";
+    /// After a group has got another owner.
+    AfterOwner = "Group.CallbackAfterChangeGroupOwner";
+    /// After a message to a group was revoked.
+    AfterRecall = "Group.CallbackAfterRecallMsg";
+    /// After a one-to-one message was revoked.
+    AfterWithdraw = "C2C.CallbackAfterMsgWithDraw";
+    /// A device has logged in or out, or has lost its connection.
+    StateChange = "State.StateChange";
 }
 
 impl fmt::Display for CallbackCommand {
@@ -74,7 +100,6 @@ impl CallbackCommand {
 pub(crate) enum Platform {
     /// A device. What kind of one is not known.
     Device,
-    #[cfg_attr(not(feature = "rest"), allow(dead_code))]
     /// The application's own server, by the REST interface or the operator's, or the hub itself.
     Server,
 }

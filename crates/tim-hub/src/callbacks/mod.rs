@@ -8,11 +8,15 @@ mod after;
 mod breaker;
 mod client;
 mod commands;
+mod group;
 mod message;
+mod state;
 
 pub(crate) use after::{AfterSend, Sender};
 pub use client::{CallbackOptions, CallbackStats};
 pub(crate) use client::{Callbacks, Unanswered};
 pub use commands::CallbackCommand;
 pub(crate) use commands::Platform;
+pub(crate) use group::{AfterChange, AfterCreate, Question, RoomMove};
 pub(crate) use message::{About, Decision};
+pub(crate) use state::{AfterRevoke, StateChange};

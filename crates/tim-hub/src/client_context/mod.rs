@@ -58,15 +58,17 @@ struct Caches {
     memberships: HashMap<GroupId, Arc<GroupMembership>>,
     /// Whoever reads a piece of a file for the device holds a clone.
     downloads: Arc<()>,
-    /// Of the message that is being handled: the application was asked about it.
+    /// Of the request that is being handled: the application was asked about it.
     asked: Option<AskedAbout>,
 }
 
-/// The application was asked about a message, which was admitted before.
-#[derive(Debug, Clone, Copy)]
-struct AskedAbout {
-    /// What its sender has written, if a callback has changed it.
-    original: Option<Fingerprint>,
+/// The application was asked about a request, which was admitted before.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AskedAbout {
+    /// What the sender of a message has written, if a callback has changed it.
+    pub(crate) original: Option<Fingerprint>,
+    /// Whom the application refuses of those who are invited to a group.
+    pub(crate) refused: Vec<UserId>,
 }
 
 /// What was agreed on when the client logged in.
@@ -201,13 +203,18 @@ impl ClientContext {
         self.asked()?.original
     }
 
-    /// Whether the application was asked about the message that is being handled, so that it was admitted already.
+    /// Whom the application refuses of those who are invited by the request that is being handled.
+    pub(crate) fn refused_users(&self) -> Vec<UserId> {
+        self.asked().map_or_else(Vec::new, |asked| asked.refused.clone())
+    }
+
+    /// Whether the application was asked about the request that is being handled, so that it was admitted already.
     pub(crate) fn was_asked_about(&self) -> bool {
         self.asked().is_some()
     }
 
-    fn asked(&self) -> Option<AskedAbout> {
-        self.caches.as_ref()?.asked
+    fn asked(&self) -> Option<&AskedAbout> {
+        self.caches.as_ref()?.asked.as_ref()
     }
 
     /// Why the session has no rights any more, though it has not ended yet: the user was kicked out, or the UserSig has expired, while the
@@ -222,10 +229,10 @@ impl ClientContext {
         })
     }
 
-    /// The application was asked about the message that is handled next. If a callback has changed it, its sender has written this.
+    /// The application was asked about the request that is handled next.
     #[cfg(feature = "outgoing")]
-    pub(crate) fn begin_asked(&mut self, original: Option<Fingerprint>) {
-        self.caches().asked = Some(AskedAbout { original });
+    pub(crate) fn begin_asked(&mut self, asked: AskedAbout) {
+        self.caches().asked = Some(asked);
     }
 
     /// It was handled.

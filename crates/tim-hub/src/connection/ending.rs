@@ -140,7 +140,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Stage::Online(online) => {
                 let device = Arc::clone(online.device());
                 self.services.metrics.session_ended(reason);
-                online.seat.leave(leaving(reason));
+                online.seat.leave(leaving(reason), reason);
                 Some(device)
             }
             _ => None,

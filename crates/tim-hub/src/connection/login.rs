@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use tim_proto::request::{Login, LoginResponse, Resume};
 use tim_proto::{ErrorCode, GroupType, UserId};
+use tim_session::CloseReason;
 use tim_store::{Cursor, ResumePoint, StoreError, Write, WriteError, Written};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
@@ -14,6 +15,8 @@ use tracing::{info, warn};
 use super::online::Online;
 use super::{Connection, Stage, throttle};
 use crate::admission::{NoPlace, Place};
+#[cfg(feature = "outgoing")]
+use crate::callbacks::StateChange;
 use crate::client_context::{ClientContext, ClientLimits, Expiry};
 use crate::device::{Device, LoginId};
 use crate::presence::Leaving;
@@ -72,12 +75,40 @@ pub(super) struct Seat {
     services: Arc<Services>,
     device: Arc<Device>,
     leaving: Leaving,
+    /// What the application is told when it ends; nothing before the login was answered.
+    #[cfg(feature = "outgoing")]
+    end: Option<StateChange>,
 }
 
 impl Seat {
     /// The device goes offline.
-    pub(super) fn leave(mut self, leaving: Leaving) {
+    pub(super) fn leave(mut self, leaving: Leaving, reason: CloseReason) {
         self.leaving = leaving;
+        #[cfg(feature = "outgoing")]
+        if self.end.is_some() {
+            self.end = Some(match reason {
+                CloseReason::LoggedOut => StateChange::Logout,
+                CloseReason::Goodbye(code) if code.ends_session() => StateChange::Logout,
+                CloseReason::TimedOut => StateChange::TimeOut,
+                _ => StateChange::Disconnect,
+            });
+        }
+        #[cfg(not(feature = "outgoing"))]
+        let _ = reason;
+    }
+
+    /// The device is online: the application is told.
+    #[cfg(feature = "outgoing")]
+    fn tell(&mut self) {
+        self.end = Some(StateChange::Disconnect);
+        self.tell_of(StateChange::Login);
+    }
+
+    #[cfg(feature = "outgoing")]
+    fn tell_of(&self, change: StateChange) {
+        let now_ms = self.services.now_ms();
+        let callbacks = &self.services.callbacks;
+        callbacks.state(self.device.user(), change, now_ms);
     }
 }
 
@@ -89,6 +120,14 @@ impl Drop for Seat {
         backlog.report(&self.device, self.device.backlog(), 0);
         presence.leave(&self.device, self.leaving, self.services.steady_ms());
         timer.wake_for_presence();
+        // The device may have logged in again on another connection, of which the application was told.
+        #[cfg(feature = "outgoing")]
+        if let Some(end) = self.end
+            && self.services.callbacks.are_there()
+            && presence.successor(&self.device).is_none()
+        {
+            self.tell_of(end);
+        }
     }
 }
 
@@ -146,6 +185,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     fn go_online(&mut self, user: UserId, device: u64, login: LoggedIn) {
+        #[cfg(feature = "outgoing")]
+        let login = {
+            let mut login = login;
+            login.seat.tell();
+            login
+        };
         let services = Arc::clone(&self.services);
         services.metrics.logged_in();
         if login.start.restored
@@ -304,6 +349,8 @@ fn enter(
         services: Arc::clone(services),
         device,
         leaving: Leaving::Cut,
+        #[cfg(feature = "outgoing")]
+        end: None,
     };
     services.check_admitted(&request.user, issued_s)?;
     let store = services.reads.store();

@@ -152,9 +152,7 @@ impl Online {
         client.began = began;
         let span = debug_span!("request", id, %kind);
         #[cfg(feature = "outgoing")]
-        if kind == FrameKind::SEND
-            && let Some(asking) = handlers::before_send(services, &client, body)
-        {
+        if let Some(asking) = handlers::before(services, &client, kind, body) {
             let asking = match asking {
                 Ok(asking) => asking,
                 Err(refusal) => {
@@ -163,7 +161,7 @@ impl Online {
                 }
             };
             let (sender, result) = oneshot::channel();
-            let handling = handle_after(Arc::clone(services), client, id, asking, sender, span);
+            let handling = handle_after(Arc::clone(services), client, (id, kind), asking, sender, span);
             tokio::spawn(handling);
             self.request = Some(RequestJob { id, kind, result });
             return Ok(None);
@@ -244,21 +242,22 @@ impl Online {
     }
 }
 
-/// Handles a SEND on the read pool when the application has been asked about it. Until then the connection holds its later requests, and
+/// Handles a request on the read pool when the application has been asked about it. Until then the connection holds its later requests, and
 /// no thread waits.
 #[cfg(feature = "outgoing")]
 async fn handle_after(
     services: Arc<Services>,
     mut client: ClientContext,
-    id: u32,
+    (id, kind): (u32, FrameKind),
     asking: impl Future<Output = handlers::Before>,
     handover: oneshot::Sender<Handover>,
     span: tracing::Span,
 ) {
     use handlers::Before;
 
-    let (body, original) = match asking.await {
-        Before::Go(body, original) => (body, original),
+    let (body, asked) = match asking.await {
+        Before::Go(body, asked) => (body, Some(asked)),
+        Before::Unasked(body) => (body, None),
         Before::Answer(body) => return drop(handover.send((client, Ok(Outcome::Response(body))))),
         Before::Refuse(refusal) => return drop(handover.send((client, Err(refusal)))),
         Before::Nothing => return drop(handover.send((client, Ok(Outcome::Later)))),
@@ -267,10 +266,10 @@ async fn handle_after(
     if let Some(code) = client.lost_rights(services.steady_ms()) {
         return drop(handover.send((client, Err(Refusal::new(code, "")))));
     }
-    client.begin_asked(original);
+    asked.into_iter().for_each(|asked| client.begin_asked(asked));
     let user = client.user();
     let handled = services.reads.clone().run(user, move || {
-        let outcome = span.in_scope(|| handlers::handle(&services, &mut client, id, FrameKind::SEND, &body));
+        let outcome = span.in_scope(|| handlers::handle(&services, &mut client, id, kind, &body));
         client.end_asked();
         (client, outcome)
     });

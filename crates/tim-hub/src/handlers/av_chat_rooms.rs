@@ -7,6 +7,8 @@ use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, JoinStatus, Recei
 use tim_store::Group;
 
 use super::{Handled, Reply, groups};
+#[cfg(feature = "outgoing")]
+use crate::callbacks::{Platform, RoomMove};
 use crate::client_context::ClientContext;
 use crate::refusal::Refusal;
 use crate::service::Services;
@@ -38,6 +40,8 @@ pub(super) fn join(
         }
         presence.announce(group, user);
         services.timer.wake();
+        #[cfg(feature = "outgoing")]
+        tell(services, group, user, RoomMove::Joined);
     }
     let status = match is_new {
         true => JoinStatus::JOINED,
@@ -50,8 +54,19 @@ pub(super) fn join(
 pub(super) fn quit(services: &Services, client: &ClientContext, group: GroupId) -> Handled<QuitGroup> {
     if services.presence.leave_av_chat_room(group, &client.user()) {
         services.timer.wake();
+        #[cfg(feature = "outgoing")]
+        tell(services, group, client.user(), RoomMove::Quit);
     }
     Reply::now(&Done)
+}
+
+/// Tells the application who has come or gone.
+#[cfg(feature = "outgoing")]
+fn tell(services: &Services, group: GroupId, user: UserId, how: RoomMove) {
+    let by = (user, Platform::Device);
+    services
+        .callbacks
+        .moved((group, &[user]), how, by, services.now_ms());
 }
 
 fn check_entry(services: &Services, user: &UserId, group: GroupId) -> Result<(), Refusal> {

@@ -1,23 +1,27 @@
-//! What the application is asked before a message is taken.
+//! What the application is asked before a message is taken, or something is done in a group.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tim_proto::message::{Content, tags, to_vec};
 use tim_proto::request::{Send, SendResponse};
-use tim_proto::wire::{Extensions, Nested, decode_body};
-use tim_proto::{ConversationId, UserId};
+use tim_proto::wire::{Extensions, FrameKind, Nested, decode_body};
+use tim_proto::{ConversationId, ErrorCode, UserId};
 use tim_store::Fingerprint;
 
-use super::{admit, send};
-use crate::callbacks::{About, CallbackCommand, Decision, Sender};
-use crate::client_context::ClientContext;
+use super::groups::{Asker, question};
+use super::{admit, admit_request, send};
+use crate::callbacks::{About, CallbackCommand, Decision, Platform, Sender};
+use crate::client_context::{AskedAbout, ClientContext};
 use crate::refusal::Refusal;
 use crate::service::Services;
 
-/// What becomes of a message after the application was asked.
+/// What becomes of a request after the application was asked.
 pub(crate) enum Before {
-    /// It is handled as this request, which is another one than the sender's if there is a fingerprint: that of what the sender wrote.
-    Go(Box<[u8]>, Option<Fingerprint>),
+    /// The application was not asked after all.
+    Unasked(Box<[u8]>),
+    /// It is handled as this request.
+    Go(Box<[u8]>, AskedAbout),
     /// The sender gets this answer, and nothing is done.
     Answer(Vec<u8>),
     Refuse(Refusal),
@@ -35,17 +39,82 @@ fn command(services: &Services, request: &Send<'_>) -> Option<CallbackCommand> {
     services.callbacks.wants(command).then_some(command)
 }
 
-/// Asks the application about a message, if it wants to be. The future holds no thread. What the hub refuses anyway, for what it says or
-/// as its sender sends too much, is refused here: nobody makes the hub ask about more than may be sent.
-pub(crate) fn before_send(
+/// The answer of the application. It holds no thread.
+type Asking = Pin<Box<dyn Future<Output = Before> + std::marker::Send>>;
+
+/// Asks the application about a request, if it wants to be. What the hub refuses anyway, for what it says or as its user sends too much, is
+/// refused here: nobody makes the hub ask about more than may be done.
+pub(crate) fn before(
     services: &Arc<Services>,
     client: &ClientContext,
+    kind: FrameKind,
     body: &[u8],
-) -> Option<Result<impl Future<Output = Before> + Sized + std::marker::Send + use<>, Refusal>> {
+) -> Option<Result<Asking, Refusal>> {
     // Most hubs ask nobody.
     if !services.callbacks.are_there() {
         return None;
     }
+    let command = match kind {
+        FrameKind::SEND => return before_send(services, client, body),
+        FrameKind::CREATE_GROUP => CallbackCommand::BeforeCreateGroup,
+        FrameKind::JOIN_GROUP => CallbackCommand::BeforeJoin,
+        FrameKind::INVITE_MEMBERS => CallbackCommand::BeforeInvite,
+        _ => return None,
+    };
+    if !services.callbacks.wants(command) {
+        return None;
+    }
+    if let Err(refusal) = admit_request(services, client, kind) {
+        return Some(Err(refusal));
+    }
+    let asker = Asker {
+        user: client.user(),
+        sends_per_second: client.sends_per_second(),
+    };
+    let (services, body) = (Arc::clone(services), Box::<[u8]>::from(body));
+    Some(Ok(Box::pin(async move {
+        ask_group(&services, asker, kind, body).await
+    })))
+}
+
+/// Asks the application about a request about a group.
+async fn ask_group(services: &Arc<Services>, asker: Asker, kind: FrameKind, body: Box<[u8]>) -> Before {
+    let looking = Arc::clone(services);
+    let found = services.reads.run(asker.user, move || {
+        let found = question(&looking, asker, kind, &body);
+        (found, body)
+    });
+    let (found, body) = match found.await {
+        Ok((Ok(Some(found)), body)) => (found, body),
+        Ok((Ok(None), body)) => return Before::Unasked(body),
+        Ok((Err(refusal), _)) => return Before::Refuse(refusal),
+        Err(_) => return Before::Refuse(Refusal::new(ErrorCode::STORAGE_FAILED, "")),
+    };
+    let now_ms = services.now_ms();
+    let decided = services
+        .callbacks
+        .ask_group(&found, Platform::Device, now_ms)
+        .await;
+    match decided {
+        Decision::Go(refused) => {
+            let asked = AskedAbout {
+                original: None,
+                refused: refused.unwrap_or_default(),
+            };
+            Before::Go(body, asked)
+        }
+        // Only messages are dropped.
+        Decision::Drop => Before::Unasked(body),
+        Decision::Refuse(refusal) => Before::Refuse(refusal),
+        Decision::Stopping => Before::Nothing,
+    }
+}
+
+fn before_send(
+    services: &Arc<Services>,
+    client: &ClientContext,
+    body: &[u8],
+) -> Option<Result<Asking, Refusal>> {
     let request: Send<'_> = decode_body(body).ok()?;
     command(services, &request)?;
     let admitted = send::check(services, client, &request, body).and_then(|()| admit(services, client, 1));
@@ -53,12 +122,12 @@ pub(crate) fn before_send(
         return Some(Err(refusal));
     }
     let (services, sender, body) = (Arc::clone(services), client.user(), Box::<[u8]>::from(body));
-    Some(Ok(async move { ask(&services, sender, body).await }))
+    Some(Ok(Box::pin(async move { ask(&services, sender, body).await })))
 }
 
 async fn ask(services: &Services, sender: UserId, body: Box<[u8]>) -> Before {
     let Ok(request) = decode_body::<Send<'_>>(&body) else {
-        return Before::Go(body, None);
+        return Before::Go(body, AskedAbout::default());
     };
     let content = &request.content;
     let group_type = group_type(services, sender, content.to).await;
@@ -72,8 +141,14 @@ async fn ask(services: &Services, sender: UserId, body: Box<[u8]>) -> Before {
     };
     let change = |content: &tim_json::Content| changed_request(&request, content);
     match services.callbacks.ask_about(&about, change).await {
-        Decision::Go(Some(changed)) => Before::Go(changed, Some(Fingerprint::of_message(content))),
-        Decision::Go(None) => Before::Go(body, None),
+        Decision::Go(Some(changed)) => {
+            let asked = AskedAbout {
+                original: Some(Fingerprint::of_message(content)),
+                refused: Vec::new(),
+            };
+            Before::Go(changed, asked)
+        }
+        Decision::Go(None) => Before::Go(body, AskedAbout::default()),
         Decision::Drop => {
             let dropped = SendResponse::new(0, services.now_ms() / 1000);
             Before::Answer(to_vec(&dropped))
@@ -111,7 +186,7 @@ async fn group_type(services: &Services, user: UserId, to: ConversationId) -> St
     let reads = services.reads.clone();
     let found = services.reads.run(user, move || reads.store().group(&group));
     match found.await {
-        Ok(Ok(Some(found))) => found.group_type.to_string(),
+        Ok(Ok(Some(found))) => found.group_type.name().unwrap_or_default().to_owned(),
         _ => String::new(),
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tim_groups::tips::content;
+#[cfg(feature = "outgoing")]
+use tim_proto::GroupType;
 use tim_proto::message::{Content, Revocation};
 use tim_proto::request::{
     ConversationChange, Fetch, FetchResponse, History, MarkRead, MarkReadResponse, Request, Revoke,
@@ -16,6 +18,8 @@ use tim_store::{Entry, LogKey, PageRequest, Write, WriteError, Written};
 use super::pages::{self, MAX_LEN_PREFIX, Paged};
 use super::visibility::{is_in_av_chat_room, read_visible, visible_from};
 use super::{Handled, RESPONSE_OVERHEAD, Reply};
+#[cfg(feature = "outgoing")]
+use crate::callbacks::{AfterRevoke, Platform};
 use crate::client_context::ClientContext;
 use crate::device::Device;
 use crate::encoding::{self, HistoryBody, Raw};
@@ -163,8 +167,17 @@ pub(super) fn revoke<'a>(
     });
     let responder = client.responder::<Revoke<'static>>();
     let files = Arc::clone(&services.files);
+    #[cfg(feature = "outgoing")]
+    let after = after_revoke(services, client.user(), &log, &target)?;
     services.writer.submit(write, move |answer| match answer {
-        Ok(Written::Revoked { entry, .. }) => {
+        Ok(Written::Revoked { entry, already }) => {
+            #[cfg(feature = "outgoing")]
+            after
+                .into_iter()
+                .filter(|_| !already)
+                .for_each(AfterRevoke::revoked);
+            #[cfg(not(feature = "outgoing"))]
+            let _ = already;
             if has_files {
                 files.remove_unused();
             }
@@ -178,6 +191,32 @@ pub(super) fn revoke<'a>(
         }
     })?;
     Reply::later()
+}
+
+/// What the application is told of a message that a user is about to revoke. Reads the store.
+#[cfg(feature = "outgoing")]
+fn after_revoke(
+    services: &Services,
+    user: UserId,
+    log: &LogKey,
+    message: &Entry,
+) -> Result<Option<AfterRevoke>, Refusal> {
+    if !services.callbacks.wants(AfterRevoke::command(log)) {
+        return Ok(None);
+    }
+    let group = match log {
+        LogKey::Group(group) => services.reads.store().group(group)?,
+        _ => None,
+    };
+    let group_type = group.map_or(GroupType(0), |group| group.group_type);
+    let by = (user, Platform::Device);
+    Ok(AfterRevoke::new(
+        &services.callbacks,
+        (log, group_type),
+        message,
+        by,
+        services.now_ms(),
+    ))
 }
 
 /// TIM has different codes for the same refusal in groups and between two users.

@@ -27,12 +27,14 @@ mod tests;
 mod visibility;
 
 #[cfg(feature = "outgoing")]
-pub(crate) use before::{Before, before_send};
+pub(crate) use before::{Before, before};
 #[cfg(feature = "http")]
 pub(crate) use files::Readable;
 pub use groups::Audience;
 #[cfg(feature = "rest")]
 pub(crate) use groups::{Administered, administer, create_prepared, notify_room, tell_list_changed};
+#[cfg(all(feature = "outgoing", feature = "rest"))]
+pub(crate) use groups::{invitation, owned_groups};
 pub(crate) use groups::{notify_group, reclaim_group};
 #[cfg(feature = "rest")]
 pub(crate) use messages::read_change;
@@ -44,11 +46,11 @@ pub(crate) use profiles::{MAX_NICK, check_profile};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use tim_proto::ErrorCode;
 use tim_proto::message::to_vec;
 use tim_proto::planted::{self, Fault};
 use tim_proto::request::*;
 use tim_proto::wire::{Decode, Encode, FrameKind, decode_body};
+use tim_proto::{ErrorCode, UserId};
 use tracing::info;
 
 use crate::client_context::ClientContext;
@@ -245,13 +247,16 @@ pub(crate) fn admit_request(
 
 /// Admits what costs as much as `cost` messages.
 fn admit(services: &Services, client: &ClientContext, cost: u32) -> Result<(), Refusal> {
+    admit_user(services, client.user(), client.sends_per_second(), cost)
+}
+
+/// The same of a user who may send so much.
+fn admit_user(services: &Services, user: UserId, per_second: u32, cost: u32) -> Result<(), Refusal> {
     if planted::is(Fault::FloodAdmitted) {
         return Ok(());
     }
-    let (per_second, now_ms) = (client.sends_per_second(), services.steady_ms());
-    let taken = services
-        .rate_limiter
-        .take(client.user(), per_second, now_ms, cost);
+    let now_ms = services.steady_ms();
+    let taken = services.rate_limiter.take(user, per_second, now_ms, cost);
     taken.map_err(|wait_ms| {
         Refusal::too_soon(
             ErrorCode::RATE_LIMITED,

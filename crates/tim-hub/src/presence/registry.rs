@@ -169,11 +169,13 @@ impl PresenceRegistry {
 
     /// Removes a user from an AVChatRoom whose members have not been told that the user came, or are told otherwise why the
     /// user goes.
-    pub(crate) fn leave_av_chat_room_silently(&self, group: GroupId, user: &UserId) {
+    pub(crate) fn leave_av_chat_room_silently(&self, group: GroupId, user: &UserId) -> bool {
         let mut tables = self.tables();
-        if tables.remove(group, user) {
+        let was_in = tables.remove(group, user);
+        if was_in {
             tables.rooms_mut().forget_left(&group, user);
         }
+        was_in
     }
 
     /// Whether a group of which somebody is online is an AVChatRoom.

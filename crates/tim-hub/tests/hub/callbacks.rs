@@ -1,7 +1,9 @@
 //! Callbacks: what the application is asked and told about messages, and an endpoint that hangs, refuses or dies.
 
 mod crossings;
+mod groups;
 mod rest;
+mod state;
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Live rooms, and the end of groups.
 
-use tim_groups::{GroupAction, GroupResponse};
+use tim_groups::{GroupAction, GroupResponse, GroupUpdate};
 use tim_proto::{ErrorCode, GroupType, MemberResult, UserId};
 
 use super::groups::join;
@@ -201,4 +201,46 @@ pub fn a_batch_that_ends_a_group_writes_nothing_to_it_afterwards(world: &mut Wor
     let refused = world.write(later);
     assert!(refused.is_err(), "{refused:?}");
     assert_eq!(results[2], refused);
+}
+
+pub fn what_a_command_has_changed_is_returned(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let group = world.group("g1", &[alice, bob]);
+    let delta = |world: &mut World, actor: UserId, action: &GroupAction| {
+        let write = world.command(group, actor, action.clone());
+        match world.write(write).unwrap() {
+            Written::GroupChanged(changed) => changed.delta,
+            other => panic!("{other:?}"),
+        }
+    };
+    let rename = GroupAction::Update(GroupUpdate {
+        name: Some("new".to_owned()),
+        ..GroupUpdate::default()
+    });
+    for (actor, action) in [
+        (carol, join()),
+        (carol, GroupAction::Quit),
+        (alice, rename),
+        (alice, GroupAction::ChangeOwner { owner: bob }),
+        (bob, GroupAction::Dismiss),
+    ] {
+        let change = delta(world, actor, &action).expect("something has changed");
+        let (one, nobody): (&[_], &[UserId]) = (&[carol], &[]);
+        let (joined, left) = match &action {
+            GroupAction::Join { .. } => (one, nobody),
+            GroupAction::Quit => (nobody, one),
+            GroupAction::Dismiss => (nobody, &[alice, bob][..]),
+            _ => (nobody, nobody),
+        };
+        assert_eq!((change.joined.as_slice(), change.left.as_slice()), (joined, left));
+        assert_eq!(change.dismissed, matches!(action, GroupAction::Dismiss));
+        assert_eq!(change.inviter, None);
+        assert_eq!(
+            change.owner,
+            matches!(action, GroupAction::ChangeOwner { .. }).then_some(bob)
+        );
+        let name = change.profile.and_then(|profile| profile.name);
+        assert_eq!(name.is_some(), matches!(action, GroupAction::Update(_)));
+        assert_eq!(delta(world, actor, &action), None, "the same again");
+    }
 }

@@ -114,7 +114,7 @@ macro_rules! suite {
             }
             permissions { every_cell_of_the_table }
             endings {
-                a_live_room_keeps_its_owner_and_its_bans, a_dismissed_group_is_gone_for_everybody,
+                a_live_room_keeps_its_owner_and_its_bans, a_dismissed_group_is_gone_for_everybody, what_a_command_has_changed_is_returned,
                 the_service_takes_a_group_back_and_tells_members, a_batch_that_ends_a_group_writes_nothing_to_it_afterwards,
             }
             rosters {

@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 
 use super::store_change::{By, submit_change};
 use super::system::{Audience, notify_av_chat_room};
+#[cfg(feature = "outgoing")]
+use crate::callbacks::{AfterCreate, Platform};
 use crate::presence::PresenceRegistry;
 use crate::service::Services;
 
@@ -21,6 +23,9 @@ pub(crate) struct Administered {
     pub(crate) group: GroupId,
     /// Whether nobody is told.
     pub(crate) silent: bool,
+    /// Whether the application is told by callbacks.
+    #[cfg_attr(not(feature = "outgoing"), allow(dead_code))]
+    pub(crate) told: bool,
     pub(crate) action: GroupAction,
 }
 
@@ -33,6 +38,7 @@ pub(crate) async fn administer(
         actor: change.admin,
         authority: Authority::Administrator,
         silent: change.silent,
+        told: change.told,
     };
     let (answer, written) = oneshot::channel();
     let accounts = vec![change.admin];
@@ -48,8 +54,16 @@ fn sends(answer: oneshot::Sender<WriteResult>) -> impl FnOnce(WriteResult) + Sen
     move |result| drop(answer.send(result))
 }
 
-/// Creates a group that was prepared. Its owner is in a new AVChatRoom if the owner is online.
-pub(crate) async fn create_prepared(services: &Services, create: CreateGroup) -> Result<(), WriteError> {
+/// Creates a group that was prepared, for an administrator. Its owner is in a new AVChatRoom if the owner is online.
+pub(crate) async fn create_prepared(
+    services: &Services,
+    admin: UserId,
+    create: CreateGroup,
+) -> Result<(), WriteError> {
+    #[cfg(feature = "outgoing")]
+    let after = AfterCreate::new(services, admin, Platform::Server, &create.group);
+    #[cfg(not(feature = "outgoing"))]
+    let _ = admin;
     let (group, owner) = (create.group.group, create.group.owner);
     let is_room = create.group.group_type == GroupType::AV_CHAT_ROOM;
     let presence = Arc::clone(&services.presence);
@@ -59,6 +73,10 @@ pub(crate) async fn create_prepared(services: &Services, create: CreateGroup) ->
     services.writer.submit(write, move |result| {
         if is_room && matches!(result, Ok(Written::Group { created: true })) && presence.is_online(&owner) {
             presence.enter_av_chat_room(group, &owner);
+        }
+        #[cfg(feature = "outgoing")]
+        if matches!(result, Ok(Written::Group { created: true })) {
+            after.into_iter().for_each(AfterCreate::created);
         }
         fanout.answer(result, sends(answer));
     })?;

@@ -12,7 +12,7 @@ use tim_proto::request::{
     Request, SetMember, SetReceiveOption, UpdateGroup,
 };
 use tim_proto::wire::{List, encoded_len};
-use tim_proto::{ConversationId, ErrorCode, GroupId, UserId};
+use tim_proto::{ConversationId, ErrorCode, GroupId, MemberResult, UserId};
 use tim_store::{Group, Membership, WriteResult, Written};
 
 use super::store_change::{By, submit_change};
@@ -167,11 +167,13 @@ pub(in crate::handlers) fn invite_members<'a>(
     client: &mut ClientContext,
     request: &InviteMembers<'a>,
 ) -> Handled<InviteMembers<'a>> {
+    let refused = client.refused_users();
     let mut change = Change::of(services, client, request)?;
     if matches!(change.standing, Some((_, Some(_)))) && services.options.open_registration {
         let may_register = |user: &UserId| *user != UserId::SYSTEM && user.is_well_formed();
         change.new_users = request.users.iter().filter(may_register).collect();
     }
+    change.leave_out(refused);
     change.submit()
 }
 
@@ -197,6 +199,8 @@ struct Change<'a, R> {
     standing: Option<(Group, Option<Membership>)>,
     /// Users who get accounts with the change.
     new_users: Vec<UserId>,
+    /// Those of the users whom the application refuses.
+    refused: Vec<UserId>,
     request: PhantomData<fn() -> R>,
 }
 
@@ -209,7 +213,9 @@ impl<'a, R: GroupChange> Change<'a, R> {
         let found = standing.as_ref().map(|(group, _)| group);
         // Only the owner can dismiss the group.
         let owned = found.filter(|group| group.owner == user);
-        admit(services, client, cost(&action, owned))?;
+        if !client.was_asked_about() {
+            admit(services, client, cost(&action, owned))?;
+        }
         Ok(Self {
             services,
             client,
@@ -217,8 +223,18 @@ impl<'a, R: GroupChange> Change<'a, R> {
             action,
             standing,
             new_users: Vec::new(),
+            refused: Vec::new(),
             request: PhantomData,
         })
+    }
+
+    /// Does not invite these. The answer says of each that it is not allowed.
+    fn leave_out(&mut self, refused: Vec<UserId>) {
+        self.new_users.retain(|user| !refused.contains(user));
+        if let GroupAction::Invite { users, .. } = &mut self.action {
+            users.retain(|user| !refused.contains(user));
+        }
+        self.refused = refused;
     }
 
     fn submit(self) -> Handled<R> {
@@ -229,10 +245,15 @@ impl<'a, R: GroupChange> Change<'a, R> {
     fn submit_then(self, changed: impl FnOnce(&Device) + Send + 'static) -> Handled<R> {
         let responder = self.client.responder::<R>().untyped();
         let encode: fn(GroupResponse) -> Option<Vec<u8>> = <R::Response<'static> as FromResult>::encode;
+        let refused = self.refused;
         let respond = move |result: WriteResult| {
             let body = match result {
-                Ok(Written::GroupChanged(change)) => {
+                Ok(Written::GroupChanged(mut change)) => {
                     changed(responder.device());
+                    if let GroupResponse::Members(results) = &mut change.response {
+                        let refused = refused.into_iter();
+                        results.extend(refused.map(|user| (user, MemberResult::NOT_ALLOWED)));
+                    }
                     encode(change.response).ok_or_else(Refusal::wrong_answer)
                 }
                 Ok(_) => Err(Refusal::wrong_answer()),

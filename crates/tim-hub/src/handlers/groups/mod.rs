@@ -6,6 +6,8 @@ mod administer;
 mod change;
 mod create;
 mod lookup;
+#[cfg(feature = "outgoing")]
+mod question;
 mod store_change;
 mod system;
 
@@ -14,5 +16,9 @@ pub(crate) use administer::{Administered, administer, create_prepared, notify_ro
 pub(super) use change::{change, invite_members, join, quit, set_receive_option};
 pub(super) use create::create;
 pub(super) use lookup::{groups, members, profile, profile_for};
+#[cfg(feature = "outgoing")]
+pub(super) use question::{Asker, question};
+#[cfg(all(feature = "outgoing", feature = "rest"))]
+pub(crate) use question::{invitation, owned_groups};
 pub use system::Audience;
 pub(crate) use system::{notify_group, reclaim_group};

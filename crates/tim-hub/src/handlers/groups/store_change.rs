@@ -7,6 +7,8 @@ use tim_groups::{Authority, GroupAction, GroupCommand, GroupResponse};
 use tim_proto::{GroupId, MemberResult, Priority, UserId};
 use tim_store::{GroupChanged, LogKey, Write, WriteError, WriteResult, Written};
 
+#[cfg(feature = "outgoing")]
+use crate::callbacks::{AfterChange, Callbacks, Platform, RoomMove};
 use crate::delivery::{LiveQueue, live_delivery};
 use crate::permissions::{Permissions, revokes_permissions};
 use crate::presence::PresenceRegistry;
@@ -18,6 +20,9 @@ pub(super) struct By {
     pub(super) actor: UserId,
     pub(super) authority: Authority,
     pub(super) silent: bool,
+    /// Whether the application is told by callbacks.
+    #[cfg_attr(not(feature = "outgoing"), allow(dead_code))]
+    pub(super) told: bool,
 }
 
 impl By {
@@ -27,6 +32,18 @@ impl By {
             actor,
             authority: Authority::Role,
             silent: false,
+            told: true,
+        }
+    }
+
+    /// Where the change comes from.
+    #[cfg(feature = "outgoing")]
+    fn platform(self) -> Platform {
+        let is_user = self.authority == Authority::Role && self.actor != UserId::SYSTEM;
+        if is_user {
+            Platform::Device
+        } else {
+            Platform::Server
         }
     }
 }
@@ -45,7 +62,13 @@ pub(super) fn submit_change(
         actor,
         authority,
         silent,
+        ..
     } = by;
+    #[cfg(feature = "outgoing")]
+    let after = match by.told {
+        true => AfterChange::new(services, actor, by.platform(), &action),
+        false => None,
+    };
     let follow_up = FollowUp {
         presence: Arc::clone(&services.presence),
         live: services.live.clone(),
@@ -53,6 +76,10 @@ pub(super) fn submit_change(
         time: services.now_ms() / 1000,
         concerns: Concerns::of(&action, by),
         permissions: revokes_permissions(&action).then(|| Arc::clone(&services.permissions)),
+        #[cfg(feature = "outgoing")]
+        callbacks: services.callbacks.clone(),
+        #[cfg(feature = "outgoing")]
+        by: (actor, by.platform()),
     };
     let command = GroupCommand {
         group,
@@ -73,7 +100,13 @@ pub(super) fn submit_change(
         if let Ok(Written::GroupChanged(changed)) = &answer {
             follow_up.apply(changed);
         }
-        fanout.answer(answer, answered);
+        fanout.answer(answer, move |answer| {
+            #[cfg(feature = "outgoing")]
+            if let (Some(after), Ok(Written::GroupChanged(changed))) = (&after, &answer) {
+                changed.delta.iter().for_each(|delta| after.changed(delta));
+            }
+            answered(answer);
+        });
     })
 }
 
@@ -139,9 +172,26 @@ struct FollowUp {
     concerns: Concerns,
     /// If the change can revoke any.
     permissions: Option<Arc<Permissions>>,
+    #[cfg(feature = "outgoing")]
+    callbacks: Callbacks,
+    /// Who makes the change, and where it comes from.
+    #[cfg(feature = "outgoing")]
+    by: (UserId, Platform),
 }
 
 impl FollowUp {
+    /// Tells the application of those who were in an AVChatRoom and are banned.
+    #[cfg(feature = "outgoing")]
+    fn left_room(&self, users: &[UserId]) {
+        let (group, now_ms) = (self.group, self.time.saturating_mul(1000));
+        self.callbacks
+            .moved((group, users), RoomMove::Kicked, self.by, now_ms);
+    }
+
+    #[cfg(not(feature = "outgoing"))]
+    #[allow(clippy::unused_self)]
+    const fn left_room(&self, _: &[UserId]) {}
+
     fn apply(&self, changed: &GroupChanged) {
         match (&self.concerns, &changed.response) {
             (Concerns::Users(users), _) => users.iter().for_each(|user| self.presence.invalidate(user)),
@@ -149,8 +199,10 @@ impl FollowUp {
             (Concerns::Banned, GroupResponse::Members(results)) => {
                 let removed = results
                     .iter()
-                    .filter(|(_, result)| *result == MemberResult::REMOVED);
-                removed.for_each(|(user, _)| self.presence.leave_av_chat_room_silently(self.group, user));
+                    .filter(|(_, result)| *result == MemberResult::REMOVED)
+                    .map(|(user, _)| *user);
+                let left = |user: &UserId| self.presence.leave_av_chat_room_silently(self.group, user);
+                self.left_room(&removed.filter(left).collect::<Vec<_>>());
             }
             (Concerns::Banned | Concerns::Group, _) => {}
         }

@@ -56,11 +56,16 @@ impl Wanted {
 
 #[cfg(feature = "outgoing")]
 mod imp {
+    use tim_groups::NewGroup;
     use tim_proto::message::to_vec;
-    use tim_proto::{ConversationId, ErrorCode};
+    use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, UserId};
+    use tim_store::{Entry, LogKey};
 
     use super::{Asked, Body, Call, Outgoing, RestError, Stored, Wanted};
-    use crate::callbacks::{About, AfterSend, CallbackCommand, Decision, Platform, Sender};
+    use crate::callbacks::{
+        About, AfterRevoke, AfterSend, CallbackCommand, Decision, Platform, Question, Sender,
+    };
+    use crate::handlers::{invitation, owned_groups};
     use crate::refusal::Refusal;
 
     pub(super) fn has_endpoint(call: &Call) -> bool {
@@ -123,6 +128,94 @@ mod imp {
         }
     }
 
+    /// What the application is told of a message that is about to be revoked. The type is that of a group.
+    pub(in crate::http::rest) fn after_revoke(
+        call: &Call,
+        (log, group_type): (&LogKey, GroupType),
+        message: &Entry,
+    ) -> Revoking {
+        let services = &call.services;
+        let by = (call.admin, Platform::Server);
+        Revoking(AfterRevoke::new(
+            &services.callbacks,
+            (log, group_type),
+            message,
+            by,
+            services.now_ms(),
+        ))
+    }
+
+    /// What the application is told of a message that is revoked.
+    pub(in crate::http::rest) struct Revoking(Option<AfterRevoke>);
+
+    impl Revoking {
+        pub(in crate::http::rest) fn done(self) {
+            self.0.into_iter().for_each(AfterRevoke::revoked);
+        }
+    }
+
+    /// Asks about a group that is to be created.
+    pub(in crate::http::rest) async fn ask_create(call: &Call, new: &NewGroup) -> Result<(), RestError> {
+        if !call.services.callbacks.wants(CallbackCommand::BeforeCreateGroup) {
+            return Ok(());
+        }
+        let (owner, group) = (new.owner, new.group);
+        let found = call.read(move |services| {
+            let is_there = services.reads.store().group(&group)?.is_some();
+            Ok((!is_there).then_some(owned_groups(services, &owner)?))
+        });
+        // One that is there is not created.
+        let Some(owned) = found.await? else { return Ok(()) };
+        let question = Question::Create {
+            operator: call.admin,
+            new: Box::new(new.clone()),
+            owned,
+        };
+        ask_group(call, &question).await.map(|_| ())
+    }
+
+    /// Asks about users who are to be added to a group. Returns whom of them the application refuses.
+    pub(in crate::http::rest) async fn ask_invite(
+        call: &Call,
+        group: GroupId,
+        users: Vec<UserId>,
+    ) -> Result<Vec<UserId>, RestError> {
+        if !call.services.callbacks.wants(CallbackCommand::BeforeInvite) {
+            return Ok(Vec::new());
+        }
+        let admin = call.admin;
+        let found = call.read(move |services| {
+            let found = services.reads.store().group(&group)?;
+            // Nobody is added to an AVChatRoom.
+            let stored = found.filter(|group| group.group_type != GroupType::AV_CHAT_ROOM);
+            match stored.map(|found| (found.group, found.group_type)) {
+                Some(group) => invitation(services, group, admin, &users),
+                None => Ok(None),
+            }
+        });
+        match found.await? {
+            Some(question) => ask_group(call, &question).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn ask_group(call: &Call, question: &Question) -> Result<Vec<UserId>, RestError> {
+        let services = &call.services;
+        let decided = services
+            .callbacks
+            .ask_group(question, Platform::Server, services.now_ms());
+        match decided.await {
+            Decision::Go(refused) => Ok(refused.unwrap_or_default()),
+            // Only messages are dropped.
+            Decision::Drop => Ok(Vec::new()),
+            Decision::Refuse(refusal) => Err(RestError::of(call.service, refusal)),
+            Decision::Stopping => {
+                let refusal = Refusal::new(ErrorCode::SERVER_SHUTTING_DOWN, "");
+                Err(RestError::of(call.service, refusal))
+            }
+        }
+    }
+
     impl Outgoing<'_> {
         const fn sender(&self, call: &Call) -> Sender {
             Sender {
@@ -154,7 +247,9 @@ mod imp {
 /// Without callbacks nothing is asked and told.
 #[cfg(not(feature = "outgoing"))]
 mod imp {
-    use tim_proto::ConversationId;
+    use tim_groups::NewGroup;
+    use tim_proto::{ConversationId, GroupId, GroupType, UserId};
+    use tim_store::{Entry, LogKey};
 
     use super::{Asked, Body, Call, Outgoing, RestError, Stored, Wanted};
 
@@ -181,6 +276,32 @@ mod imp {
         }
     }
 
+    pub(in crate::http::rest) const fn after_revoke(
+        _: &Call,
+        _: (&LogKey, GroupType),
+        _: &Entry,
+    ) -> Revoking {
+        Revoking
+    }
+
+    pub(in crate::http::rest) struct Revoking;
+
+    impl Revoking {
+        pub(in crate::http::rest) const fn done(self) {}
+    }
+
+    pub(in crate::http::rest) async fn ask_create(_: &Call, _: &NewGroup) -> Result<(), RestError> {
+        std::future::ready(Ok(())).await
+    }
+
+    pub(in crate::http::rest) async fn ask_invite(
+        _: &Call,
+        _: GroupId,
+        _: Vec<UserId>,
+    ) -> Result<Vec<UserId>, RestError> {
+        std::future::ready(Ok(Vec::new())).await
+    }
+
     pub(in crate::http::rest) struct After;
 
     impl After {
@@ -191,3 +312,4 @@ mod imp {
 }
 
 use imp::has_endpoint;
+pub(super) use imp::{after_revoke, ask_create, ask_invite};

@@ -8,6 +8,7 @@ use tim_store::Refused;
 use super::{about_group, check_owner, custom_fields, named, parsed_group, refused, type_of};
 use crate::handlers::create_prepared;
 use crate::http::rest::call::Call;
+use crate::http::rest::callbacks::ask_create;
 use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, Coded as _, RestError};
 use crate::http::rest::fields::Fields;
@@ -34,7 +35,8 @@ pub(in crate::http::rest) async fn create(call: Call) -> Result<Answer, RestErro
         Ok(prepare(new, &services.options.group_policy(), now_ms, &book)?)
     });
     let prepared = prepared.await.map_err(about_group)?;
-    match create_prepared(&call.services, prepared).await {
+    ask_create(&call, &prepared.group).await?;
+    match create_prepared(&call.services, call.admin, prepared).await {
         Ok(()) => Ok(Answer::ok().with("GroupId", group.as_str())),
         Err(tim_store::WriteError::Refused(Refused::IdInUse(_))) => {
             let found = call

@@ -6,10 +6,12 @@ use tim_proto::{ErrorCode, GroupId, GroupType, MemberResult, ReceiveOption, Role
 use tim_store::{Write, Written};
 
 use super::{
-    MAX_ANSWER, change, custom_fields, either, existing, group_of, named, not_in_this_type, refused, result,
+    MAX_ANSWER, administered_by, change, custom_fields, either, existing, group_of, named, not_in_this_type,
+    refused, result,
 };
-use crate::handlers::tell_list_changed;
+use crate::handlers::{Administered, tell_list_changed};
 use crate::http::rest::call::Call;
+use crate::http::rest::callbacks::ask_invite;
 use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, RestError, object};
 use crate::http::rest::fields::Fields;
@@ -51,7 +53,12 @@ pub(in crate::http::rest) async fn add_members(call: Call) -> Result<Answer, Res
         .iter()
         .map(|item| item.need_user("Member_Account").map(NewMember::new))
         .collect::<Result<Vec<_>, _>>()?;
-    let results = add(&call, group, fields.flag("Silence")?, members).await?;
+    let silent = fields.flag("Silence")?;
+    let users: Vec<UserId> = members.iter().map(|new| new.user).collect();
+    let refused = ask_invite(&call, group, users).await?;
+    let members = members.into_iter().filter(|new| !refused.contains(&new.user));
+    let mut results = add(&call, (group, silent, true), members.collect()).await?;
+    results.extend(refused.iter().map(|user| (*user, MemberResult::NOT_ALLOWED)));
     if let Some(error) = none_added(&results) {
         return Err(error);
     }
@@ -63,11 +70,17 @@ pub(in crate::http::rest) async fn add_members(call: Call) -> Result<Answer, Res
 
 async fn add(
     call: &Call,
-    group: GroupId,
-    silent: bool,
+    (group, silent, told): (GroupId, bool, bool),
     members: Vec<NewMember>,
 ) -> Result<Vec<(UserId, MemberResult)>, RestError> {
-    match change(call, group, silent, GroupAction::Add { members }).await? {
+    let administered = Administered {
+        admin: call.admin,
+        group,
+        silent,
+        told,
+        action: GroupAction::Add { members },
+    };
+    match administered_by(call, administered).await? {
         GroupResponse::Members(results) => Ok(results),
         _ => Err(call.wrong_answer()),
     }
@@ -121,7 +134,8 @@ pub(in crate::http::rest) async fn import_members(call: Call) -> Result<Answer, 
             unread.push((user, count));
         }
     }
-    let results = add(&call, group, true, in_their_second(&call, group, members).await?).await?;
+    let members = in_their_second(&call, group, members).await?;
+    let results = add(&call, (group, true, false), members).await?;
     let is_added = |user: &UserId| results.contains(&(*user, MemberResult::ADDED));
     for (user, unread) in unread.into_iter().filter(|(user, _)| is_added(user)) {
         count_unread(&call, user, group, unread).await?;

@@ -168,8 +168,13 @@ async fn change(
         admin: call.admin,
         group,
         silent,
+        told: true,
         action,
     };
+    administered_by(call, administered).await
+}
+
+async fn administered_by(call: &Call, administered: Administered) -> Result<GroupResponse, RestError> {
     let response = administer(&call.services, administered).await;
     response.map_err(|error| refused(call, error))
 }

@@ -8,7 +8,11 @@ use tim_store::{Entry, LogKey, PageRequest, Refused, Revoke, Write, WriteError, 
 
 use super::{existing, group_of, refused};
 use crate::http::rest::call::Call;
+use crate::http::rest::callbacks::after_revoke;
 use crate::http::rest::envelope::{Answer, RestError, object};
+
+/// A group and its type.
+type Typed = (GroupId, GroupType);
 
 /// The most messages that a call names.
 pub(in crate::http::rest) const MAX_NAMED: usize = 10;
@@ -27,7 +31,9 @@ pub(in crate::http::rest) async fn recall(call: Call) -> Result<Answer, RestErro
     let sequences = items.iter().map(|item| item.need_number("MsgSeq"));
     let sequences = sequences.collect::<Result<Vec<_>, _>>()?;
     let reason = fields.text_within("Reason", MAX_REASON)?.unwrap_or("");
-    if existing(&call, group).await?.group_type == GroupType::AV_CHAT_ROOM {
+    let group_type = existing(&call, group).await?.group_type;
+    let group = (group, group_type);
+    if group_type == GroupType::AV_CHAT_ROOM {
         let info = "messages in an AVChatRoom are not stored and cannot be revoked";
         return Err(RestError::new(ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG.0, info));
     }
@@ -42,9 +48,9 @@ pub(in crate::http::rest) async fn recall(call: Call) -> Result<Answer, RestErro
     Ok(Answer::ok().with("RecallRetList", results))
 }
 
-async fn revoke_at(call: &Call, group: GroupId, sequence: u64, reason: &str) -> Result<(), RestError> {
-    let found =
-        call.read(move |services| Ok(services.reads.store().entry(&LogKey::Group(group), sequence)?));
+async fn revoke_at(call: &Call, group: Typed, sequence: u64, reason: &str) -> Result<(), RestError> {
+    let log = LogKey::Group(group.0);
+    let found = call.read(move |services| Ok(services.reads.store().entry(&log, sequence)?));
     match found.await? {
         Some(message) => revoke(call, group, &message, reason).await,
         None => Err(RestError::new(
@@ -55,7 +61,12 @@ async fn revoke_at(call: &Call, group: GroupId, sequence: u64, reason: &str) -> 
 }
 
 /// Revokes a message, unless that was done before.
-async fn revoke(call: &Call, group: GroupId, message: &Entry, reason: &str) -> Result<(), RestError> {
+async fn revoke(
+    call: &Call,
+    (group, group_type): Typed,
+    message: &Entry,
+    reason: &str,
+) -> Result<(), RestError> {
     let conversation = ConversationId::Group(group);
     // The store replaces the sender.
     let id = MessageId {
@@ -81,8 +92,15 @@ async fn revoke(call: &Call, group: GroupId, message: &Entry, reason: &str) -> R
         users: vec![call.admin],
         write: Box::new(Write::Revoke(revoke)),
     };
+    let after = after_revoke(call, (&LogKey::Group(group), group_type), message);
     match call.services.writer.write(write).await {
-        Ok(Written::Revoked { .. }) | Err(WriteError::Refused(Refused::AlreadyRevoked(_))) => Ok(()),
+        Ok(Written::Revoked { already: false, .. }) => {
+            after.done();
+            Ok(())
+        }
+        Ok(Written::Revoked { already: true, .. }) | Err(WriteError::Refused(Refused::AlreadyRevoked(_))) => {
+            Ok(())
+        }
         Ok(_) => Err(call.wrong_answer()),
         Err(error) => Err(refused(call, error)),
     }
@@ -93,7 +111,7 @@ pub(in crate::http::rest) async fn revoke_of_sender(call: Call) -> Result<Answer
     let fields = call.fields();
     let group = group_of(&fields)?;
     let sender = fields.need_user("Sender_Account")?;
-    existing(&call, group).await?;
+    let group_type = existing(&call, group).await?.group_type;
     let mut before = None;
     for _ in 0..MAX_SEARCHED / PAGE {
         let request = PageRequest {
@@ -108,7 +126,7 @@ pub(in crate::http::rest) async fn revoke_of_sender(call: Call) -> Result<Answer
             .await?;
         for message in page.entries.iter().rev() {
             if message.sender == sender && !message.is_revoked() {
-                revoke(&call, group, message, "").await?;
+                revoke(&call, (group, group_type), message, "").await?;
             }
         }
         if page.completed {

@@ -4,13 +4,14 @@ use serde_json::Value;
 use tim_groups::tips::content;
 use tim_proto::message::Revocation;
 use tim_proto::planted::{self, Fault};
-use tim_proto::{ConversationId, MessageId, MessageKind, ReceiveOption, UserId};
+use tim_proto::{ConversationId, GroupType, MessageId, MessageKind, ReceiveOption, UserId};
 use tim_store::{Entry, LogKey, Refused, Revoke, StoreReader, Write, WriteError, Written};
 
 use super::key::{MsgKey, first_after, is_written};
 use super::pair;
 use crate::handlers::read_change;
 use crate::http::rest::call::Call;
+use crate::http::rest::callbacks::after_revoke;
 use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, Coded as _, RestError, object};
 use crate::refusal::Refusal;
@@ -39,9 +40,13 @@ pub(in crate::http::rest) async fn withdraw(call: Call) -> Result<Answer, RestEr
     if planted::is(Fault::WithdrawnStays) {
         return Ok(Answer::ok());
     }
-    let write = Write::Revoke(revocation(&call, &message, to));
-    match call.services.writer.write(write).await {
-        Ok(Written::Revoked { already: false, .. }) => Ok(Answer::ok()),
+    let revocation = revocation(&call, &message, to);
+    let after = after_revoke(&call, (&revocation.log, GroupType(0)), &message);
+    match call.services.writer.write(Write::Revoke(revocation)).await {
+        Ok(Written::Revoked { already: false, .. }) => {
+            after.done();
+            Ok(Answer::ok())
+        }
         Ok(Written::Revoked { already: true, .. }) | Err(WriteError::Refused(Refused::AlreadyRevoked(_))) => {
             Err(revoked())
         }
