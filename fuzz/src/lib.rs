@@ -14,6 +14,7 @@ mod language;
 mod lives;
 mod log_blocks;
 mod packing;
+mod rest_answers;
 mod script;
 mod store_log;
 mod vendor_json;
@@ -29,6 +30,7 @@ pub use json::{captures, json};
 pub use language::{emoji_tables, ids, notices, text};
 pub use lives::device_lives;
 pub use log_blocks::log_blocks;
+pub use rest_answers::rest_answers;
 pub use store_log::store_log;
 pub use vendor_json::vendor_json;
 pub use websocket::websocket;
@@ -59,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     ("addresses", addresses),
     ("websocket", websocket),
     ("vendor_json", vendor_json),
+    ("rest_answers", rest_answers),
 ];
 
 /// The program of a target.

@@ -255,6 +255,8 @@ answer! {
         random: u32 = "MsgRandom",
         /// When it was stored, in Unix seconds.
         time: u64 = "MsgTimeStamp",
+        /// When its sender has written it, in Unix seconds; 0 if the service does not say that.
+        client_time: u64 = "MsgClientTime",
         /// 8 if it was revoked.
         flags: u32 = "MsgFlagBits",
         /// Its key.

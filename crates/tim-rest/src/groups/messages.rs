@@ -166,6 +166,8 @@ fields! {
         random: u32 = "Random",
         /// All its elements.
         elements: Vec<Element> = "MsgBody",
+        /// What the application keeps with it.
+        cloud_custom_data: String = "CloudCustomData",
     }
 }
 

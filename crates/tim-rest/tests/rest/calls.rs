@@ -7,7 +7,7 @@ use tim_rest::json::Content;
 use tim_rest::*;
 
 use crate::golden;
-use crate::support::{Noting, World, now_s};
+use crate::support::{Device, Noting, World, now_s};
 
 #[tokio::test]
 async fn every_method_does_what_it_says() {
@@ -105,7 +105,16 @@ async fn messages(tim: &Client, world: &World) {
         tim.import_message(old).await.unwrap();
     }
 
-    // A page at a time, newest first.
+    pages(tim, &sent).await;
+    unread(tim).await;
+    revoked(tim, &sent, &mut bob).await;
+    for device in [&alice, &bob] {
+        device.client.logout().await.unwrap();
+    }
+}
+
+/// A page at a time, newest first.
+async fn pages(tim: &Client, sent: &SentMessage) {
     let mut request = Some(History::new("alice", "bob", 2, 0, now_s() + 600));
     let mut pages = Vec::new();
     while let Some(asked) = request {
@@ -123,7 +132,9 @@ async fn messages(tim: &Client, world: &World) {
         (&first.key, first.elements.len(), first.cloud_custom_data.as_str()),
         (&sent.key, 2, "cd")
     );
+}
 
+async fn unread(tim: &Client) {
     assert_eq!(tim.unread(CountUnread::of("alice")).await.unwrap().total, Some(1));
     let unread = tim
         .unread(CountUnread::of("alice").from(["bob", "nobody"]))
@@ -137,7 +148,9 @@ async fn messages(tim: &Client, world: &World) {
         .await
         .unwrap();
     assert_eq!(tim.unread(CountUnread::of("alice")).await.unwrap().total, Some(0));
+}
 
+async fn revoked(tim: &Client, sent: &SentMessage, bob: &mut Device) {
     tim.revoke_message("alice", "bob", sent.key.as_str())
         .await
         .unwrap();
@@ -160,9 +173,6 @@ async fn messages(tim: &Client, world: &World) {
         .await
         .unwrap();
     assert!(page.is_complete && page.messages[0].is_revoked(), "{page:?}");
-    for device in [&alice, &bob] {
-        device.client.logout().await.unwrap();
-    }
 }
 
 async fn friends(tim: &Client) {

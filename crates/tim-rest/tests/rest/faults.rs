@@ -4,7 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
+use tim_hub::tls::{HubTls, TlsProtocol};
+use tim_hub::{HttpOptions, TlsListener};
 use tim_rest::*;
+use tim_testkit::certificates::{Age, Authority};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -90,6 +93,33 @@ async fn a_hub_may_restart() {
     tokio::task::yield_now().await;
     world.start_again();
     assert_eq!(calling.await.unwrap().unwrap(), sent, "it is sent once");
+}
+
+#[tokio::test]
+async fn a_hub_with_tls_is_called_if_its_authority_is_trusted() {
+    let world = World::start();
+    let directory = tempfile::tempdir().unwrap();
+    let authorities = ["right", "wrong"].map(|name| Authority::new(directory.path(), name));
+    let files = authorities[0].sign("hub", &["127.0.0.1"], Age::Valid);
+    let tls = HubTls::from_files(&files.certificate, &files.key).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    let (hub, options) = (world.hub(), HttpOptions::new(base.as_str()));
+    let listener = TlsListener::with_protocol(listener, &tls, TlsProtocol::Http);
+    tokio::spawn(async move { hub.serve_http(listener, options, std::future::pending()).await });
+    let with = |authority: &Authority| {
+        let builder = client(base.as_str()).attempts(1);
+        builder.trust_authorities_from(&authority.file).build().unwrap()
+    };
+    with(&authorities[0]).import_accounts(["alice"]).await.unwrap();
+    let error = with(&authorities[1])
+        .import_accounts(["alice"])
+        .await
+        .unwrap_err();
+    assert!(
+        error.is_certainly_not_done() && error.to_string().contains("certificate"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

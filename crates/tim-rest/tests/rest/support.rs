@@ -61,8 +61,12 @@ impl World {
         world
     }
 
+    pub(crate) fn hub(&self) -> Arc<Hub> {
+        Arc::clone(self.hub.as_ref().unwrap())
+    }
+
     fn serve(&mut self) {
-        let hub = Arc::clone(self.hub.as_ref().unwrap());
+        let hub = self.hub();
         let listener = TcpListener::from_std(self.listener.try_clone().unwrap()).unwrap();
         let options = HttpOptions::new(format!("http://{}", self.address));
         let (stop, stopped) = oneshot::channel::<()>();
