@@ -73,7 +73,7 @@ pub use listener::{Listener, Peer};
 pub use options::{HubOptions, MIN_KEY_LEN};
 #[cfg(feature = "outgoing")]
 pub use outgoing::Endpoint;
-pub use push::{Notification, PushError, PushOptions, PushSink, PushStats, Sending};
+pub use push::{Notification, PushError, PushOptions, PushRoutes, PushSink, PushStats, Sending};
 #[cfg(feature = "outgoing")]
 pub use push::{PushLog, PushWebhook};
 pub use steps::{Step, Steps, Waiting};

@@ -1,5 +1,6 @@
 //! REGISTER_PUSH and UNREGISTER_PUSH: through which tokens of push services a user is notified.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tim_proto::ErrorCode;
@@ -17,19 +18,18 @@ pub(super) fn register<'a>(
     client: &mut ClientContext,
     request: &RegisterPush<'a>,
 ) -> Handled<RegisterPush<'a>> {
-    check(request.platform, request.token)?;
-    let user = client.user();
+    let token = checked(services, request.platform, request.token)?;
+    let (user, platform) = (client.user(), request.platform);
     let known = services.reads.store().push_tokens(&user)?;
     if known.iter().any(|known| {
-        (known.platform, known.token.as_str(), known.enabled)
-            == (request.platform, request.token, request.enabled)
+        (known.platform, known.token.as_str(), known.enabled) == (platform, &*token, request.enabled)
     }) {
         return Reply::now(&Done);
     }
     let write = Write::RegisterPush(Box::new(tim_store::RegisterPush {
         user,
-        platform: request.platform,
-        token: request.token.to_owned(),
+        platform,
+        token: token.into_owned(),
         enabled: request.enabled,
     }));
     let (push, responder) = (
@@ -38,7 +38,7 @@ pub(super) fn register<'a>(
     );
     services.writer.submit(write, move |answer| match answer {
         Ok(Written::PushRegistered { pushed }) => {
-            push.registered(user, pushed);
+            push.registered(platform, user, pushed);
             responder.respond(&Done);
         }
         Ok(_) => responder.refuse(Refusal::wrong_answer()),
@@ -53,12 +53,13 @@ pub(super) fn unregister<'a>(
     client: &mut ClientContext,
     request: &UnregisterPush<'a>,
 ) -> Handled<UnregisterPush<'a>> {
-    check(request.platform, request.token)?;
+    // What is none to the sink was registered before there was this sink, or never.
+    let token = checked(services, request.platform, request.token).unwrap_or(Cow::Borrowed(request.token));
     let responder = client.responder::<UnregisterPush<'static>>();
     let write = Write::UnregisterPush {
         user: client.user(),
         platform: request.platform,
-        token: request.token.to_owned(),
+        token: token.into_owned(),
     };
     services.writer.submit(write, move |answer| match answer {
         Ok(_) => responder.respond(&Done),
@@ -67,13 +68,20 @@ pub(super) fn unregister<'a>(
     Reply::later()
 }
 
-fn check(platform: PushPlatform, token: &str) -> Result<(), Refusal> {
-    let text = if token.is_empty() || token.len() > MAX_PUSH_TOKEN {
-        format!("a token of a push service has 1 to {MAX_PUSH_TOKEN} bytes")
+/// A token in the form in which it is kept.
+fn checked<'a>(services: &Services, platform: PushPlatform, token: &'a str) -> Result<Cow<'a, str>, Refusal> {
+    let checked = if token.is_empty() || token.len() > MAX_PUSH_TOKEN {
+        Err(format!(
+            "a token of a push service has 1 to {MAX_PUSH_TOKEN} bytes"
+        ))
     } else if !platform.is_known() {
-        format!("this hub does not know the push service {platform}")
+        Err(format!("this hub does not know the push service {platform}"))
     } else {
-        return Ok(());
+        services.push.token(platform, token)
     };
-    Err(Refusal::new(ErrorCode::GROUP_INVALID_PARAMETERS, text))
+    let kept = checked.and_then(|token| match token.len() {
+        1..=MAX_PUSH_TOKEN => Ok(token),
+        _ => Err(format!("the push service {platform} has no such token")),
+    });
+    kept.map_err(|text| Refusal::new(ErrorCode::GROUP_INVALID_PARAMETERS, text))
 }

@@ -36,16 +36,16 @@ impl PushSink for PushLog {
         let file = Arc::clone(&self.0);
         Box::pin(async move {
             let written = tokio::task::spawn_blocking(move || lock(&file).write_all(line.as_bytes())).await;
-            let unavailable = |what: String| PushError::Unavailable {
-                what,
-                retry_after: None,
-            };
             match written {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(unavailable(error.to_string())),
-                Err(error) => Err(unavailable(error.to_string())),
+                Ok(Err(error)) => Err(PushError::unavailable(error.to_string())),
+                Err(error) => Err(PushError::unavailable(error.to_string())),
             }
         })
+    }
+
+    fn name(&self) -> &str {
+        "log"
     }
 }
 
@@ -68,6 +68,7 @@ impl Notification {
             "message": self.message.to_string(),
             "sender": self.sender.as_str(),
             "time": self.time,
+            "expires": self.expires,
         })
     }
 }

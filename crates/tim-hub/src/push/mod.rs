@@ -5,6 +5,9 @@
 //! that is down for an hour costs no memory. The cursor moves when the sink has taken a notification; it is written a little later, so
 //! that after a kill the newest ones come again, under the same ids.
 //!
+//! Each sink of the table ([`routes`]) works for itself: it has its places, its pauses, and its own position for each user. What is stored
+//! is the position of the sink that is farthest behind.
+//!
 //! What is in memory is a line for each user with tokens ([`pending`]). Without tokens, and without a sink, a commit costs one look at a
 //! counter. The rules are pure functions ([`rules`]).
 
@@ -13,6 +16,7 @@ mod log;
 mod notification;
 mod pending;
 mod reading;
+mod routes;
 mod rules;
 #[cfg(test)]
 mod rules_tests;
@@ -24,6 +28,7 @@ mod worker;
 #[cfg(feature = "outgoing")]
 pub use log::PushLog;
 pub use notification::{Notification, PushError, PushOptions, PushSink, PushStats, Sending};
+pub use routes::PushRoutes;
 #[cfg(feature = "outgoing")]
 pub use webhook::PushWebhook;
 pub(crate) use worker::Push;

@@ -10,6 +10,7 @@ use tim_store::{
 };
 
 use super::notification::Notification;
+use super::routes::PushRoutes;
 use super::rules::{Candidate, Why, decide};
 
 /// How many entries are read at a time.
@@ -18,17 +19,20 @@ const ENTRIES: usize = 32;
 const BYTES: usize = 256 * 1024;
 
 /// By what is decided.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Terms {
     /// Messages that were stored before this time are too old.
     pub(super) oldest_ms: u64,
+    /// How old they may be, in seconds.
+    pub(super) max_age: u64,
     pub(super) words: Words,
+    pub(super) routes: PushRoutes,
 }
 
 /// What was found for a user.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The user has tokens.
+    /// The user has tokens that the sink takes.
     pub(super) has_tokens: bool,
     /// Each with the change of its message, in their order.
     pub(super) notifications: Vec<(u64, Notification)>,
@@ -40,14 +44,15 @@ pub(super) struct Found {
     pub(super) suppressed: u64,
 }
 
-/// Reads what there is for a user behind a change.
+/// Reads what there is for a user and a sink behind a change.
 pub(super) fn read(
     store: &dyn StoreReader,
-    user: UserId,
+    (user, sink): (UserId, usize),
     pushed: u64,
     terms: Terms,
 ) -> Result<Found, StoreError> {
-    let tokens = store.push_tokens(&user)?;
+    let mut tokens = store.push_tokens(&user)?;
+    tokens.retain(|token| terms.routes.number(token.platform) == Some(sink));
     if tokens.is_empty() {
         return Ok(Found::default());
     }
@@ -162,6 +167,7 @@ impl Reading<'_> {
                 message: entry.id,
                 sender: entry.sender,
                 time: entry.time_ms / 1000,
+                expires: (entry.time_ms / 1000).saturating_add(self.terms.max_age),
             };
             (entry.change, notification)
         });

@@ -47,10 +47,7 @@ impl PushSink for PushWebhook {
             let posted = self
                 .client
                 .post_for_head(header, body, self.clock.wall_ms() / 1000);
-            let answer = posted.await.map_err(|what| PushError::Unavailable {
-                what,
-                retry_after: None,
-            })?;
+            let answer = posted.await.map_err(PushError::unavailable)?;
             match answer.status {
                 status if status.is_success() => Ok(()),
                 StatusCode::GONE => Err(PushError::TokenUnknown),
@@ -63,5 +60,8 @@ impl PushSink for PushWebhook {
                 }),
             }
         })
+    }
+    fn name(&self) -> &str {
+        "webhook"
     }
 }

@@ -3,10 +3,12 @@
 //! It is one task of the executor, with a bounded number of users under way at a time; what it reads it reads on the read pool. So it
 //! works in a stepped hub too. The fan-out and the handlers tell it that there is something; they never wait for it.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
+use tim_proto::request::PushPlatform;
 use tim_proto::{GroupId, UserId};
 use tim_store::{EntryFlags, LogKey, Published, PushUser, StoreReader, Write, Writer};
 use tokio::runtime::Handle;
@@ -30,6 +32,8 @@ const PAGE: usize = 512;
 /// After how long cursors are stored, and how many at a time.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 const SAVED_AT_ONCE: usize = 256;
+/// Of how many groups the members are looked up at a time.
+const MAX_GROUPS: usize = 32;
 /// What was read longer ago is read again before it is sent: it may be read or revoked by now.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -45,7 +49,8 @@ struct Inner {
     pending: Mutex<Pending>,
     /// As many as `pending` has, for those who must not wait for its lock.
     users: AtomicUsize,
-    sink: Mutex<SinkState>,
+    /// By the number of the sink.
+    sinks: Vec<Mutex<SinkState>>,
     wakeup: Arc<Notify>,
     is_running: AtomicBool,
     counted: Counted,
@@ -69,15 +74,16 @@ impl Push {
         presence: Arc<PresenceRegistry>,
     ) -> Self {
         Self(options.map(|options| {
+            let sinks = options.routes.len();
             Arc::new(Inner {
                 options,
                 clock,
                 reads,
                 writer: OnceLock::new(),
                 presence,
-                pending: Mutex::default(),
+                pending: Mutex::new(Pending::new(sinks)),
                 users: AtomicUsize::new(0),
-                sink: Mutex::default(),
+                sinks: std::iter::repeat_with(Mutex::default).take(sinks).collect(),
                 wakeup: Arc::default(),
                 is_running: AtomicBool::new(false),
                 counted: Counted::default(),
@@ -143,10 +149,24 @@ impl Push {
         }
     }
 
+    /// The form in which a token is kept.
+    pub(crate) fn token<'a>(&self, platform: PushPlatform, token: &'a str) -> Result<Cow<'a, str>, String> {
+        match &self.0 {
+            Some(push) => push.options.routes.token(platform, token),
+            None => Ok(Cow::Borrowed(token)),
+        }
+    }
+
     /// A user has registered a token, and was notified through this change.
-    pub(crate) fn registered(&self, user: UserId, pushed: u64) {
+    pub(crate) fn registered(&self, platform: PushPlatform, user: UserId, pushed: u64) {
         let Some(push) = &self.0 else { return };
-        push.add([PushUser { user, pushed }]);
+        let Some(sink) = push.options.routes.number(platform) else {
+            return;
+        };
+        let mut pending = lock(&push.pending);
+        pending.add_to(sink, user, pushed);
+        push.users.store(pending.users(), Ordering::Release);
+        drop(pending);
         push.wakeup.notify_one();
     }
 
@@ -191,9 +211,9 @@ impl Inner {
         self.users.store(pending.users(), Ordering::Release);
     }
 
-    fn end(&self, user: UserId, end: End) {
+    fn end(&self, sink: usize, user: UserId, end: End) {
         let mut pending = lock(&self.pending);
-        pending.end(user, end, Instant::now());
+        pending.end(sink, user, end, Instant::now());
         self.users.store(pending.users(), Ordering::Release);
     }
 
@@ -209,16 +229,35 @@ impl Inner {
         receiver
     }
 
-    fn concurrency(&self) -> usize {
-        lock(&self.sink).concurrency(self.options.max_concurrent, Instant::now())
+    /// Takes who is to be looked up next for a sink, as far as that takes notifications.
+    fn take(&self, sink: usize) -> Option<Due> {
+        let state = self.sinks.get(sink)?;
+        let most = lock(state).concurrency(self.options.max_concurrent, Instant::now());
+        lock(&self.pending).take(sink, most)
+    }
+
+    /// When the first pause of a sink ends.
+    fn pause_ends(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let pauses = self.sinks.iter().filter_map(|sink| lock(sink).pause_ends(now));
+        pauses.min()
+    }
+
+    fn sink_worked(&self, sink: usize) {
+        if let Some(state) = self.sinks.get(sink) {
+            lock(state).worked();
+        }
     }
 
     /// Nothing can be sent to a user now.
-    fn sink_failed(&self, user: UserId, what: &str, retry_after: Option<Duration>) {
-        lock(&self.sink).failed(user, retry_after, Instant::now());
+    fn sink_failed(&self, sink: usize, user: UserId, what: &str, retry_after: Option<Duration>) {
+        if let Some(state) = self.sinks.get(sink) {
+            lock(state).failed(user, retry_after, Instant::now());
+        }
         self.counted.failed.fetch_add(1, Ordering::Relaxed);
         if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
-            warn!(%user, what, suppressed, "a notification cannot be sent now; trying again later");
+            let sink = self.options.routes.sink(sink).map_or("", |sink| sink.name());
+            warn!(sink, %user, what, suppressed, "a notification cannot be sent now; trying again later");
         }
     }
 
@@ -272,23 +311,22 @@ async fn run(push: Weak<Inner>, wakeup: Arc<Notify>) {
     if !load_all(&push).await {
         return;
     }
-    let mut under_way = JoinSet::new();
+    let (mut groups, mut under_way) = (JoinSet::new(), JoinSet::new());
     let mut save_at = None;
     loop {
         let Some(inner) = push.upgrade() else { return };
         lock(&inner.pending).wake(Instant::now());
         // Before it is asked how many may be under way: a pause that ends in between is slept for, not forgotten.
-        let pause_ends = lock(&inner.sink).pause_ends(Instant::now());
-        while under_way.len() < inner.concurrency() {
-            let due = lock(&inner.pending).take();
-            match due {
-                Some(Due::Group(group, change)) => {
-                    under_way.spawn(look_up(Weak::clone(&push), group, change));
-                }
-                Some(Due::User { user, pushed, newest }) => {
-                    under_way.spawn(notify(Weak::clone(&push), user, pushed, newest));
-                }
-                None => break,
+        let pause_ends = inner.pause_ends();
+        while groups.len() < MAX_GROUPS {
+            let Some((group, change)) = lock(&inner.pending).take_group() else {
+                break;
+            };
+            groups.spawn(look_up(Weak::clone(&push), group, change));
+        }
+        for sink in 0..inner.sinks.len() {
+            while let Some(due) = inner.take(sink) {
+                under_way.spawn(notify(Lookup::new(&push, sink, due), due));
             }
         }
         if save_at.is_some_and(|at| at <= Instant::now()) {
@@ -303,6 +341,7 @@ async fn run(push: Weak<Inner>, wakeup: Arc<Notify>) {
         drop(inner);
         tokio::select! {
             biased;
+            Some(_) = groups.join_next() => {}
             Some(_) = under_way.join_next() => {}
             () = wakeup.notified() => {}
             () = tokio::time::sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {}
@@ -336,26 +375,55 @@ async fn load_all(push: &Weak<Inner>) -> bool {
     }
 }
 
-/// Notifies a user of what is behind a change, of which the newest is known.
-async fn notify(push: Weak<Inner>, user: UserId, pushed: u64, newest: u64) {
-    let end = notify_from(&push, user, pushed, newest).await;
-    if let Some(inner) = push.upgrade() {
-        inner.end(user, end.unwrap_or(End::Done));
-        inner.wakeup.notify_one();
+/// A user is looked up for a sink. When this is dropped, it has ended.
+struct Lookup {
+    push: Weak<Inner>,
+    sink: usize,
+    user: UserId,
+    end: End,
+}
+
+impl Lookup {
+    fn new(push: &Weak<Inner>, sink: usize, due: Due) -> Self {
+        Self {
+            push: Weak::clone(push),
+            sink,
+            user: due.user,
+            // Unless it ends otherwise: a sink may panic.
+            end: End::Failed(due.newest, None),
+        }
     }
 }
 
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        if let Some(inner) = self.push.upgrade() {
+            inner.end(self.sink, self.user, self.end);
+            inner.wakeup.notify_one();
+        }
+    }
+}
+
+/// Notifies a user of what is behind a change, of which the newest is known.
+async fn notify(mut lookup: Lookup, due: Due) {
+    let end = notify_from(&lookup, due.pushed, due.newest).await;
+    lookup.end = end.unwrap_or(End::Done);
+}
+
 /// Nothing: the hub ends.
-async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: u64) -> Option<End> {
+async fn notify_from(lookup: &Lookup, mut pushed: u64, newest: u64) -> Option<End> {
+    let &Lookup {
+        ref push, sink, user, ..
+    } = lookup;
     loop {
         let inner = push.upgrade()?;
         if newest != u64::MAX && inner.presence.is_online(&user) {
             // The devices have it, or are about to.
-            lock(&inner.pending).pushed(&user, newest);
+            lock(&inner.pending).pushed(sink, &user, newest);
             return Some(End::Done);
         }
         let terms = inner.terms();
-        let reading = inner.read(move |store| reading::read(store, user, pushed, terms));
+        let reading = inner.read(move |store| reading::read(store, (user, sink), pushed, terms));
         drop(inner);
         let (found, read_at) = (reading.await, Instant::now());
         let inner = push.upgrade()?;
@@ -363,7 +431,7 @@ async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: 
             Ok(found) if found.has_tokens => found,
             Ok(_) => return Some(End::NoTokens),
             Err(error) => {
-                inner.sink_failed(user, &error.to_string(), None);
+                inner.sink_failed(sink, user, &error.to_string(), None);
                 return Some(End::Failed(newest, None));
             }
         };
@@ -379,29 +447,23 @@ async fn notify_from(push: &Weak<Inner>, user: UserId, mut pushed: u64, newest: 
             let inner = push.upgrade()?;
             let is_online = inner.presence.is_online(&user);
             if is_online {
-                lock(&inner.pending).pushed(&user, through);
+                lock(&inner.pending).pushed(sink, &user, through);
                 return Some(if more { End::More(newest) } else { End::Done });
             }
             // Everything before it was sent.
-            lock(&inner.pending).pushed(&user, change - 1);
+            lock(&inner.pending).pushed(sink, &user, change - 1);
             if read_at.elapsed() > FRESH {
                 return Some(End::More(newest.max(through)));
             }
-            let (options, timeout) = (inner.options.clone(), inner.options.timeout);
+            let sent = inner.send(sink, notification);
             drop(inner);
-            let sent = tokio::time::timeout(timeout, options.sink.send(&notification)).await;
-            let sent = sent.unwrap_or_else(|_| {
-                Err(PushError::Unavailable {
-                    what: format!("it has not answered within {timeout:?}"),
-                    retry_after: None,
-                })
-            });
-            if let Err(retry_after) = push.upgrade()?.deal_with(&notification, sent) {
+            let (notification, sent) = sent.await;
+            if let Err(retry_after) = push.upgrade()?.deal_with(sink, &notification, sent) {
                 return Some(End::Failed(newest.max(through), retry_after));
             }
         }
         let inner = push.upgrade()?;
-        lock(&inner.pending).pushed(&user, through);
+        lock(&inner.pending).pushed(sink, &user, through);
         pushed = through;
         if !more {
             // What has come since was noted.
@@ -415,7 +477,32 @@ impl Inner {
         let max_age_ms = u64::try_from(self.options.max_age.as_millis()).unwrap_or(u64::MAX);
         Terms {
             oldest_ms: self.clock.wall_ms().saturating_sub(max_age_ms),
+            max_age: max_age_ms / 1000,
             words: self.options.words,
+            routes: self.options.routes.clone(),
+        }
+    }
+
+    /// Hands a notification to its sink, which has a limited time. The future does not hold the hub's store open.
+    fn send(
+        &self,
+        sink: usize,
+        notification: Notification,
+    ) -> impl Future<Output = (Notification, Result<(), PushError>)> + Send + use<> {
+        let (sink, timeout) = (self.options.routes.sink(sink).cloned(), self.options.timeout);
+        async move {
+            let Some(sink) = sink else {
+                return (
+                    notification,
+                    Err(PushError::Refused("there is no such sink".to_owned())),
+                );
+            };
+            let sent = tokio::time::timeout(timeout, sink.send(&notification)).await;
+            let sent = sent.unwrap_or_else(|_| {
+                let what = format!("it has not answered within {timeout:?}");
+                Err(PushError::unavailable(what))
+            });
+            (notification, sent)
         }
     }
 
@@ -430,27 +517,29 @@ impl Inner {
     /// said it.
     fn deal_with(
         &self,
+        sink: usize,
         notification: &Notification,
         sent: Result<(), PushError>,
     ) -> Result<(), Option<Duration>> {
         match sent {
             Ok(()) => {
-                lock(&self.sink).worked();
+                self.sink_worked(sink);
                 self.counted.sent.fetch_add(1, Ordering::Relaxed);
             }
             Err(PushError::Unavailable { what, retry_after }) => {
-                self.sink_failed(notification.user, &what, retry_after);
+                self.sink_failed(sink, notification.user, &what, retry_after);
                 return Err(retry_after);
             }
             Err(error) => {
                 // It has answered.
-                lock(&self.sink).worked();
+                self.sink_worked(sink);
                 self.counted.refused.fetch_add(1, Ordering::Relaxed);
                 if error == PushError::TokenUnknown {
                     self.forget_token(notification);
                 }
                 if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
-                    warn!(id = notification.id, user = %notification.user, %error, suppressed, "a notification is dropped");
+                    let sink = self.options.routes.sink(sink).map_or("", |sink| sink.name());
+                    warn!(sink, id = notification.id, user = %notification.user, %error, suppressed, "a notification is dropped");
                 }
             }
         }

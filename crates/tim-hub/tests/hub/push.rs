@@ -7,8 +7,10 @@ use tim_hub::{
     Clock, Endpoint, Notification, PushError, PushLog, PushOptions, PushSink, PushStats, PushWebhook, Sending,
 };
 use tim_proto::message::{OfflinePush, SendOptions, Text};
-use tim_proto::request::{PushPlatform, RegisterPush, SetReceiveOption, UnregisterPush};
+use tim_proto::request::{MAX_PUSH_TOKEN, PushPlatform, RegisterPush, SetReceiveOption, UnregisterPush};
 use tim_proto::{ConversationId, ErrorCode, ReceiveOption};
+
+mod routes;
 
 use super::rest::Rest;
 use super::support::{Answer, Device, TestHub, TestServer, c2c, group, group_id, user};
@@ -422,7 +424,7 @@ fn what_is_not_registered() {
     let (hub, _sink) = start();
     let mut bob = Device::login(&hub, "bob", 2);
     let refused = Err(ErrorCode::GROUP_INVALID_PARAMETERS);
-    let long = "t".repeat(513);
+    let long = "t".repeat(MAX_PUSH_TOKEN + 1);
     for (platform, token) in [
         (PushPlatform::IOS, ""),
         (PushPlatform::IOS, long.as_str()),

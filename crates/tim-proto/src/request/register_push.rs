@@ -4,11 +4,11 @@ use super::{Done, Request};
 use crate::open::open_newtype;
 use crate::wire::{FrameKind, wire};
 
-/// The longest token of a push service, in bytes.
-pub const MAX_PUSH_TOKEN: usize = 512;
+/// The longest token of a push service, in bytes. The longest ones are those of browsers: the address of an endpoint, and two keys.
+pub const MAX_PUSH_TOKEN: usize = 1536;
 
 open_newtype! {
-    /// The push service that a token belongs to. Only Android and iOS have one.
+    /// The push service that a token belongs to. Of the platforms of the manual, Android and iOS have one; browsers have Web Push.
     #[derive(PartialOrd, Ord)]
     pub struct PushPlatform(u8) {
         /// Apple's push service.
@@ -27,6 +27,8 @@ open_newtype! {
         HONOR = 7, "honor";
         /// Android with Meizu's push service.
         MEIZU = 8, "meizu";
+        /// A browser: Web Push. The token is the subscription, as JSON.
+        WEB = 9, "web";
     }
 }
 
