@@ -200,7 +200,26 @@ settings! {
     push_webhook("TIM_PUSH_WEBHOOK", "URL"): String = String::new();
     /// File with a token that signs the requests to --push-webhook: the parameters Sign and RequestTime [default: none].
     push_token_file("TIM_PUSH_TOKEN_FILE", "FILE"): PathBuf = PathBuf::new();
-    /// How old a message may be of which a user is notified, as after a failure of --push-webhook [default: 1d].
+    /// Notify users of iPhones through Apple's push service: file with the key of the developer account, AuthKey_….p8 [default: none].
+    push_apns_key("TIM_PUSH_APNS_KEY", "FILE"): PathBuf = PathBuf::new();
+    /// Id of the key in --push-apns-key [default: none].
+    push_apns_key_id("TIM_PUSH_APNS_KEY_ID", "ID"): String = String::new();
+    /// Id of the team whose key it is [default: none].
+    push_apns_team("TIM_PUSH_APNS_TEAM", "ID"): String = String::new();
+    /// The application that is notified: its bundle id, such as com.example.chat [default: none].
+    push_apns_topic("TIM_PUSH_APNS_TOPIC", "ID"): String = String::new();
+    /// Apple's server: production, sandbox for an application that is being developed, or a URL [default: production].
+    push_apns_server("TIM_PUSH_APNS_SERVER", "SERVER"): String = "production".to_owned();
+    /// Notify users of browsers by Web Push: file with a private key of the curve P-256, in PEM; docs/push.md says how to make one
+    /// [default: none].
+    push_vapid_key("TIM_PUSH_VAPID_KEY", "FILE"): PathBuf = PathBuf::new();
+    /// Where a push service of browsers reaches the operator: mailto:ADDRESS or an https:// URL [default: none].
+    push_vapid_subject("TIM_PUSH_VAPID_SUBJECT", "URL"): String = String::new();
+    /// Another push service of browsers than those of Chrome, Firefox, Safari and Edge, at which a user may have a subscription: its name,
+    /// HOST, HOST:PORT or *.DOMAIN. Can be repeated [default: none].
+    #[serde(default, deserialize_with = "one_or_more")]
+    push_web_host("TIM_PUSH_WEB_HOST", "HOST", value_delimiter = ','): Vec<String> = Vec::new();
+    /// How old a message may be of which a user is notified, as after a failure of a push service [default: 1d].
     push_max_age("TIM_PUSH_MAX_AGE", "TIME"): Seconds = Seconds(24 * 3600);
     /// Language of the texts that stand for pictures and other messages without a text: en or zh [default: en].
     push_language("TIM_PUSH_LANGUAGE", "LANGUAGE"): String = "en".to_owned();

@@ -18,6 +18,7 @@ mod log;
 mod notify;
 mod outgoing;
 mod output;
+mod push_sinks;
 mod serial_ports;
 mod session;
 mod stdin;

@@ -1,43 +1,24 @@
 //! What a hub sends to servers of the application, as the settings say it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tim_hub::{
-    CallbackCommand, CallbackOptions, Clock, Endpoint, PushLog, PushOptions, PushSink, PushWebhook,
-};
+use tim_hub::{CallbackCommand, CallbackOptions, Endpoint, PushOptions};
 use tim_proto::Words;
 
 use crate::config::Settings;
 use crate::error::{Failure, reading};
+use crate::push_sinks::PushSinks;
 
 /// How users who are offline are notified, if they are.
 ///
 /// # Errors
 /// What is wrong with the settings.
-pub(crate) fn push_options(settings: &Settings) -> Result<Option<PushOptions>, Failure> {
-    let (log, url) = (&settings.push_log, &settings.push_webhook);
-    let sink: Arc<dyn PushSink> = match (log.as_os_str().is_empty(), url.is_empty()) {
-        (true, true) => return Ok(None),
-        (false, false) => {
-            return Err(Failure::usage("--push-log and --push-webhook exclude each other")
-                .hint("a server at the URL of --push-webhook can write what it gets into a file"));
-        }
-        (false, true) => {
-            let opened = PushLog::open(log);
-            Arc::new(opened.map_err(|error| {
-                Failure::usage(format_args!("--push-log {}: {error}", log.display()))
-                    .hint("name a file that this user may write; its directory must exist")
-            })?)
-        }
-        (true, false) => {
-            let endpoint = endpoint(url, &settings.push_token_file)?;
-            let opened = PushWebhook::new(endpoint, Clock::system());
-            Arc::new(opened.map_err(|error| Failure::usage(format_args!("--push-webhook: {error}")))?)
-        }
+pub(crate) fn push_options(settings: &Settings, sinks: &PushSinks) -> Result<Option<PushOptions>, Failure> {
+    let Some(routes) = sinks.routes() else {
+        return Ok(None);
     };
-    let mut options = PushOptions::new(sink);
+    let mut options = PushOptions::with_routes(routes);
     options.max_age = Duration::from_secs(settings.push_max_age.0);
     options.words = match settings.push_language.as_str() {
         "en" => Words::ENGLISH,
@@ -74,7 +55,7 @@ pub(crate) fn callback_options(settings: &Settings) -> Result<Option<CallbackOpt
 }
 
 /// An endpoint, whose token is in a file if there is one.
-fn endpoint(url: &str, token_file: &Path) -> Result<Endpoint, Failure> {
+pub(crate) fn endpoint(url: &str, token_file: &Path) -> Result<Endpoint, Failure> {
     let mut endpoint = Endpoint::new(url);
     if !token_file.as_os_str().is_empty() {
         let read = std::fs::read_to_string(token_file);

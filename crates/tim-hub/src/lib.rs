@@ -73,9 +73,13 @@ pub use listener::{Listener, Peer};
 pub use options::{HubOptions, MIN_KEY_LEN};
 #[cfg(feature = "outgoing")]
 pub use outgoing::Endpoint;
+#[cfg(feature = "apns")]
+pub use push::{Apns, ApnsKey, ApnsOptions};
 pub use push::{Notification, PushError, PushOptions, PushRoutes, PushSink, PushStats, Sending};
 #[cfg(feature = "outgoing")]
 pub use push::{PushLog, PushWebhook};
+#[cfg(feature = "web-push")]
+pub use push::{VapidKey, WebPush, WebPushOptions};
 pub use steps::{Step, Steps, Waiting};
 #[cfg(feature = "http")]
 pub use tim_transport_std::forwarded::ClientAddress;

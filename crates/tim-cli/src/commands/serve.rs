@@ -22,6 +22,7 @@ use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
 use crate::notify::Manager;
 use crate::outgoing;
+use crate::push_sinks::{self, PushSinks};
 use crate::serial_ports::SerialPorts;
 use crate::session::block_on_threads;
 
@@ -63,14 +64,15 @@ bucket as from the directory; after a start, all objects are looked at once, som
 With --callback-url the hub asks a server of the application about each message before it is taken, which may refuse or change it, and
 tells it of each afterwards. docs/callbacks.md has the requests and answers, which are the vendor's.
 
-With --push-log or --push-webhook, users who are offline are notified of messages through the push services whose tokens their
-applications have registered. docs/push.md says of which, and what a receiver gets.
+With --push-apns-key (iPhones), --push-vapid-key (browsers), and --push-webhook or --push-log (everything else), users who are offline are
+notified of messages through the push services whose tokens their applications have registered. docs/push.md says of which messages, and
+how to set up each of them.
 
 Serial ports carry the same frames as TCP, each in a packet with a counter and a checksum (SPEC.md): noise, cuts and restarts
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
 
-SIGHUP reloads the file, the key, the variables and the certificate. The app key, the retention, the revoke window, the rates of sends,
+SIGHUP reloads the file, the key, the variables, the certificate and the keys of push services. The app key, the retention, the revoke window, the rates of sends,
 requests and addresses, the administrators, the number of devices, what a user may store, how long unused accounts are kept and the log levels change at
 once, and sessions continue; other settings take effect at the next start. New connections get the new certificate. If it does not work,
 the old one stays in use.
@@ -235,6 +237,7 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
         started,
         levels,
         tls,
+        sinks,
         ..
     } = reload;
     let settings = sources.settings()?;
@@ -243,6 +246,9 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
             Ok(()) => info!(certificate = %settings.tls_cert.display(), "certificate reloaded"),
             Err(error) => warn!(%error, "cannot reload the certificate; the old one stays in use"),
         }
+    }
+    if let Err(failure) = sinks.reload(&settings) {
+        warn!(%failure, "cannot reload the keys of push services; the old ones stay in use");
     }
     let options = sources.hub_options(&settings, sources.key()?)?;
     hub.reload(&options).map_err(Failure::failed)?;
@@ -270,7 +276,7 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
         },
         None => rest,
     };
-    if rest != *started {
+    if push_sinks::with_keys_of(rest, started) != *started {
         warn!("some of the changed settings take effect at the next start");
     }
     info!("settings reloaded");
@@ -284,6 +290,7 @@ struct Reload {
     started: Settings,
     levels: log::Levels,
     tls: Option<HubTls>,
+    sinks: PushSinks,
     manager: Manager,
 }
 
@@ -347,8 +354,10 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     let key = sources.key_or_new()?;
     let mut options = sources.hub_options(settings, key)?;
     options.files = Some(file_options(settings, data.path())?);
-    options.push = outgoing::push_options(settings)?;
+    let sinks = PushSinks::of(settings)?;
+    options.push = outgoing::push_options(settings, &sinks)?;
     options.callbacks = outgoing::callback_options(settings)?;
+    let web_key = sinks.application_server_key();
     let hub = Arc::new(Hub::open(data.path(), options).map_err(|error| cannot_open(&error, data))?);
     let listeners = plan.open().await?;
     let reload = Reload {
@@ -357,6 +366,7 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
         started: settings.clone(),
         levels,
         tls: listeners.tls().cloned(),
+        sinks,
         manager: manager.clone(),
     };
     tokio::spawn(reload_on_hangup(hangup, reload));
@@ -389,6 +399,9 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     }
     if let Some(address) = listeners.metrics() {
         writeln!(out, "metrics at {address}")?;
+    }
+    if let Some(key) = web_key {
+        writeln!(out, "Web Push with applicationServerKey {key}")?;
     }
     for address in ports.listening() {
         writeln!(out, "serial ports at {address}")?;

@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use tim_proto::wire::{End, Hello, VERSION};
+#[cfg(unix)]
+use tim_testkit::certificates::{Age, Authority};
 
 use super::{Leash, Ran, run, tim};
 
@@ -507,4 +509,85 @@ fn a_damaged_store_is_named_with_what_to_do() {
         "{}",
         refused.err
     );
+}
+
+/// Those that are missing or wrong say what to change. While the hub runs, a wrong one changes nothing.
+#[cfg(unix)]
+#[test]
+fn the_keys_of_push_services_are_checked_at_the_start_and_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new(dir.path(), "authority");
+    let files = authority.sign("push", &["localhost"], Age::Valid);
+    let (key, other) = (files.key.to_str().unwrap(), files.certificate.to_str().unwrap());
+    let data = dir.path().join("data");
+    let apns = ["--push-apns-key", key, "--push-apns-topic", "com.example.chat"];
+    let ids = [
+        "--push-apns-key-id",
+        "KEY1234567",
+        "--push-apns-team",
+        "TEAM123456",
+    ];
+    let subject = ["--push-vapid-subject", "mailto:operator@example.com"];
+    let wrong: &[(&[&[&str]], &str)] = &[
+        (&[&apns[..2], &ids], "--push-apns-key needs --push-apns-topic"),
+        (
+            &[&apns],
+            "--push-apns-key needs --push-apns-key-id and --push-apns-team",
+        ),
+        (&[&apns, &ids[..3], &["a b"]], "ten letters and digits"),
+        (
+            &[&apns, &ids, &["--push-apns-server", "staging"]],
+            "production, sandbox or a URL",
+        ),
+        (
+            &[&["--push-apns-key", "nowhere"], &apns[2..], &ids],
+            "--push-apns-key nowhere: No such file",
+        ),
+        (
+            &[&["--push-apns-key", other], &apns[2..], &ids],
+            "there is no private key in it",
+        ),
+        (
+            &[&["--push-vapid-key", key]],
+            "--push-vapid-key needs --push-vapid-subject",
+        ),
+        (&[&["--push-vapid-key", other], &subject], "openssl genpkey"),
+        (
+            &[&["--push-vapid-key", key, "--push-vapid-subject", "nobody"]],
+            "mailto:ADDRESS",
+        ),
+        (
+            &[&["--push-vapid-key", key, "--push-web-host", "*"], &subject],
+            "*.DOMAIN",
+        ),
+    ];
+    for (args, expected) in wrong {
+        let args = args.concat();
+        let start = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            data.to_str().unwrap(),
+        ];
+        let ran = run([&start[..], &args].concat(), "");
+        assert!(
+            ran.code == 2 && ran.err.contains(expected),
+            "{args:?}: {}",
+            ran.err
+        );
+    }
+    let vapid = ["--push-vapid-key", key];
+    let args = [&apns[..], &ids, &vapid, &subject, &["--log", "info"]].concat();
+    let mut hub = Served::start(&data, &args);
+    let line = hub.next_line();
+    assert!(line.starts_with("Web Push with applicationServerKey B"), "{line}");
+    let pem = std::fs::read(&files.key).unwrap();
+    std::fs::write(&files.key, "nothing").unwrap();
+    hub.hang_up();
+    hub.wait_for_log("cannot reload the keys of push services; the old ones stay in use");
+    std::fs::write(&files.key, pem).unwrap();
+    hub.hang_up();
+    hub.wait_for_log("settings reloaded");
+    assert_eq!(hub.stop(), Some(0));
 }

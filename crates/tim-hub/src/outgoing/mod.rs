@@ -1,13 +1,31 @@
-//! Requests of the hub to servers of the application, by HTTP/1.1.
+//! Requests of the hub to servers of the application, by HTTP/1.1, and to push services.
 
+mod body;
 mod client;
+#[cfg(feature = "web-push")]
+mod hosts;
+#[cfg(feature = "apns")]
+mod http2;
+mod place;
+mod pool;
 
 pub(crate) use client::HttpClient;
+#[cfg(feature = "web-push")]
+pub(crate) use hosts::HostsClient;
+#[cfg(feature = "apns")]
+pub(crate) use http2::Http2Client;
+#[cfg(feature = "web-push")]
+pub(crate) use place::Place;
+#[cfg(any(feature = "apns", feature = "web-push"))]
+pub(crate) use pool::Head;
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 use tim_transport_std::tls::ClientTls;
+
+/// How the hub calls itself.
+const AGENT: &str = concat!("tim/", env!("CARGO_PKG_VERSION"));
 
 /// Where requests of a hub go, and how they are signed.
 #[derive(Clone)]

@@ -11,6 +11,10 @@
 //! What is in memory is a line for each user with tokens ([`pending`]). Without tokens, and without a sink, a commit costs one look at a
 //! counter. The rules are pure functions ([`rules`]).
 
+#[cfg(feature = "apns")]
+mod apns;
+#[cfg(any(feature = "apns", feature = "web-push"))]
+mod fitting;
 #[cfg(feature = "outgoing")]
 mod log;
 mod notification;
@@ -20,15 +24,23 @@ mod routes;
 mod rules;
 #[cfg(test)]
 mod rules_tests;
+#[cfg(any(feature = "apns", feature = "web-push"))]
+mod signing;
 mod sink;
+#[cfg(feature = "web-push")]
+mod web;
 #[cfg(feature = "outgoing")]
 mod webhook;
 mod worker;
 
+#[cfg(feature = "apns")]
+pub use apns::{Apns, ApnsKey, ApnsOptions};
 #[cfg(feature = "outgoing")]
 pub use log::PushLog;
 pub use notification::{Notification, PushError, PushOptions, PushSink, PushStats, Sending};
 pub use routes::PushRoutes;
+#[cfg(feature = "web-push")]
+pub use web::{VapidKey, WebPush, WebPushOptions};
 #[cfg(feature = "outgoing")]
 pub use webhook::PushWebhook;
 pub(crate) use worker::Push;

@@ -10,7 +10,9 @@ use tim_proto::message::{OfflinePush, SendOptions, Text};
 use tim_proto::request::{MAX_PUSH_TOKEN, PushPlatform, RegisterPush, SetReceiveOption, UnregisterPush};
 use tim_proto::{ConversationId, ErrorCode, ReceiveOption};
 
+mod apns;
 mod routes;
+mod web;
 
 use super::rest::Rest;
 use super::support::{Answer, Device, TestHub, TestServer, c2c, group, group_id, user};

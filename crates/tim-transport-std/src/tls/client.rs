@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use super::{TlsError, TlsProtocol, VERSIONS, ended, provider};
 use crate::connect::Connector;
@@ -26,6 +26,8 @@ pub struct ClientTls {
     /// Whether those of the system are trusted, too, although there are `roots`.
     and_platform: bool,
     name: Option<String>,
+    #[cfg(feature = "tls12")]
+    with_tls12: bool,
 }
 
 impl ClientTls {
@@ -60,9 +62,25 @@ impl ClientTls {
         self
     }
 
+    /// Speaks TLS 1.2, too, with servers that have nothing newer: for servers of others. A hub has TLS 1.3.
+    #[cfg(feature = "tls12")]
+    #[must_use]
+    pub const fn with_tls12(mut self) -> Self {
+        self.with_tls12 = true;
+        self
+    }
+
+    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+        #[cfg(feature = "tls12")]
+        if self.with_tls12 {
+            return super::OLDER_VERSIONS;
+        }
+        VERSIONS
+    }
+
     fn config(&self, protocol: TlsProtocol) -> Result<ClientConfig, TlsError> {
         let builder = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(VERSIONS)
+            .with_protocol_versions(self.versions())
             .map_err(|error| TlsError::Other(error.to_string()))?;
         let wants_platform = self.and_platform || self.roots.is_empty();
         let mut config = if wants_platform {
@@ -131,15 +149,31 @@ impl<C: Connector> TlsConnector<C> {
     /// If nothing is trusted, or the host is not a name that a certificate can be for.
     pub fn new(connector: C, host: &str, tls: &ClientTls, protocol: TlsProtocol) -> Result<Self, TlsError> {
         let host = tls.name.as_deref().unwrap_or(host);
-        let bare = host.strip_suffix('.').unwrap_or(host);
-        let name = ServerName::try_from(bare.to_owned()).map_err(|_| TlsError::BadName(host.to_owned()))?;
         Ok(Self {
             connector,
             config: Arc::new(tls.config(protocol)?),
-            name,
+            name: server_name(host)?,
             shown: host.into(),
         })
     }
+
+    /// The same for another host: it trusts the same authorities, which are not read again.
+    ///
+    /// # Errors
+    /// [`TlsError::BadName`]
+    pub fn to(&self, connector: C, host: &str) -> Result<Self, TlsError> {
+        Ok(Self {
+            connector,
+            config: Arc::clone(&self.config),
+            name: server_name(host)?,
+            shown: host.into(),
+        })
+    }
+}
+
+fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    ServerName::try_from(bare.to_owned()).map_err(|_| TlsError::BadName(host.to_owned()))
 }
 
 impl<C: Connector> Connector for TlsConnector<C> {

@@ -52,6 +52,7 @@ struct Shared {
 struct Configs {
     tim: Arc<ServerConfig>,
     http: Arc<ServerConfig>,
+    http2: Arc<ServerConfig>,
 }
 
 /// What was logged about failed handshakes: when, and how many have failed since.
@@ -110,6 +111,7 @@ impl HubTls {
         Arc::clone(match protocol {
             TlsProtocol::Tim => &configs.tim,
             TlsProtocol::Http => &configs.http,
+            TlsProtocol::Http2 => &configs.http2,
         })
     }
 }
@@ -156,13 +158,16 @@ impl Configs {
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         // Sessions are resumed without a table here. The key of the tickets goes with the certificate.
         config.ticketer = Ticketer::new().map_err(other)?;
-        let mut http = config.clone();
+        let (mut http, mut http2) = (config.clone(), config.clone());
         http.ticketer = Ticketer::new().map_err(other)?;
+        http2.ticketer = Ticketer::new().map_err(other)?;
         config.alpn_protocols = TlsProtocol::Tim.names();
         http.alpn_protocols = TlsProtocol::Http.names();
+        http2.alpn_protocols = TlsProtocol::Http2.names();
         Ok(Self {
             tim: Arc::new(config),
             http: Arc::new(http),
+            http2: Arc::new(http2),
         })
     }
 }

@@ -29,6 +29,8 @@ pub enum TlsProtocol {
     Tim,
     /// `http/1.1`, with which WebSocket begins: for `wss://`.
     Http,
+    /// `h2`: HTTP/2.
+    Http2,
 }
 
 impl TlsProtocol {
@@ -36,12 +38,19 @@ impl TlsProtocol {
         match self {
             Self::Tim => vec![b"tim/1".to_vec()],
             Self::Http => vec![b"http/1.1".to_vec()],
+            Self::Http2 => vec![b"h2".to_vec()],
         }
     }
 }
 
-/// The one version: both ends are ours.
+/// The one version where both ends are ours.
 const VERSIONS: &[&SupportedProtocolVersion] = &[&tokio_rustls::rustls::version::TLS13];
+/// With an end that is somebody else's.
+#[cfg(feature = "tls12")]
+const OLDER_VERSIONS: &[&SupportedProtocolVersion] = &[
+    &tokio_rustls::rustls::version::TLS13,
+    &tokio_rustls::rustls::version::TLS12,
+];
 
 /// Takes a cut connection for its end, as without TLS.
 fn ended(read: io::Result<()>) -> io::Result<()> {

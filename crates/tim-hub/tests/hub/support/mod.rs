@@ -9,6 +9,7 @@ mod hub;
 #[cfg(feature = "s3")]
 mod line;
 mod observed;
+mod push_service;
 mod raw;
 mod server;
 
@@ -24,6 +25,7 @@ pub(crate) use hub::TestHub;
 #[cfg(feature = "s3")]
 pub(crate) use line::Line;
 pub(crate) use observed::{Notice, Observed, Reply, Tip, Uploaded};
+pub(crate) use push_service::{PushService, Pushed};
 pub(crate) use raw::Raw;
 pub(crate) use server::{Answer, Asked, TestServer};
 pub(crate) use tim_testkit::{c2c, group as group_id, user};
