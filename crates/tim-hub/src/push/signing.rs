@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::{self, PemObject as _};
 use serde_json::Value;
@@ -44,7 +44,7 @@ impl SigningKey {
     /// The public key, uncompressed.
     #[cfg(any(test, feature = "web-push"))]
     pub(super) fn public(&self) -> &[u8] {
-        self.pair.public_key().as_ref()
+        ring::signature::KeyPair::public_key(&self.pair).as_ref()
     }
 
     /// A JSON Web Token.
