@@ -80,16 +80,16 @@ impl<'a> Command<'a> {
         let parsed = serde_json::from_slice(&answer.body);
         let parsed =
             parsed.map_err(|error| Error::Answer(format!("it is not JSON ({:?})", error.classify())))?;
-        let Value::Object(mut fields) = parsed else {
+        let Value::Object(fields) = parsed else {
             return Err(Error::Answer("it is not a JSON object".to_owned()));
         };
-        tidy(&mut fields);
         let code = fields.get("ErrorCode").and_then(number);
         let is_failed = fields.get("ActionStatus").is_some_and(|status| status == "FAIL");
         let Some(code) = code else {
             return Err(Error::Answer("it has no ErrorCode".to_owned()));
         };
-        let is_good = code == 0 && !is_failed || self.decides.is_some_and(|name| fields.contains_key(name));
+        let decides = self.decides.and_then(|name| fields.get(name));
+        let is_good = code == 0 && !is_failed || decides.is_some_and(|value| !value.is_null());
         match is_good {
             true => Ok(fields),
             false => Err(Error::Api(Box::new(self.error(code, fields)))),
@@ -109,7 +109,8 @@ impl<'a> Command<'a> {
 }
 
 /// The response in the fields of an answer.
-pub(crate) fn response<R: Request>(fields: Map<String, Value>) -> Result<R::Response, Error> {
+pub(crate) fn response<R: Request>(mut fields: Map<String, Value>) -> Result<R::Response, Error> {
+    tidy(&mut fields);
     let response = serde_json::from_value(Value::Object(fields));
     response.map_err(|error| Error::Answer(format!("{}/{}: {error}", R::SERVICE, R::COMMAND)))
 }

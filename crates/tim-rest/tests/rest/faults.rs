@@ -65,7 +65,7 @@ async fn refused_calls_have_the_vendors_codes() {
         let error = tim.build().unwrap().check_accounts(["alice"]).await.unwrap_err();
         assert_eq!(error.code(), Some(code), "{error}");
     }
-    // A command that the crate does not know, and one that nobody knows.
+    // A command that the crate does not know, whose answer is left as it is, and one that nobody knows.
     let answer = tim
         .call("openim", "querystate", &json!({"To_Account": ["alice"]}))
         .await
@@ -334,6 +334,47 @@ async fn only_what_may_be_repeated_is() {
         tim.group_info(GetGroupInfo::of(["?"])).await.unwrap().groups[0].code,
         10_015
     );
+}
+
+#[tokio::test]
+async fn newer_names_nulls_and_odd_elements_are_read() {
+    let script = Scripted::default();
+    let tim = script.client();
+    let answers = |mut fields: serde_json::Value| {
+        fields["ErrorCode"] = 0.into();
+        script.answer(Ok(HttpAnswer::new(200, fields.to_string())));
+    };
+    answers(json!({"MutedAccountList": [{"Member_Account": "a", "MutedUntil": 5}], "ShuttedUinList": null}));
+    assert_eq!(tim.muted_members("g").await.unwrap().members[0].until, 5);
+    let info = json!({"GroupId": "g", "MaxMemberCount": 9, "MuteAllMember": "On", "MemberList": null});
+    answers(json!({"GroupInfo": [info]}));
+    let info = tim
+        .group_info(GetGroupInfo::of(["g"]))
+        .await
+        .unwrap()
+        .groups
+        .remove(0);
+    assert_eq!(
+        (info.max_members, info.is_all_muted, info.members.len()),
+        (Some(9), Some(true), 0)
+    );
+    let odd = json!({"MsgType": "TIMFaceElem", "MsgContent": {"Index": "x"}});
+    answers(
+        json!({"RspMsgList": [{"MsgBody": [odd, {"MsgType": "New", "MsgContent": {"a": null}}]}, {"MsgBody": {"OpType": 1}}]}),
+    );
+    let page = tim.group_history(GroupHistory::new("g", 2)).await.unwrap();
+    let types = page.messages.iter().map(|message| message.elements.iter());
+    let types: Vec<Vec<_>> = types
+        .map(|elements| elements.map(|one| one.content.msg_type()).collect())
+        .collect();
+    assert_eq!(types, [vec!["TIMFaceElem", "New"], vec![""]]);
+    // What the crate does not know is left as it is.
+    answers(json!({"MuteUntil": 5, "a": null}));
+    let raw = tim
+        .call("group_open_http_svc", "get_group_info", &json!({}))
+        .await
+        .unwrap();
+    assert_eq!((&raw["MuteUntil"], raw.contains_key("a")), (&json!(5), true));
 }
 
 fn user_sig(post: &Post) -> &str {
