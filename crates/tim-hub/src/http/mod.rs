@@ -277,6 +277,10 @@ impl Server {
     /// The response to a request: what is served is chosen by its path.
     async fn respond(&self, request: Request<Incoming>, network: Option<Network>) -> Response<ResponseBody> {
         let (method, path) = (request.method(), request.uri().path());
+        // A status of success would open a tunnel.
+        if *method == Method::CONNECT {
+            return headers::error(StatusCode::NOT_IMPLEMENTED, "There are no tunnels here.\n");
+        }
         let of_operator = operator::respond(&self.services, self.surface, &self.looks, method, path);
         if let Some(response) = of_operator.await {
             return response;

@@ -6,6 +6,7 @@ use tim_proto::UserId;
 
 use super::codes;
 use super::envelope::RestError;
+use super::fields::digits;
 
 /// The parameters of a query that say who calls. The others, `random` and `contenttype`, have no effect.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,13 +46,13 @@ impl Query {
         let Some(given) = self.app.as_deref().filter(|given| !given.is_empty()) else {
             return Err(RestError::new(codes::NO_APP, "the URL has no sdkappid"));
         };
-        match given.parse::<u32>() {
-            Ok(number) if app == number => Ok(()),
-            Ok(_) => Err(RestError::new(
+        match digits(given) {
+            Some(number) if number == u64::from(app) => Ok(()),
+            Some(_) => Err(RestError::new(
                 codes::WRONG_APP,
                 "this hub serves another application",
             )),
-            Err(_) => Err(RestError::new(
+            None => Err(RestError::new(
                 codes::WRONG_APP,
                 "sdkappid in the URL is not the number of an application",
             )),
@@ -141,7 +142,7 @@ mod tests {
         assert_eq!(nothing.check_app(7).unwrap_err().code, codes::NO_APP);
         assert_eq!(nothing.identifier().unwrap_err().code, codes::NO_IDENTIFIER);
         assert_eq!(nothing.user_sig(), "");
-        for number in ["-7", "7x", "99999999999999", "+7 "] {
+        for number in ["-7", "+7", "%2B7", "7x", "99999999999999", "+7 "] {
             let query = Query::parse(&format!("sdkappid={number}")).unwrap();
             assert_eq!(query.check_app(7).unwrap_err().code, codes::WRONG_APP, "{number}");
         }

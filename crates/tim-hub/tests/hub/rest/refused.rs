@@ -123,6 +123,11 @@ fn what_is_no_call_gets_a_code_and_what_is_not_served_is_not_found() {
             "{method}"
         );
     }
+    // Success would open a tunnel.
+    for target in [&*target, "/openapi.json", "hub:80"] {
+        let (status, _, _) = rest.http.ask("CONNECT", target, "");
+        assert_eq!(status, 501, "{target}");
+    }
     for target in ["/", "/v4", "/v5/openim/sendmsg", "/files/x"] {
         assert_eq!(rest.http.get(target, "").0, 404, "{target}");
     }

@@ -66,17 +66,15 @@ fn or_null(shape: Shape) -> Shape {
 
 /// A field of a call that may be missing, null, or an empty string.
 pub(super) fn can(name: &'static str, shape: Shape) -> Field {
-    part(name, any_of([shape, only([Value::Null, "".into()])]))
+    let nothing = ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some([Value::Null, "".into()]));
+    part(name, any_of([shape, nothing.into()]))
 }
 
 /// A field of a call that counts only if another one is missing.
 pub(super) fn without(name: &'static str) -> Field {
     part(name, of(Type::Null).into())
-}
-
-fn only<const N: usize>(values: [Value; N]) -> Shape {
-    let object = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
-    object.enum_values(Some(values)).into()
 }
 
 fn of(kind: Type) -> ObjectBuilder {
@@ -289,7 +287,19 @@ pub(super) fn flag() -> Shape {
 
 /// A flag that is set.
 pub(super) fn is_set() -> Shape {
-    only([1.into(), true.into(), "1".into(), "true".into()])
+    written(true)
+}
+
+/// A flag with this value, in all spellings.
+fn written(flag: bool) -> Shape {
+    let word = if flag { "true" } else { "false" };
+    any_of([
+        one_number([u32::from(flag)]),
+        of(Type::Boolean).enum_values(Some([flag])).into(),
+        of(Type::String)
+            .enum_values(Some([u32::from(flag).to_string(), word.to_owned()]))
+            .into(),
+    ])
 }
 
 /// The id of a user.
@@ -320,23 +330,12 @@ fn id(max: usize, description: &str) -> Shape {
 
 /// The shapes that have names.
 pub(super) fn named() -> Vec<(&'static str, Shape)> {
-    let flag = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
-    let flags: [Value; 8] = [
-        0.into(),
-        1.into(),
-        false.into(),
-        true.into(),
-        "0".into(),
-        "1".into(),
-        "false".into(),
-        "true".into(),
-    ];
     let user = "A user: printable ASCII without spaces at its ends, and not @TIM#SYSTEM.";
     let group = "A group: printable ASCII without spaces at its ends.";
     vec![
         ("Number", number_within(0, u64::MAX)),
         ("Number32", number_within(0, u32::MAX.into())),
-        ("Flag", flag.enum_values(Some(flags)).into()),
+        ("Flag", any_of([written(false), written(true)])),
         ("UserId", id(UserId::MAX_LEN, user)),
         ("GroupId", id(GroupId::MAX_LEN, group)),
         ("Failure", failed()),
