@@ -58,6 +58,7 @@ macro_rules! settings {
 
         impl From<PartialSettings> for Settings {
             fn from(given: PartialSettings) -> Self {
+                let given = given.with_max_connections();
                 Self { $($field: given.$field.unwrap_or_else(|| $default),)+ }
             }
         }
@@ -161,7 +162,7 @@ settings! {
     /// Messages per second that a group accepts, urgent ones first; 0 is no limit [default: 40].
     group_rate("TIM_GROUP_RATE", "NUMBER"): u32 = limits::GROUP_MESSAGES_PER_SECOND;
     /// Maximum number of connections that are logged in [default: 20000, or as many as the limit of open files allows].
-    max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = default_connections();
+    max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = DEFAULT_CONNECTIONS as u32;
     /// Maximum number of them from one address; 0 is no limit [default: 5000].
     max_address_connections("TIM_MAX_ADDRESS_CONNECTIONS", "NUMBER"): u32 = 5_000;
     /// Maximum number of connections that have not logged in yet; for more, some of the address with most of them are dropped
@@ -439,11 +440,32 @@ fn default_serial_ports() -> u32 {
     share_of_files(SERIAL_SHARE, DEFAULT_SERIAL_PORTS)
 }
 
-/// What fits beside the others, serial ports and one WebSocket address included, whether any are served or not.
-fn default_connections() -> u32 {
-    let others = SPARE_FILES + 2 * u64::from(default_half_open()) + u64::from(default_serial_ports());
-    let allowed = most_files().map_or(u64::MAX, |most| most.saturating_sub(others));
-    allowed.clamp(1, DEFAULT_CONNECTIONS) as u32
+/// How many open files a hub needs besides those of its connections. Handshakes under way at each WebSocket address are not yet
+/// connections of the hub.
+fn other_files(listen: &[TextAddress], half_open: u32, ports: u64) -> u64 {
+    let sockets = listen
+        .iter()
+        .filter(|address| matches!(address.0, Address::WebSocket(_)));
+    SPARE_FILES
+        .saturating_add(u64::from(half_open).saturating_mul(1 + sockets.count() as u64))
+        .saturating_add(ports)
+}
+
+impl PartialSettings {
+    /// Without a number of connections, those that fit beside the others; serial ports are counted whether any are served or not.
+    fn with_max_connections(mut self) -> Self {
+        let half_open = self.max_half_open.unwrap_or_else(default_half_open);
+        let ports = self.max_serial_ports.unwrap_or_else(default_serial_ports);
+        let others = other_files(
+            self.listen.as_deref().unwrap_or_default(),
+            half_open,
+            ports.into(),
+        );
+        let allowed = most_files().map_or(u64::MAX, |most| most.saturating_sub(others));
+        self.max_connections
+            .get_or_insert(allowed.clamp(1, DEFAULT_CONNECTIONS) as u32);
+        self
+    }
 }
 
 impl Settings {
@@ -457,15 +479,7 @@ impl Settings {
             true => 0,
             false => u64::from(self.max_serial_ports),
         };
-        // Handshakes under way at each WebSocket address are not yet connections of the hub.
-        let sockets = self
-            .listen
-            .iter()
-            .filter(|address| matches!(address.0, Address::WebSocket(_)));
-        let half_open = u64::from(self.max_half_open).saturating_mul(1 + sockets.count() as u64);
-        let others = SPARE_FILES
-            .saturating_add(half_open)
-            .saturating_add(accepted.max(ports as u64));
+        let others = other_files(&self.listen, self.max_half_open, accepted.max(ports as u64));
         let needed = others.saturating_add(self.max_connections.into());
         if let Some(most) = most_files().filter(|most| *most < needed) {
             let fit = most.saturating_sub(others);
@@ -599,6 +613,28 @@ mod tests {
             (7, Seconds(300), Seconds(60))
         );
         assert_eq!(settings.listen[0].to_string(), "tim://127.0.0.1:7878");
+    }
+
+    #[test]
+    fn the_default_number_of_connections_fits_beside_the_handshakes_of_all_addresses() {
+        for listen in [
+            "tim://a",
+            "ws://a",
+            "wss://a,ws://b",
+            "ws://a,wss://b,tims://c,wss://d",
+        ] {
+            let listen: Vec<TextAddress> = listen
+                .split(',')
+                .map(|address| address.parse().unwrap())
+                .collect();
+            let flags = PartialSettings {
+                listen: Some(listen),
+                ..PartialSettings::default()
+            };
+            let settings = Settings::from(flags);
+            assert!(settings.max_connections > 1);
+            settings.allow_connections().unwrap();
+        }
     }
 
     #[test]
