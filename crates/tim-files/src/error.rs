@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::pictures::{MAX_PIXELS, MAX_SIDE};
+
 /// Why something was not done with a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,7 +25,9 @@ pub enum FileError {
     #[error("the content is not a picture that can be decoded: {0}")]
     NoPicture(String),
     /// A picture has too many pixels to be decoded.
-    #[error("the picture has {width} x {height} pixels, which is too many")]
+    #[error(
+        "the picture has {width} x {height} pixels; at most {MAX_SIDE} a side and {MAX_PIXELS} in all are decoded"
+    )]
     TooManyPixels {
         /// Its width.
         width: u32,

@@ -237,25 +237,22 @@ impl Files {
 
     /// Why content cannot be read. Content that is not as its row says is logged for the operator.
     fn unreadable(&self, file: FileId, part: Part, error: FileError) -> Refusal {
-        let refusal = |code, text| Refusal::new(code, text);
+        let damaged = |what| {
+            warn!(%file, ?part, "content is {what}; it is restored when its owner uploads it again");
+            let text =
+                format!("the content of this file is {what}; it is restored when its owner uploads it again");
+            Refusal::new(ErrorCode::STORAGE_DAMAGED, text)
+        };
         match error {
             // Unless the file was removed a moment ago.
-            FileError::NotFound => {
-                if matches!(self.reads.store().file(&file), Ok(Some(_))) {
-                    warn!(%file, ?part, "content is missing; it is restored when its owner uploads it again");
-                }
-                error.into()
+            FileError::NotFound if matches!(self.reads.store().file(&file), Ok(Some(_))) => {
+                damaged("missing")
             }
-            FileError::Damaged => {
-                warn!(%file, ?part, "content is shorter than it was; it is restored when its owner uploads it again");
-                let text =
-                    "the content of this file is damaged; it is restored when its owner uploads it again";
-                refusal(ErrorCode::STORAGE_DAMAGED, text)
-            }
+            FileError::Damaged => damaged("damaged"),
             FileError::Failed(_) => {
                 warn!(%file, ?part, %error, "content cannot be read");
                 let text = "the file cannot be read at the moment; try again later";
-                refusal(ErrorCode::FILE_STORE_FAILED, text)
+                Refusal::new(ErrorCode::FILE_STORE_FAILED, text)
             }
             error => error.into(),
         }

@@ -218,6 +218,6 @@ fn what_cannot_be_read_is_told_by_the_status() {
         all_are(&http, &url, 500);
         hub.advance(Duration::from_secs(10));
         std::fs::remove_file(path).unwrap();
-        all_are(&http, &url, 404);
+        all_are(&http, &url, 500);
     }
 }

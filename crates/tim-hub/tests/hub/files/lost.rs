@@ -52,8 +52,8 @@ fn a_store_that_was_restored_without_its_files_gets_them_back_as_they_are_sent_a
     std::fs::remove_dir_all(data.path().join("files")).unwrap();
     let hub = TestHub::start_on(data, |options| options.max_account_files = 2);
     let mut alice = Device::login(&hub, "alice", 1);
-    let gone = Err(ErrorCode::FILE_NOT_FOUND);
-    assert_eq!(alice.download(c2c("bob"), file, FilePart::FILE), gone);
+    let missing = Err(ErrorCode::STORAGE_DAMAGED);
+    assert_eq!(alice.download(c2c("bob"), file, FilePart::FILE), missing);
     // The account has as many files as it may, and gets no more of them.
     let begun = alice.begin_upload(MessageKind::FILE, b"a file").unwrap();
     assert_eq!(begun.offset, 0, "what is lost is not known");

@@ -134,15 +134,13 @@ fn content_that_was_damaged_in_the_bucket_is_noticed_and_comes_back() {
     let mut alice = Device::login(&hub, "alice", 1);
     let sequence = alice.send_file(c2c("bob"), FILE, b"0123456789");
     let object = bucket.objects().remove(0);
-    for (damage, code) in [
-        (Some(&b"0123"[..]), ErrorCode::STORAGE_DAMAGED),
-        (None, ErrorCode::FILE_NOT_FOUND),
-    ] {
+    for damage in [Some(&b"0123"[..]), None] {
         match damage {
             Some(short) => bucket.ask("PUT", &object, short),
             None => bucket.ask("DELETE", &object, b""),
         };
-        assert_eq!(alice.download(c2c("bob"), sequence, FilePart::FILE), Err(code));
+        let damaged = Err(ErrorCode::STORAGE_DAMAGED);
+        assert_eq!(alice.download(c2c("bob"), sequence, FilePart::FILE), damaged);
         assert_eq!(alice.begin_upload(FILE, b"0123456789").unwrap().offset, 0);
         alice.upload(FILE, b"0123456789").unwrap();
         let content = alice.download(c2c("bob"), sequence, FilePart::FILE);
