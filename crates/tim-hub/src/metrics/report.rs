@@ -178,16 +178,32 @@ fn push(page: &mut Page, services: &Services) {
         "Users of whom it is to be looked up whether they are to be notified.",
         push.waiting,
     );
-    page.begin(
+    let sinks = services.push.by_name();
+    let total = page.begin(
         "tim_push_total",
         Counter,
-        "Notifications, by result: sent, failed for now, refused; and messages of which nobody was notified.",
-    )
-    .sample(&[("result", "sent")], push.sent)
-    .sample(&[("result", "failed")], push.failed)
-    .sample(&[("result", "refused")], push.refused)
-    .sample(&[("result", "too_old")], push.too_old)
-    .sample(&[("result", "suppressed")], push.suppressed);
+        "Notifications, by sink and result: sent, failed for now, refused; and messages of which nobody was notified.",
+    );
+    for (sink, (push, _)) in &sinks {
+        let results = [
+            ("sent", push.sent),
+            ("failed", push.failed),
+            ("refused", push.refused),
+            ("too_old", push.too_old),
+            ("suppressed", push.suppressed),
+        ];
+        for (result, count) in results {
+            total.sample(&[("sink", sink), ("result", result)], count);
+        }
+    }
+    let down = page.begin(
+        "tim_push_down",
+        Gauge,
+        "1 while a sink is down: it has failed for many users in a row.",
+    );
+    for (sink, (_, count)) in &sinks {
+        down.sample(&[("sink", sink)], *count);
+    }
 }
 
 #[cfg(feature = "outgoing")]

@@ -18,6 +18,7 @@ mod fitting;
 #[cfg(feature = "outgoing")]
 mod log;
 mod notification;
+mod notifying;
 mod pending;
 mod reading;
 mod routes;

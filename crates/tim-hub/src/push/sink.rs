@@ -1,9 +1,13 @@
 //! Whether the sink takes notifications, and when what failed is tried again.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tim_proto::UserId;
 use tokio::time::Instant;
+
+use super::notification::PushStats;
 
 /// Pauses after failures double, from the first to the last. What a sink asks for is kept, up to the longest.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -21,6 +25,34 @@ pub(super) fn pause_after(failures: u32, retry_after: Option<Duration>) -> Durat
         None => doubled.min(LAST_PAUSE),
     };
     pause.max(FIRST_PAUSE)
+}
+
+/// A sink, as the hub sees it.
+#[derive(Debug, Default)]
+pub(super) struct Sink {
+    pub(super) state: Mutex<SinkState>,
+    pub(super) counted: Counted,
+}
+
+/// What was counted at a sink.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) sent: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) too_old: AtomicU64,
+    pub(super) suppressed: AtomicU64,
+}
+
+impl Counted {
+    pub(super) fn add_to(&self, stats: &mut PushStats) {
+        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        stats.sent += count(&self.sent);
+        stats.failed += count(&self.failed);
+        stats.refused += count(&self.refused);
+        stats.too_old += count(&self.too_old);
+        stats.suppressed += count(&self.suppressed);
+    }
 }
 
 /// Whether the sink takes notifications.
@@ -49,7 +81,7 @@ impl SinkState {
         }
     }
 
-    fn is_down(&self) -> bool {
+    pub(super) fn is_down(&self) -> bool {
         self.failed_for.len() >= DOWN_AFTER
     }
 

@@ -4,7 +4,8 @@
 //! works in a stepped hub too. The fan-out and the handlers tell it that there is something; they never wait for it.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
@@ -17,10 +18,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::notification::{Notification, PushError, PushOptions, PushStats};
+use super::notification::{PushOptions, PushStats};
+use super::notifying::{Lookup, notify};
 use super::pending::{Due, End, Pending};
-use super::reading::{self, Found, Terms};
-use super::sink::{FIRST_PAUSE, SinkState};
+use super::sink::{FIRST_PAUSE, Sink};
 use crate::admission::LogLimiter;
 use crate::clock::Clock;
 use crate::presence::PresenceRegistry;
@@ -34,36 +35,24 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 const SAVED_AT_ONCE: usize = 256;
 /// Of how many groups the members are looked up at a time.
 const MAX_GROUPS: usize = 32;
-/// What was read longer ago is read again before it is sent: it may be read or revoked by now.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// The offline push of a hub, if it has a sink.
 pub(crate) struct Push(Option<Arc<Inner>>);
 
-struct Inner {
-    options: PushOptions,
-    clock: Clock,
+pub(super) struct Inner {
+    pub(super) options: PushOptions,
+    pub(super) clock: Clock,
     reads: Reads,
-    writer: OnceLock<Weak<Writer>>,
-    presence: Arc<PresenceRegistry>,
-    pending: Mutex<Pending>,
+    pub(super) writer: OnceLock<Weak<Writer>>,
+    pub(super) presence: Arc<PresenceRegistry>,
+    pub(super) pending: Mutex<Pending>,
     /// As many as `pending` has, for those who must not wait for its lock.
     users: AtomicUsize,
     /// By the number of the sink.
-    sinks: Vec<Mutex<SinkState>>,
-    wakeup: Arc<Notify>,
+    pub(super) sinks: Vec<Sink>,
+    pub(super) wakeup: Arc<Notify>,
     is_running: AtomicBool,
-    counted: Counted,
-    log: LogLimiter,
-}
-
-#[derive(Default)]
-struct Counted {
-    sent: AtomicU64,
-    failed: AtomicU64,
-    refused: AtomicU64,
-    too_old: AtomicU64,
-    suppressed: AtomicU64,
+    pub(super) log: LogLimiter,
 }
 
 impl Push {
@@ -83,10 +72,9 @@ impl Push {
                 presence,
                 pending: Mutex::new(Pending::new(sinks)),
                 users: AtomicUsize::new(0),
-                sinks: std::iter::repeat_with(Mutex::default).take(sinks).collect(),
+                sinks: std::iter::repeat_with(Sink::default).take(sinks).collect(),
                 wakeup: Arc::default(),
                 is_running: AtomicBool::new(false),
-                counted: Counted::default(),
                 log: LogLimiter::new(),
             })
         }))
@@ -181,17 +169,25 @@ impl Push {
         let Some(push) = &self.0 else {
             return PushStats::default();
         };
-        let pending = lock(&push.pending);
-        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        PushStats {
-            users: pending.users(),
-            waiting: pending.waiting(),
-            sent: count(&push.counted.sent),
-            failed: count(&push.counted.failed),
-            refused: count(&push.counted.refused),
-            too_old: count(&push.counted.too_old),
-            suppressed: count(&push.counted.suppressed),
+        let (mut stats, pending) = (PushStats::default(), lock(&push.pending));
+        (stats.users, stats.waiting) = (pending.users(), pending.waiting());
+        drop(pending);
+        push.sinks.iter().for_each(|sink| sink.counted.add_to(&mut stats));
+        stats
+    }
+
+    /// What the sinks have done, and how many of them are down, by their names.
+    pub(crate) fn by_name(&self) -> BTreeMap<String, (PushStats, usize)> {
+        let mut names = BTreeMap::<String, (PushStats, usize)>::new();
+        let Some(push) = &self.0 else { return names };
+        for (number, sink) in push.sinks.iter().enumerate() {
+            // As it may stand in the text of the metrics.
+            let name = push.name(number).replace(['"', '\\', '\n'], "_");
+            let (stats, down) = names.entry(name).or_default();
+            sink.counted.add_to(stats);
+            *down += usize::from(lock(&sink.state).is_down());
         }
+        names
     }
 }
 
@@ -211,14 +207,14 @@ impl Inner {
         self.users.store(pending.users(), Ordering::Release);
     }
 
-    fn end(&self, sink: usize, user: UserId, end: End) {
+    pub(super) fn end(&self, sink: usize, user: UserId, end: End) {
         let mut pending = lock(&self.pending);
         pending.end(sink, user, end, Instant::now());
         self.users.store(pending.users(), Ordering::Release);
     }
 
     /// Reads on the read pool. Nothing comes if the pool has ended.
-    fn read<T: Send + 'static>(
+    pub(super) fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn StoreReader) -> T + Send + 'static,
     ) -> oneshot::Receiver<T> {
@@ -231,7 +227,7 @@ impl Inner {
 
     /// Takes who is to be looked up next for a sink, as far as that takes notifications.
     fn take(&self, sink: usize) -> Option<Due> {
-        let state = self.sinks.get(sink)?;
+        let state = &self.sinks.get(sink)?.state;
         let most = lock(state).concurrency(self.options.max_concurrent, Instant::now());
         lock(&self.pending).take(sink, most)
     }
@@ -239,24 +235,25 @@ impl Inner {
     /// When the first pause of a sink ends.
     fn pause_ends(&self) -> Option<Instant> {
         let now = Instant::now();
-        let pauses = self.sinks.iter().filter_map(|sink| lock(sink).pause_ends(now));
+        let pauses = self
+            .sinks
+            .iter()
+            .filter_map(|sink| lock(&sink.state).pause_ends(now));
         pauses.min()
     }
 
-    fn sink_worked(&self, sink: usize) {
-        if let Some(state) = self.sinks.get(sink) {
-            lock(state).worked();
-        }
+    pub(super) fn name(&self, sink: usize) -> &str {
+        self.options.routes.sink(sink).map_or("", |sink| sink.name())
     }
 
     /// Nothing can be sent to a user now.
-    fn sink_failed(&self, sink: usize, user: UserId, what: &str, retry_after: Option<Duration>) {
-        if let Some(state) = self.sinks.get(sink) {
-            lock(state).failed(user, retry_after, Instant::now());
+    pub(super) fn sink_failed(&self, sink: usize, user: UserId, what: &str, retry_after: Option<Duration>) {
+        if let Some(sink) = self.sinks.get(sink) {
+            lock(&sink.state).failed(user, retry_after, Instant::now());
+            sink.counted.failed.fetch_add(1, Ordering::Relaxed);
         }
-        self.counted.failed.fetch_add(1, Ordering::Relaxed);
         if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
-            let sink = self.options.routes.sink(sink).map_or("", |sink| sink.name());
+            let sink = self.name(sink);
             warn!(sink, %user, what, suppressed, "a notification cannot be sent now; trying again later");
         }
     }
@@ -372,189 +369,5 @@ async fn load_all(push: &Weak<Inner>) -> bool {
                 tokio::time::sleep(FIRST_PAUSE).await;
             }
         }
-    }
-}
-
-/// A user is looked up for a sink. When this is dropped, it has ended.
-struct Lookup {
-    push: Weak<Inner>,
-    sink: usize,
-    user: UserId,
-    end: End,
-}
-
-impl Lookup {
-    fn new(push: &Weak<Inner>, sink: usize, due: Due) -> Self {
-        Self {
-            push: Weak::clone(push),
-            sink,
-            user: due.user,
-            // Unless it ends otherwise: a sink may panic.
-            end: End::Failed(due.newest, None),
-        }
-    }
-}
-
-impl Drop for Lookup {
-    fn drop(&mut self) {
-        if let Some(inner) = self.push.upgrade() {
-            inner.end(self.sink, self.user, self.end);
-            inner.wakeup.notify_one();
-        }
-    }
-}
-
-/// Notifies a user of what is behind a change, of which the newest is known.
-async fn notify(mut lookup: Lookup, due: Due) {
-    let end = notify_from(&lookup, due.pushed, due.newest).await;
-    lookup.end = end.unwrap_or(End::Done);
-}
-
-/// Nothing: the hub ends.
-async fn notify_from(lookup: &Lookup, mut pushed: u64, newest: u64) -> Option<End> {
-    let &Lookup {
-        ref push, sink, user, ..
-    } = lookup;
-    loop {
-        let inner = push.upgrade()?;
-        if newest != u64::MAX && inner.presence.is_online(&user) {
-            // The devices have it, or are about to.
-            lock(&inner.pending).pushed(sink, &user, newest);
-            return Some(End::Done);
-        }
-        let terms = inner.terms();
-        let reading = inner.read(move |store| reading::read(store, (user, sink), pushed, terms));
-        drop(inner);
-        let (found, read_at) = (reading.await, Instant::now());
-        let inner = push.upgrade()?;
-        let found = match found.ok()? {
-            Ok(found) if found.has_tokens => found,
-            Ok(_) => return Some(End::NoTokens),
-            Err(error) => {
-                inner.sink_failed(sink, user, &error.to_string(), None);
-                return Some(End::Failed(newest, None));
-            }
-        };
-        inner.count(&found);
-        let Found {
-            notifications,
-            through,
-            more,
-            ..
-        } = found;
-        drop(inner);
-        for (change, notification) in notifications {
-            let inner = push.upgrade()?;
-            let is_online = inner.presence.is_online(&user);
-            if is_online {
-                lock(&inner.pending).pushed(sink, &user, through);
-                return Some(if more { End::More(newest) } else { End::Done });
-            }
-            // Everything before it was sent.
-            lock(&inner.pending).pushed(sink, &user, change - 1);
-            if read_at.elapsed() > FRESH {
-                return Some(End::More(newest.max(through)));
-            }
-            let sent = inner.send(sink, notification);
-            drop(inner);
-            let (notification, sent) = sent.await;
-            if let Err(retry_after) = push.upgrade()?.deal_with(sink, &notification, sent) {
-                return Some(End::Failed(newest.max(through), retry_after));
-            }
-        }
-        let inner = push.upgrade()?;
-        lock(&inner.pending).pushed(sink, &user, through);
-        pushed = through;
-        if !more {
-            // What has come since was noted.
-            return Some(End::Done);
-        }
-    }
-}
-
-impl Inner {
-    fn terms(&self) -> Terms {
-        let max_age_ms = u64::try_from(self.options.max_age.as_millis()).unwrap_or(u64::MAX);
-        Terms {
-            oldest_ms: self.clock.wall_ms().saturating_sub(max_age_ms),
-            max_age: max_age_ms / 1000,
-            words: self.options.words,
-            routes: self.options.routes.clone(),
-        }
-    }
-
-    /// Hands a notification to its sink, which has a limited time. The future does not hold the hub's store open.
-    fn send(
-        &self,
-        sink: usize,
-        notification: Notification,
-    ) -> impl Future<Output = (Notification, Result<(), PushError>)> + Send + use<> {
-        let (sink, timeout) = (self.options.routes.sink(sink).cloned(), self.options.timeout);
-        async move {
-            let Some(sink) = sink else {
-                return (
-                    notification,
-                    Err(PushError::Refused("there is no such sink".to_owned())),
-                );
-            };
-            let sent = tokio::time::timeout(timeout, sink.send(&notification)).await;
-            let sent = sent.unwrap_or_else(|_| {
-                let what = format!("it has not answered within {timeout:?}");
-                Err(PushError::unavailable(what))
-            });
-            (notification, sent)
-        }
-    }
-
-    fn count(&self, found: &Found) {
-        self.counted.too_old.fetch_add(found.too_old, Ordering::Relaxed);
-        self.counted
-            .suppressed
-            .fetch_add(found.suppressed, Ordering::Relaxed);
-    }
-
-    /// Whether the next notification of the user can be sent. If not, the error says when this one is to be tried again, if the sink has
-    /// said it.
-    fn deal_with(
-        &self,
-        sink: usize,
-        notification: &Notification,
-        sent: Result<(), PushError>,
-    ) -> Result<(), Option<Duration>> {
-        match sent {
-            Ok(()) => {
-                self.sink_worked(sink);
-                self.counted.sent.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(PushError::Unavailable { what, retry_after }) => {
-                self.sink_failed(sink, notification.user, &what, retry_after);
-                return Err(retry_after);
-            }
-            Err(error) => {
-                // It has answered.
-                self.sink_worked(sink);
-                self.counted.refused.fetch_add(1, Ordering::Relaxed);
-                if error == PushError::TokenUnknown {
-                    self.forget_token(notification);
-                }
-                if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
-                    let sink = self.options.routes.sink(sink).map_or("", |sink| sink.name());
-                    warn!(sink, id = notification.id, user = %notification.user, %error, suppressed, "a notification is dropped");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn forget_token(&self, notification: &Notification) {
-        let Some(writer) = self.writer.get().and_then(Weak::upgrade) else {
-            return;
-        };
-        let unregister = Write::UnregisterPush {
-            user: notification.user,
-            platform: notification.platform,
-            token: notification.token.clone(),
-        };
-        let _ = writer.submit(unregister, |_| ());
     }
 }

@@ -234,6 +234,25 @@ mod tests {
         assert!(parsed.check_key().unwrap_err().contains("P-256"));
     }
 
+    proptest::proptest! {
+        /// Whatever a client sends: no panic, and one form.
+        #[test]
+        fn any_text_is_refused_or_has_one_form(
+            endpoint in "(https?://)?[a-z@:.\\[\\]%-]{0,12}(:[0-9]{0,6})?(/[ -~é]{0,20})?",
+            key in "[A-Za-z0-9_=-]{80,90}",
+            auth in "[A-Za-z0-9_=-]{20,26}",
+            cut in 0..300_usize,
+        ) {
+            let token = subscription(&endpoint, &key, &auth);
+            for token in [token.as_str(), token.get(..cut).unwrap_or_default(), endpoint.as_str()] {
+                let Ok(parsed) = Subscription::parse(token) else { continue };
+                let canonical = parsed.canonical();
+                assert_eq!(Subscription::parse(&canonical).map(|it| it.canonical()).ok(), Some(canonical));
+                let _ = (parsed.check_key(), parsed.origin(), Hosts::parse(std::slice::from_ref(&endpoint)));
+            }
+        }
+    }
+
     #[test]
     fn only_push_services_are_asked() {
         let place = |url: &str| Place::parse(url).unwrap();

@@ -43,6 +43,13 @@ fn each_token_goes_to_the_sink_of_its_platform() {
     assert_eq!(others.texts(2)[1], "to Carol");
     assert_eq!(phones.state.lock().unwrap().attempts, 1);
     assert_eq!(hub.shared().stats().push.users, 2);
+    let metrics = || hub.shared().metrics();
+    let start = std::time::Instant::now();
+    while !metrics().contains("tim_push_total{sink=\"sink\",result=\"sent\"} 3\n") {
+        assert!(start.elapsed() < super::DEADLINE, "{}", metrics());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(metrics().contains("tim_push_down{sink=\"sink\"} 0\n"));
 }
 
 /// One of them is down, whatever the reason; and the hub is stopped and started again meanwhile.
