@@ -71,7 +71,7 @@ class Described(Hub):
         callers = {"TIM_QUERY": "&".join(f"{name}={value}" for name, value in self.query.items())}
         command = [pathlib.Path(sys.executable).parent / "schemathesis", "run", f"{self.origin}/openapi.json", "--url", self.origin]
         chosen = ["--mode", mode, "--phases", "coverage,fuzzing", "--checks", CHECKS, "-n", str(examples), "--seed", str(seed)]
-        quiet = ["--warnings", "off", "--continue-on-failure", "--suppress-health-check", "all"]
+        quiet = ["--warnings", "off", "--continue-on-failure", "--suppress-health-check", "all", "--request-timeout", "60"]
         where = {"cwd": self.data, "env": {**os.environ, **hooks, **callers, **variables}}
         done = subprocess.run([*command, *chosen, *quiet, *more], check=False, **where)
         assert done.returncode == 0, f"the calls and answers are not as /openapi.json says (seed {seed})"
