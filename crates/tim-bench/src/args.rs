@@ -165,6 +165,8 @@ pub(crate) enum What {
     Files,
     /// Durable sends by calls of the REST interface, beside those of as many devices.
     Rest,
+    /// Durable sends beside an application's server that is asked about each: one that answers, hangs, refuses connections, or dies.
+    Callbacks,
     /// Ten minutes of sends at a steady rate, while as much falls out of retention: how long each waits, and the commits.
     Stalls,
     /// What an innocent pair of users notices of hostile ones: lists of 100,000 conversations, marks, silent connections, slow writers,
@@ -177,7 +179,8 @@ impl What {
     const fn needs_own(self) -> bool {
         matches!(
             self,
-            Self::FanOut
+            Self::Callbacks
+                | Self::FanOut
                 | Self::Hostile
                 | Self::Lists
                 | Self::Priority
@@ -221,7 +224,7 @@ impl Args {
     /// What clap does not check by itself.
     fn check(&self) -> Result<(), (ErrorKind, String)> {
         if self.hub.is_some() && self.what.iter().any(|what| what.needs_own()) {
-            let message = "fan-out, hostile, lists, priority, rest, room and stalls are measured without --hub: they start a hub that is set up for them";
+            let message = "callbacks, fan-out, hostile, lists, priority, rest, room and stalls are measured without --hub: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         if self.tim.is_some()
@@ -230,7 +233,7 @@ impl Args {
                 .iter()
                 .any(|what| what.needs_own() || *what == What::Pages)
         {
-            let message = "fan-out, hostile, lists, pages, priority, rest, room and stalls are measured without --tim: they start a hub that is set up for them";
+            let message = "callbacks, fan-out, hostile, lists, pages, priority, rest, room and stalls are measured without --tim: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         for load in self.loads() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tim_bench::{Counters, Meter, memory_of};
-use tim_hub::{HttpOptions, Hub, HubOptions};
+use tim_hub::{CallbackCommand, CallbackOptions, Endpoint, HttpOptions, Hub, HubOptions};
 use tim_proto::UserId;
 use tim_proto::vendor::limits::Limits;
 use tim_store_sqlite as sqlite;
@@ -20,6 +20,7 @@ use tokio::io::AsyncBufReadExt as _;
 use tokio::net::TcpListener;
 
 use crate::Result;
+use crate::callbacks::Counts;
 use crate::commits::{CommitTimes, Commits};
 
 /// Connections that a hub of our own accepts, unless more are wanted.
@@ -35,6 +36,7 @@ const KEY: &str = "a key for one measurement";
 /// What a hub of our own is asked for on its input; it answers with a line.
 const CLEAR: &str = "clear";
 const COMMITS: &str = "commits";
+const CALLBACKS: &str = "callbacks";
 
 /// The app of hubs of our own.
 pub(crate) fn own_app() -> App {
@@ -62,6 +64,10 @@ pub(crate) struct Setup {
     pub(crate) notes_commits: bool,
     /// Whether it serves the REST interface, with [`ADMIN`] as its administrator.
     pub(crate) serves_rest: bool,
+    /// The application's server that it asks about messages and tells of them; empty: none.
+    pub(crate) callback_url: String,
+    /// How long it waits for an answer, in milliseconds.
+    pub(crate) callback_timeout_ms: u64,
     /// The program `tim` that is the hub, instead of this one. It knows none of the other settings but the group rate.
     #[serde(skip)]
     pub(crate) program: Option<PathBuf>,
@@ -94,6 +100,12 @@ pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
         options.admins = vec![UserId::new(ADMIN)?];
         options.rest_calls_per_second = 0;
     }
+    if !setup.callback_url.is_empty() {
+        let mut callbacks = CallbackOptions::new(Endpoint::new(setup.callback_url));
+        callbacks.commands = vec![CallbackCommand::BeforeC2c, CallbackCommand::AfterC2c];
+        callbacks.timeout = Duration::from_millis(setup.callback_timeout_ms);
+        options.callbacks = Some(callbacks);
+    }
     let commits = Commits::default();
     let hub = match setup.notes_commits {
         true => Hub::with_store(options, commits.watch(sqlite::open(data)?.into()))?,
@@ -104,7 +116,7 @@ pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
     let address = listener.local_addr()?;
     if !setup.serves_rest {
         writeln!(io::stdout(), "{address}")?;
-        return Ok(hub.serve(listener, obey(&commits)).await?);
+        return Ok(hub.serve(listener, obey(&commits, &hub)).await?);
     }
     let http = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(io::stdout(), "{address},{}", http.local_addr()?)?;
@@ -112,18 +124,29 @@ pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
     (options.max_connections, options.max_connections_per_address) = (MAX_CONNECTIONS as usize, 0);
     // The hub stops when its input has ended, and ends this with it.
     let calls = hub.serve_http(http, options, std::future::pending());
-    let (served, called) = tokio::join!(hub.serve(listener, obey(&commits)), calls);
+    let (served, called) = tokio::join!(hub.serve(listener, obey(&commits, &hub)), calls);
     Ok(served.and(called)?)
 }
 
 /// Answers what the parent asks for, until it has left.
-async fn obey(commits: &Commits) {
+async fn obey(commits: &Commits, hub: &Hub) {
     let mut lines = tokio::io::BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let answer = match &*line {
             CLEAR => {
                 commits.clear();
                 String::new()
+            }
+            CALLBACKS => {
+                let counted = hub.stats().callbacks;
+                let counts = Counts {
+                    answered: counted.answered,
+                    failed: counted.failed,
+                    skipped: counted.skipped,
+                    waiting: counted.waiting as u64,
+                    dropped: counted.dropped,
+                };
+                serde_json::to_string(&counts).unwrap_or_default()
             }
             COMMITS => serde_json::to_string(&commits.times()).unwrap_or_default(),
             _ => return,
@@ -409,6 +432,11 @@ impl Target {
         Ok(serde_json::from_str(&self.ask(COMMITS)?)?)
     }
 
+    /// What it has counted of callbacks.
+    pub(crate) fn callbacks(&mut self) -> Result<Counts> {
+        Ok(serde_json::from_str(&self.ask(CALLBACKS)?)?)
+    }
+
     fn ask(&mut self, question: &str) -> Result<String> {
         let process = self.process.as_mut().ok_or("this hub is not ours to ask")?;
         let stdin = process.stdin.as_mut().ok_or("the hub has no input")?;
@@ -482,7 +510,7 @@ impl Target {
     }
 
     /// The hub's process, if it is known.
-    fn process(&self) -> Option<u32> {
+    pub(crate) fn process(&self) -> Option<u32> {
         let own = self.process.as_ref().map(|process| process.child.id());
         own.or_else(|| self.local.as_ref().map(|(process, _)| *process))
     }

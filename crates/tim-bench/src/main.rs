@@ -6,6 +6,7 @@
 mod args;
 mod attackers;
 mod bot;
+mod callbacks;
 mod check;
 mod commits;
 mod disk;
@@ -158,6 +159,7 @@ async fn measure(args: &Args, report: &mut Report) -> Result<()> {
             What::Priority => priority::measure(report, 3, Duration::from_secs(6)).await?,
             What::Files => files::measure(report, &args.target()?, &files::Load::of(args.quick)).await?,
             What::Rest => rest::measure(report, args).await?,
+            What::Callbacks => callbacks::measure(report, args).await?,
             What::Room => room::measure(report, args.room_members, if args.quick { 3 } else { 20 }).await?,
         }
     }

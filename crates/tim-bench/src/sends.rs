@@ -116,7 +116,7 @@ impl Load {
     }
 
     /// The directory of a hub that has these conversations.
-    async fn prepare(&self) -> Result<tempfile::TempDir> {
+    pub(crate) async fn prepare(&self) -> Result<tempfile::TempDir> {
         let (load, text) = (self.clone(), tim_bench::text_of(self.payload));
         let Self {
             senders,
@@ -235,32 +235,11 @@ async fn run(target: Target, load: &Load) -> Result<Run> {
     let before = meter.as_ref().map(tim_bench::Meter::read);
     let calls = target.sync_calls().ok();
     let own_cpu = tim_bench::own_cpu();
-    let latency = Arc::new(Mutex::new(Latency::new()));
-    let end = Arc::new(End {
-        start: Instant::now(),
-        time: load.time,
-        at_least: load.at_least,
-        acknowledged: AtomicU64::new(0),
-    });
-    let mut tasks = JoinSet::new();
-    for mut sender in senders {
-        let (latency, end) = (Arc::clone(&latency), Arc::clone(&end));
-        let pace = load.pace(sender.number);
-        tasks.spawn(async move {
-            sender.send_until(&end, pace, &latency).await?;
-            Ok::<_, Failure>(sender)
-        });
-    }
-    let mut senders = Vec::new();
-    while let Some(task) = tasks.join_next().await {
-        senders.push(task??);
-    }
-    let took = end.start.elapsed();
+    let (senders, latency, took) = send_all(senders, load).await?;
     let clients_cpu = own_cpu
         .zip(tim_bench::own_cpu())
         .map(|(before, now)| now.saturating_sub(before));
     let duplicates = senders.iter().map(|sender| sender.bot.duplicates).sum();
-    let latency = latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut run = Run {
         latency,
         took,
@@ -285,6 +264,33 @@ async fn run(target: Target, load: &Load) -> Result<Run> {
         run.checked = read_back(&target, senders.into_iter().map(Sender::claim).collect()).await?;
     }
     Ok(run)
+}
+
+/// Has all of them send until the load is over. Returns them, how long each message took, and how long all did.
+pub(crate) async fn send_all(senders: Vec<Sender>, load: &Load) -> Result<(Vec<Sender>, Latency, Duration)> {
+    let latency = Arc::new(Mutex::new(Latency::new()));
+    let end = Arc::new(End {
+        start: Instant::now(),
+        time: load.time,
+        at_least: load.at_least,
+        acknowledged: AtomicU64::new(0),
+    });
+    let mut tasks = JoinSet::new();
+    for mut sender in senders {
+        let (latency, end) = (Arc::clone(&latency), Arc::clone(&end));
+        let pace = load.pace(sender.number);
+        tasks.spawn(async move {
+            sender.send_until(&end, pace, &latency).await?;
+            Ok::<_, Failure>(sender)
+        });
+    }
+    let mut senders = Vec::new();
+    while let Some(task) = tasks.join_next().await {
+        senders.push(task??);
+    }
+    let took = end.start.elapsed();
+    let latency = latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok((senders, latency, took))
 }
 
 /// All senders, logged in.

@@ -118,6 +118,34 @@ fn beside_hostile_users_an_innocent_pair_is_refused_nothing() {
     }
 }
 
+/// The program itself checks that each message was asked about and told of, and that all are there.
+#[test]
+fn every_message_arrives_whatever_the_applications_server_does() {
+    let out = measured(&["--quick", "callbacks"]);
+    for (state, is_asked) in [
+        ("no endpoint", false),
+        ("an endpoint that answers", true),
+        ("an endpoint that hangs", true),
+        ("an endpoint that refuses connections", true),
+        ("an endpoint that dies", true),
+    ] {
+        let phase = format!("durable sends, {state}");
+        let sent = number(&out, &phase, "read back: there once, in sequence");
+        assert!(sent > 0.0, "{state}: {out}");
+        if !is_asked {
+            continue;
+        }
+        let requests = [
+            "asked or told, and answered",
+            "asked or told, without an answer",
+            "not asked about",
+            "not told of",
+        ];
+        let all: f64 = requests.iter().map(|name| number(&out, &phase, name)).sum();
+        assert_eq!(all, 2.0 * sent, "{state}: {out}");
+    }
+}
+
 #[test]
 fn what_needs_a_hub_of_its_own_is_not_measured_on_another() {
     let ran = run(&["room", "--hub", "127.0.0.1:1", "--data", "."]);

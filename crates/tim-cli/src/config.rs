@@ -224,15 +224,15 @@ settings! {
     push_max_age("TIM_PUSH_MAX_AGE", "TIME"): Seconds = Seconds(24 * 3600);
     /// Language of the texts that stand for pictures and other messages without a text: en or zh [default: en].
     push_language("TIM_PUSH_LANGUAGE", "LANGUAGE"): String = "en".to_owned();
-    /// Ask a server of the application about each message before it is taken, and tell it of each afterwards: the http:// or https:// URL to
-    /// post to [default: none].
+    /// Ask a server of the application about messages and changes of groups, and tell it of them and of who is online: the http:// or https://
+    /// URL to post to [default: none].
     callback_url("TIM_CALLBACK_URL", "URL"): String = String::new();
     /// File with a token that signs the requests to --callback-url: the parameters Sign and RequestTime [default: none].
     callback_token_file("TIM_CALLBACK_TOKEN_FILE", "FILE"): PathBuf = PathBuf::new();
     /// Callback that is made, such as C2C.CallbackBeforeSendMsg; the others are not. Can be repeated [default: all].
     #[serde(default, deserialize_with = "one_or_more")]
     callback_command("TIM_CALLBACK_COMMAND", "COMMAND", value_delimiter = ','): Vec<String> = Vec::new();
-    /// Refuse messages about which the --callback-url gives no answer in time, instead of taking them [default: false].
+    /// Refuse what the --callback-url is asked about and gives no answer to in time, instead of doing it [default: false].
     callback_refuse("TIM_CALLBACK_REFUSE", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool = false;
     /// Maximum size of the database in bytes; 0 is no limit [default: 0].
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;

@@ -61,8 +61,8 @@ another store, or with the store of another hub, until the files are copied ther
 abort incomplete multipart uploads after a day: a hub that is killed leaves them behind. Files that no message uses are removed from the
 bucket as from the directory; after a start, all objects are looked at once, some thousand each minute.
 
-With --callback-url the hub asks a server of the application about each message before it is taken, which may refuse or change it, and
-tells it of each afterwards. docs/callbacks.md has the requests and answers, which are the vendor's.
+With --callback-url the hub asks a server of the application before a message is taken or a group is changed, which the server may refuse,
+and tells it of both afterwards, and of who is online. docs/callbacks.md has the requests and answers, which are the vendor's.
 
 With --push-apns-key (iPhones), --push-vapid-key (browsers), and --push-webhook or --push-log (everything else), users who are offline are
 notified of messages through the push services whose tokens their applications have registered. docs/push.md says of which messages, and

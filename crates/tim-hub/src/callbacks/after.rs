@@ -9,7 +9,6 @@ use tim_store::Stored;
 use super::client::Callbacks;
 use super::message::About;
 use super::{CallbackCommand, Platform};
-use crate::service::Services;
 
 /// Who sends a message.
 #[derive(Debug, Clone, Copy)]
@@ -48,26 +47,27 @@ pub(crate) struct AfterSend {
 impl AfterSend {
     /// For a message that is about to be stored or passed on, if the application wants to be told.
     pub(crate) fn new(
-        services: &Services,
+        callbacks: &Callbacks,
         sender: Sender,
         to: ConversationId,
         content: &[u8],
         group_type: GroupType,
         online_only: bool,
+        now_ms: u64,
     ) -> Option<Box<Self>> {
         let command = match to {
             ConversationId::Group(_) => CallbackCommand::AfterGroup,
             _ => CallbackCommand::AfterC2c,
         };
-        services.callbacks.wants(command).then(|| {
+        callbacks.wants(command).then(|| {
             Box::new(Self {
-                callbacks: services.callbacks.clone(),
+                callbacks: callbacks.clone(),
                 command,
                 sender,
                 content: Bytes::copy_from_slice(content),
                 group_type,
                 online_only,
-                now_ms: services.now_ms(),
+                now_ms,
             })
         })
     }

@@ -38,7 +38,7 @@ pub struct CallbackOptions {
     pub commands: Vec<CallbackCommand>,
     /// How long it may take for an answer. Default 2 s.
     pub timeout: Duration,
-    /// Whether a message is refused if there is no answer to what is asked before it, or none that decides. Otherwise it is taken. Default
+    /// Whether what the application is asked about is refused if there is no answer, or none that decides. Otherwise it is done. Default
     /// false.
     pub refuse_without_answer: bool,
     /// How many events may wait that it is to be told of. Further ones are dropped and counted. Default 4,096.

@@ -8,7 +8,6 @@ use tim_proto::{GroupId, GroupType, UserId};
 use super::message::{code, refusal, refused};
 use super::{CallbackCommand, Callbacks, Decision, Platform, Unanswered};
 use crate::refusal::Refusal;
-use crate::service::Services;
 
 /// The users of a list, as all bodies have them.
 fn members<'u>(users: impl IntoIterator<Item = &'u UserId>) -> Value {
@@ -155,13 +154,14 @@ pub(crate) struct AfterCreate {
 impl AfterCreate {
     /// For a group that is about to be created, if the application wants to be told.
     pub(crate) fn new(
-        services: &Services,
+        callbacks: &Callbacks,
         operator: UserId,
         platform: Platform,
         new: &NewGroup,
+        now_ms: u64,
     ) -> Option<Self> {
         let command = CallbackCommand::AfterCreateGroup;
-        services.callbacks.wants(command).then(|| {
+        callbacks.wants(command).then(|| {
             let fields = new.fields.iter().map(|field| {
                 let pair = [("Key", field.name.as_str()), ("Value", field.value.as_str())];
                 let pair = pair.map(|(name, value)| (name.to_owned(), value.into()));
@@ -175,10 +175,10 @@ impl AfterCreate {
                 ("Name", new.name.as_str().into()),
                 ("MemberList", members(&new.members)),
                 ("UserDefinedDataList", fields.collect()),
-                ("EventTime", services.now_ms().into()),
+                ("EventTime", now_ms.into()),
             ]);
             Self {
-                callbacks: services.callbacks.clone(),
+                callbacks: callbacks.clone(),
                 platform,
                 body,
             }
@@ -207,18 +207,19 @@ pub(crate) struct AfterChange {
 impl AfterChange {
     /// For a change that is about to be made, if there is an endpoint.
     pub(crate) fn new(
-        services: &Services,
-        actor: UserId,
-        platform: Platform,
+        callbacks: &Callbacks,
+        (actor, platform): (UserId, Platform),
         action: &GroupAction,
+        policy: GroupPolicy,
+        now_ms: u64,
     ) -> Option<Self> {
-        services.callbacks.are_there().then(|| Self {
-            callbacks: services.callbacks.clone(),
+        callbacks.are_there().then(|| Self {
+            callbacks: callbacks.clone(),
             actor,
             platform,
             quits: matches!(action, GroupAction::Quit),
-            policy: services.options.group_policy(),
-            now_ms: services.now_ms(),
+            policy,
+            now_ms,
         })
     }
 

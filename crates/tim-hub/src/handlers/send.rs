@@ -274,12 +274,13 @@ fn with_names(
         presence: Arc::clone(&services.presence),
         #[cfg(feature = "outgoing")]
         after: crate::callbacks::AfterSend::new(
-            services,
+            &services.callbacks,
             crate::callbacks::Sender::device(client.user()),
             draft.content.to,
             draft.bytes,
             group_type,
             draft.online_only,
+            services.now_ms(),
         ),
     };
     Ok((receipt, content))

@@ -61,7 +61,13 @@ pub(crate) async fn create_prepared(
     create: CreateGroup,
 ) -> Result<(), WriteError> {
     #[cfg(feature = "outgoing")]
-    let after = AfterCreate::new(services, admin, Platform::Server, &create.group);
+    let after = AfterCreate::new(
+        &services.callbacks,
+        admin,
+        Platform::Server,
+        &create.group,
+        services.now_ms(),
+    );
     #[cfg(not(feature = "outgoing"))]
     let _ = admin;
     let (group, owner) = (create.group.group, create.group.owner);

@@ -39,7 +39,13 @@ pub(in crate::handlers) fn create<'a>(
         }
     }
     #[cfg(feature = "outgoing")]
-    let after = AfterCreate::new(services, owner, Platform::Device, &create.group);
+    let after = AfterCreate::new(
+        &services.callbacks,
+        owner,
+        Platform::Device,
+        &create.group,
+        services.now_ms(),
+    );
     let write = Write::WithAccounts {
         users: new_users,
         write: Box::new(Write::CreateGroup(Box::new(create))),

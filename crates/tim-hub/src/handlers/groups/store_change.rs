@@ -66,7 +66,13 @@ pub(super) fn submit_change(
     } = by;
     #[cfg(feature = "outgoing")]
     let after = match by.told {
-        true => AfterChange::new(services, actor, by.platform(), &action),
+        true => AfterChange::new(
+            &services.callbacks,
+            (actor, by.platform()),
+            &action,
+            services.options.group_policy(),
+            services.now_ms(),
+        ),
         false => None,
     };
     let follow_up = FollowUp {

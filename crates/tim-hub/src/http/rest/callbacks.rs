@@ -118,12 +118,13 @@ mod imp {
                 return After(None);
             }
             After(AfterSend::new(
-                &call.services,
+                &call.services.callbacks,
                 message.sender(call),
                 message.content.to,
                 &to_vec(&message.content),
                 message.group_type,
                 message.online_only,
+                call.services.now_ms(),
             ))
         }
     }
