@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::pictures::{MAX_PIXELS, MAX_SIDE};
+use crate::pictures::{MAX_PIXELS, MAX_SCANNED, MAX_SIDE};
 
 /// Why something was not done with a file.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,19 @@ pub enum FileError {
         "the picture has {width} x {height} pixels; at most {MAX_SIDE} a side and {MAX_PIXELS} in all are decoded"
     )]
     TooManyPixels {
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+    },
+    /// A JPEG has too many scans for its pixels to be decoded.
+    #[error(
+        "the picture has {scans} scans of {width} x {height} pixels; at most {MAX_SCANNED} pixels in all scans are decoded: save it as a \
+         baseline JPEG"
+    )]
+    TooManyScans {
+        /// How many it has.
+        scans: u64,
         /// Its width.
         width: u32,
         /// Its height.

@@ -5,6 +5,7 @@ mod block;
 mod content;
 mod error;
 mod faults;
+mod jpeg;
 mod look;
 mod pictures;
 mod place;
@@ -21,8 +22,8 @@ pub use error::FileError;
 pub use faults::{Faults, Operation};
 pub use look::{PartState, is_elsewhere, look};
 pub use pictures::{
-    DEFAULT_THUMBNAIL, Format, LARGE, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, Part, Picture, Rendition, THUMBNAIL,
-    default_thumbnail,
+    DEFAULT_THUMBNAIL, Format, LARGE, MAX_MEMORY, MAX_PIXELS, MAX_SCANNED, MAX_SIDE, Part, Picture,
+    Rendition, THUMBNAIL, default_thumbnail,
 };
 pub use remote::Remote;
 #[cfg(feature = "s3")]

@@ -3,7 +3,7 @@
 //! The size is in the header of a picture and is checked before anything is decoded: a small file can decode to gigabytes.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor};
+use std::io::{BufRead, BufReader, Cursor, Read as _, Seek};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -12,6 +12,7 @@ use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReade
 use tim_proto::message::ImageSize;
 
 use crate::error::FileError;
+use crate::jpeg;
 
 /// The smaller side of the large rendition, in pixels.
 pub const LARGE: u32 = 720;
@@ -21,6 +22,8 @@ pub const THUMBNAIL: u32 = 198;
 pub const MAX_SIDE: u32 = 16_384;
 /// The maximum number of pixels of a picture.
 pub const MAX_PIXELS: u64 = 64_000_000;
+/// The maximum number of pixels in all scans of a JPEG: each scan costs time for each pixel, however few bytes it has.
+pub const MAX_SCANNED: u64 = 16 * MAX_PIXELS;
 /// The maximum size of a decoded picture in memory, in bytes.
 pub const MAX_MEMORY: u64 = 256 << 20;
 /// The width and height of the default thumbnail of a video, in pixels.
@@ -122,7 +125,10 @@ pub(crate) fn render(path: &Path, size: u64) -> Result<Rendered, FileError> {
     let reader = ImageReader::new(BufReader::new(File::open(path)?)).with_guessed_format()?;
     let format = reader.format().and_then(Format::of);
     let format = format.ok_or_else(|| FileError::NoPicture("its format is unknown".to_owned()))?;
-    let (mut original, turned) = decode(reader)?;
+    let (mut original, turned) = match format {
+        Format::Jpeg => decode_jpeg(reader.into_inner())?,
+        _ => decode(reader, 1)?,
+    };
     let (width, height) = turned_size(original.width(), original.height(), turned);
     let mut rendition = |bound| rendition(&mut original, (width, height), bound, turned, size);
     // From the large rendition, which is smaller.
@@ -144,7 +150,22 @@ pub(crate) fn render(path: &Path, size: u64) -> Result<Rendered, FileError> {
 /// How a picture must be rotated to be displayed.
 type Turned = image::metadata::Orientation;
 
-fn decode(mut reader: ImageReader<BufReader<File>>) -> Result<(DynamicImage, Turned), FileError> {
+fn decode_jpeg(mut file: BufReader<File>) -> Result<(DynamicImage, Turned), FileError> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    jpeg::cut(&mut bytes);
+    let scans = jpeg::scans(&bytes);
+    decode(
+        ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg),
+        scans,
+    )
+}
+
+/// Decodes a picture that goes over its pixels so often.
+fn decode<R: BufRead + Seek>(
+    mut reader: ImageReader<R>,
+    scans: u64,
+) -> Result<(DynamicImage, Turned), FileError> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_MEMORY);
     reader.limits(limits);
@@ -157,6 +178,9 @@ fn decode(mut reader: ImageReader<BufReader<File>>) -> Result<(DynamicImage, Tur
     let pixels = u64::from(width) * u64::from(height);
     if width.max(height) > MAX_SIDE || pixels > MAX_PIXELS || decoder.total_bytes() > MAX_MEMORY {
         return Err(too_many);
+    }
+    if pixels.saturating_mul(scans) > MAX_SCANNED {
+        return Err(FileError::TooManyScans { scans, width, height });
     }
     let turned = decoder.orientation().unwrap_or(Turned::NoTransforms);
     match DynamicImage::from_decoder(decoder) {

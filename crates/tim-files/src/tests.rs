@@ -552,6 +552,56 @@ fn a_bomb_is_not_decoded_and_what_is_no_picture_is_refused() {
     assert_eq!(bench.left(), 0);
 }
 
+/// A grey progressive JPEG, of which every scan is empty.
+fn progressive(width: u16, height: u16, scans: usize) -> Vec<u8> {
+    let segment = |marker: u8, content: &[u8]| {
+        let len = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
+        [&[0xff, marker], &len[..], content].concat()
+    };
+    let ([w, x], [h, y]) = (width.to_be_bytes(), height.to_be_bytes());
+    let quantized = [&[0][..], &[1; 64]].concat();
+    // One code of one bit: nothing changes.
+    let table = |class| [&[class, 1][..], &[0; 16]].concat();
+    let mut jpeg = [
+        vec![0xff, 0xd8],
+        segment(0xdb, &quantized),
+        segment(0xc2, &[8, h, y, w, x, 1, 1, 0x11, 0]),
+        segment(0xc4, &table(0x00)),
+        segment(0xc4, &table(0x10)),
+    ]
+    .concat();
+    for scan in 0..scans {
+        let (from, to) = if scan == 0 { (0, 0) } else { (1, 63) };
+        jpeg.extend(segment(0xda, &[1, 1, 0, from, to, 0]));
+        jpeg.push(0);
+    }
+    jpeg.extend([0xff, 0xd9]);
+    jpeg
+}
+
+#[test]
+fn scans_cost_time_so_there_are_fewer_of_large_pictures() {
+    let bench = Bench::new();
+    let files = bench.open();
+    let mut photo = progressive(320, 240, 40);
+    // As phones append films.
+    photo.extend([0xff, 0xda].repeat(2000));
+    let found = complete(&files, &photo, true).unwrap().picture.unwrap();
+    assert_eq!((found.width, found.height), (320, 240));
+    for (side, count) in [(7000, 80), (8000, 17)] {
+        let found = complete(&files, &progressive(side, side, count), true).unwrap_err();
+        assert!(
+            matches!(found, FileError::TooManyScans { scans, .. } if scans == count as u64),
+            "{found:?}"
+        );
+        assert!(
+            found
+                .to_string()
+                .contains(&format!("{count} scans of {side} x {side}"))
+        );
+    }
+}
+
 #[test]
 fn the_default_thumbnail_is_a_picture_of_its_size() {
     let decoded = image::load_from_memory_with_format(default_thumbnail(), ImageFormat::Png).unwrap();

@@ -122,7 +122,9 @@ impl From<FileError> for Refusal {
             FileError::OutOfOrder { .. } => ErrorCode::PIECE_OUT_OF_ORDER,
             FileError::OtherContent(_) => ErrorCode::UPLOAD_MISMATCH,
             FileError::NoPicture(_) => ErrorCode::MESSAGE_IMAGE_TYPES_LIMIT,
-            FileError::TooManyPixels { .. } => ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT,
+            FileError::TooManyPixels { .. } | FileError::TooManyScans { .. } => {
+                ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT
+            }
             FileError::TooManyUploads(_) => ErrorCode::TOO_MANY_UPLOADS,
             FileError::NotFound => ErrorCode::FILE_NOT_FOUND,
             FileError::Damaged => ErrorCode::STORAGE_DAMAGED,

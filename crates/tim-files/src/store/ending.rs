@@ -48,8 +48,8 @@ impl FileStore {
     /// until [`settle`](Self::settle) or [`discard`](Self::discard), and completing it again returns the same.
     ///
     /// # Errors
-    /// [`FileError::UnknownUpload`]; [`FileError::OtherContent`], [`FileError::NoPicture`] and [`FileError::TooManyPixels`]: the
-    /// upload is over then. [`FileError::Full`] and [`FileError::Failed`]: it can be ended again.
+    /// [`FileError::UnknownUpload`]; [`FileError::OtherContent`], [`FileError::NoPicture`], [`FileError::TooManyPixels`] and
+    /// [`FileError::TooManyScans`]: the upload is over then. [`FileError::Full`] and [`FileError::Failed`]: it can be ended again.
     pub fn complete(&self, owner: &str, upload: u64, is_picture: bool) -> Result<Completed, FileError> {
         let staged = self.upload(owner, upload)?;
         let mut state = open(&staged)?;
