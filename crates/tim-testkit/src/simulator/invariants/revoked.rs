@@ -216,6 +216,10 @@ fn is_told(model: &Model<'_>, group: GroupId, user: UserId, revoked: &Seen) -> b
     if !members.is_some_and(|members| members.contains_key(&user)) {
         return false;
     }
+    // Who was away until the group was dismissed is not told, and a restore begins behind it.
+    if model.last_restore().is_some() && model.may_be_dismissed(&group) {
+        return false;
+    }
     let content = Content::Revocation {
         sequence: revoked.sequence,
     };
