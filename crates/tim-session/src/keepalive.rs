@@ -1,8 +1,12 @@
 //! Keepalive and liveness detection.
 //!
 //! On a stream, only silence matters, and any byte ends it. A serial port also loses bytes, possibly the last ones that were
-//! sent. Therefore sent packets must be confirmed there: a PING follows them, and only its PONG counts, because packets are
-//! numbered and a peer does not respond after a gap. While other packets arrive, the PONG may be late.
+//! sent. Therefore sent packets must be confirmed there. Packets are numbered and a peer does not respond after a gap, so the
+//! response to the last request confirms it and all before it, as does the acknowledgement of the last delivery. If neither comes
+//! within the retry interval, a PING asks, and only its PONG counts. While other packets arrive, the PONG may be late.
+//!
+//! The response and the acknowledgement need no PING of their own: the peer that waits for one sends its PING when it does not come.
+//! Only after a PONG it waits no longer.
 
 use core::time::Duration;
 
@@ -57,7 +61,7 @@ pub(crate) struct Keepalive {
     heard: Instant,
     /// When the pending PING was sent.
     pinged: Option<Instant>,
-    /// Since when a sent packet has not been followed by a PING.
+    /// Since when a sent packet has neither been confirmed nor been followed by a PING.
     unconfirmed: Option<Instant>,
     /// When outgoing bytes were last found blocked; silence before that does not count.
     blocked_at: Instant,
@@ -125,6 +129,11 @@ impl Keepalive {
     /// A packet was queued that must be confirmed.
     pub(crate) fn sent(&mut self, now: Instant) {
         self.unconfirmed.get_or_insert(now);
+    }
+
+    /// Everything that was sent has arrived, or the peer notices that it has not.
+    pub(crate) const fn proved(&mut self) {
+        self.unconfirmed = None;
     }
 
     /// Outgoing bytes were sent.

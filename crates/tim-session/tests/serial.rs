@@ -26,6 +26,9 @@ struct Line {
     closed: Vec<CloseReason>,
     logins: usize,
     stored: Vec<String>,
+    /// Whether requests are stored and not answered yet, and which.
+    hub_is_slow: bool,
+    unanswered: Vec<u32>,
 }
 
 impl Line {
@@ -39,6 +42,8 @@ impl Line {
             closed: Vec::new(),
             logins: 0,
             stored: Vec::new(),
+            hub_is_slow: false,
+            unanswered: Vec::new(),
         }
     }
 
@@ -113,10 +118,22 @@ impl Line {
                     if !duplicate {
                         self.stored.push(text);
                     }
+                    if self.hub_is_slow {
+                        self.unanswered.push(id);
+                        continue;
+                    }
                     let answer = SendResponse::new(self.stored.len() as u64, 2).with_duplicate(duplicate);
                     self.hub.respond::<Send<'_>>(id, &answer).unwrap();
                 }
             }
+        }
+    }
+
+    /// Answers what the hub has not answered yet.
+    fn answer_late(&mut self) {
+        for id in core::mem::take(&mut self.unanswered) {
+            let answer = SendResponse::new(self.stored.len() as u64, 2);
+            self.hub.respond::<Send<'_>>(id, &answer).unwrap();
         }
     }
 
@@ -544,4 +561,101 @@ fn what_was_on_its_way_to_an_earlier_connection_is_passed_over() {
         "{:?}",
         line.seen
     );
+}
+
+/// What an isolated message costs on the line, itself included: packets, bytes, and wake-ups of the client after the exchange.
+fn cost_of(mut exchange: impl FnMut(&mut Line)) -> (u32, u64, u32) {
+    let mut line = Line::quiet();
+    let sent = |line: &Line| {
+        let (client, hub) = (line.client.stats(), line.hub.stats());
+        let packets = client.frames_sent + hub.frames_sent;
+        (packets, client.bytes_sent + hub.bytes_sent)
+    };
+    let before = sent(&line);
+    exchange(&mut line);
+    line.carry();
+    let (end, mut wakeups) = (line.now + 10 * SECOND, 0);
+    loop {
+        let until = line.poll_client().into_iter().chain(line.poll_hub()).min();
+        let Some(until) = until.filter(|until| *until < end) else {
+            break;
+        };
+        line.now = until;
+        let before = sent(&line);
+        line.carry();
+        wakeups += u32::from(sent(&line) != before);
+    }
+    assert_eq!(line.logins, 1);
+    let after = sent(&line);
+    (after.0 - before.0, after.1 - before.1, wakeups)
+}
+
+/// Without this, each of the two costs four more packets of 12 bytes, and a wake-up.
+#[test]
+fn an_answer_and_an_acknowledgement_prove_the_line() {
+    const TEXT: &str = "23 bytes, as text goes.";
+    assert_eq!(cost_of(|line| line.send(TEXT)), (2, 66, 0));
+    assert_eq!(cost_of(|line| line.deliver(TEXT)), (2, 73, 0));
+    // The responses to all requests, in the order in which they came.
+    let (packets, _, wakeups) = cost_of(|line| (0..3).for_each(|number| line.send(&number.to_string())));
+    assert_eq!((packets, wakeups), (6, 0));
+    // Both ways at once: of what crosses, one thing or the other is proved by a PING.
+    let (packets, _, wakeups) = cost_of(|line| {
+        line.deliver("down");
+        line.send("up");
+    });
+    assert!(
+        packets <= 8 && wakeups <= 2,
+        "{packets} packets, {wakeups} wake-ups"
+    );
+}
+
+/// Whether a loss is noticed within seconds: the next session is there then.
+fn is_noticed(line: &mut Line, story: &str) {
+    let at = line.now;
+    while line.logins < 2 {
+        assert!(line.now.since(at) < 4 * SECOND, "{story}: noticed too late");
+        line.wait(Duration::from_millis(100));
+    }
+    line.wait(3 * SECOND);
+    assert!(line.client.is_ready() && line.hub.is_online(), "{story}");
+}
+
+#[test]
+fn a_lost_answer_or_acknowledgement_is_noticed_soon() {
+    for (is_answer, is_late) in [(true, false), (true, true), (false, false), (false, true)] {
+        let story = format!("answer {is_answer}, late {is_late}");
+        let mut line = Line::quiet();
+        match is_answer {
+            true => line.send("up"),
+            false => {
+                line.client.hold_acknowledgements(is_late);
+                line.deliver("down");
+            }
+        }
+        let (up, down) = line.take();
+        match is_answer {
+            // The hub takes its time, and has given a PONG before it answers.
+            true => {
+                line.hub_is_slow = is_late;
+                line.give(&up, &down);
+            }
+            false => line.give(&up, &down),
+        }
+        if is_late {
+            line.wait(3 * SECOND);
+            assert_eq!(line.logins, 1, "{story}");
+            line.client.hold_acknowledgements(false);
+            line.hub_is_slow = false;
+            line.answer_late();
+        }
+        let lost = line.take();
+        assert_eq!(
+            (lost.1.is_empty(), lost.0.is_empty()),
+            (!is_answer, is_answer),
+            "{story}"
+        );
+        is_noticed(&mut line, &story);
+        assert_eq!(line.stored.len(), usize::from(is_answer), "{story}");
+    }
 }

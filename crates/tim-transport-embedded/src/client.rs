@@ -5,7 +5,7 @@ use core::future::{Future, poll_fn};
 use core::task::{Context, Poll, ready};
 
 use tim_session::proto::ErrorCode;
-use tim_session::proto::request::Request;
+use tim_session::proto::request::{Renew, Request};
 use tim_session::proto::wire::{Encode, FrameKind};
 use tim_session::{Instant, RequestError};
 
@@ -131,6 +131,37 @@ impl<'m> Client<'m> {
             _ if self.is_ready() => Poll::Ready(Ok(())),
             Login::InProgress | Login::Done => claim.wait(context),
             Login::Never | Login::LoggingOut | Login::Ended(_) => Poll::Ready(Err(self.shared.refusal())),
+        })
+        .await
+    }
+
+    /// Until when the device has nothing to do if nothing arrives and no call is made: a processor that sleeps deeply between
+    /// events can sleep that long. `None` if it waits for no time. Known while the [`Runner`](crate::Runner) is awaited.
+    #[must_use]
+    pub const fn next_wakeup(&self) -> Option<Instant> {
+        self.shared.wakeup.get()
+    }
+
+    /// Extends the session with a new UserSig, and logs in with it from now on: for a device that was created with a
+    /// [`UserSig::in_buffer`](crate::UserSig::in_buffer).
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if it does not fit into that buffer, or into a request; otherwise as [`Client::send_message`]. The old one
+    /// stays.
+    pub async fn renew_user_sig(&self, user_sig: &str) -> Result<(), Error> {
+        self.check_user_sig(user_sig).await?;
+        self.call(&Renew::new(user_sig), |_| ()).await?;
+        // Nothing holds the session while a call goes on that has had its response.
+        let mut session = self.shared.session.try_borrow_mut().map_err(|_| Error::Busy)?;
+        session.user_sig_mut().replace(user_sig)
+    }
+
+    /// Waits while the application holds an event.
+    async fn check_user_sig(&self, user_sig: &str) -> Result<(), Error> {
+        let claim = self.shared.claim()?;
+        poll_fn(|context| match self.shared.session.try_borrow_mut() {
+            Ok(mut session) => Poll::Ready(session.user_sig_mut().check(user_sig)),
+            Err(_) => claim.wait(context),
         })
         .await
     }

@@ -5,7 +5,7 @@ use core::fmt;
 use tim_session::{ClientConfig, ClientSession, FixedBuffer};
 
 use crate::shared::Shared;
-use crate::{Client, Clock, Runner, Transport};
+use crate::{Client, Clock, Runner, Transport, UserSig};
 
 /// The buffers of a device, with their sizes in bytes. A buffer that is too small results in an error, never in a panic.
 ///
@@ -61,20 +61,21 @@ impl<'m, C: Clock> Device<'m, C> {
     /// A device that is not logged in. `seed` is a random number that differs after each reset: it spreads the reconnects
     /// of many devices over time and is mixed into message ids. At login, the device's number and the hub's time are mixed in
     /// as well, so that two devices, or two runs of one device, generate different ids even from the same seed.
+    /// `user_sig` is a `&str`, or a [`UserSig`] that can be replaced later.
     pub fn new<const RX: usize, const TX: usize, const OUTBOX: usize>(
         config: ClientConfig,
-        user_sig: &'m str,
+        user_sig: impl Into<UserSig<'m>>,
         resources: &'m mut Resources<RX, TX, OUTBOX>,
         seed: u64,
         clock: C,
     ) -> Self {
-        Self::with_buffers(config, user_sig, resources.buffers(), seed, clock)
+        Self::with_buffers(config, user_sig.into(), resources.buffers(), seed, clock)
     }
 
     /// Not generic over the sizes, so that it is compiled once.
     fn with_buffers(
         config: ClientConfig,
-        user_sig: &'m str,
+        user_sig: UserSig<'m>,
         buffers: [&'m mut [u8]; 3],
         seed: u64,
         clock: C,

@@ -14,6 +14,7 @@ mod polled;
 mod runner;
 mod shared;
 mod transport;
+mod user_sig;
 mod wait;
 
 pub use calls::NextReqMessageId;
@@ -35,6 +36,7 @@ pub use tim_session::{
     self as session, ClientConfig, Event, Framing, Instant, NetState, NotReadyReason, SessionStats, proto,
 };
 pub use transport::{MAX_ERRORS, NoisyReader, SerialPort, Transport};
+pub use user_sig::UserSig;
 
 // The size that the front page states.
 #[cfg(target_pointer_width = "32")]

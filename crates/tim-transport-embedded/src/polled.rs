@@ -17,7 +17,7 @@ use tim_session::{
 use crate::ids::Ids;
 use crate::outbox::{encode_in, is_done};
 use crate::shared::{Session, failure};
-use crate::{Error, MAX_ERRORS, OutboxStorage, Resources, SerialPort};
+use crate::{Error, MAX_ERRORS, OutboxStorage, Resources, SerialPort, UserSig};
 
 /// The connection of a device that is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +131,7 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
     /// A device that is not logged in. The arguments are those of [`Device::new`](crate::Device::new) and the transport.
     pub fn new<const RX: usize, const TX: usize, const OUTBOX: usize>(
         config: ClientConfig,
-        user_sig: &'m str,
+        user_sig: impl Into<UserSig<'m>>,
         resources: &'m mut Resources<RX, TX, OUTBOX>,
         seed: u64,
         transport: T,
@@ -140,7 +140,7 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         let [rx, tx, outbox] = resources.buffers().map(FixedBuffer);
         Self {
             ids: Ids::new(config.user, config.device, seed),
-            session: ClientSession::new(config, user_sig, rx, tx, outbox, seed),
+            session: ClientSession::new(config, user_sig.into(), rx, tx, outbox, seed),
             transport,
             clock,
             connection: Connection::Closed,
@@ -149,9 +149,8 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         }
     }
 
-    /// The session: resuming after a reset, its cursor, the number of pending requests, statistics, holding acknowledgements,
-    /// replacing the UserSig.
-    pub const fn session(&mut self) -> &mut ClientSession<&'m str, FixedBuffer<'m>> {
+    /// The session: resuming after a reset, the number of pending requests, holding acknowledgements, replacing the UserSig.
+    pub const fn session(&mut self) -> &mut ClientSession<UserSig<'m>, FixedBuffer<'m>> {
         &mut self.session
     }
 

@@ -13,7 +13,7 @@ use embedded_io_async::{Read, Write};
 use tim_session::{Event, Instant, NetState, SessionStats};
 
 use crate::shared::{Session, Shared, Turn};
-use crate::{Clock, Transport};
+use crate::{Clock, Transport, UserSig};
 
 /// How many bytes are read or written at a time. The future holds a buffer of this size per direction.
 const PORTION: usize = 64;
@@ -150,11 +150,35 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
         }
     }
 
-    /// Replaces the UserSig, for example after `ACCOUNT_USERSIG_EXPIRED`. It takes effect with the next login.
-    pub fn set_user_sig(&mut self, user_sig: &'m str) {
+    /// Replaces the UserSig, for example after `ACCOUNT_USERSIG_EXPIRED`. It takes effect with the next login. To extend the
+    /// session before the old one expires, use [`Client::renew_user_sig`](crate::Client::renew_user_sig).
+    ///
+    /// This finishes with the event that the application holds.
+    pub fn set_user_sig(&mut self, user_sig: impl Into<UserSig<'m>>) {
         self.release();
         if let Ok(mut session) = self.shared.session.try_borrow_mut() {
-            session.set_user_sig(user_sig);
+            session.set_user_sig(user_sig.into());
+        }
+    }
+
+    /// The number of requests that wait for their responses.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        match (&self.held, self.shared.session.try_borrow()) {
+            (Some(session), _) => session.pending(),
+            (None, Ok(session)) => session.pending(),
+            (None, Err(_)) => 0, // not reached, as above
+        }
+    }
+
+    /// Holds acknowledgements back, or releases them, for an application that passes deliveries on to something slow. While they
+    /// are held, the hub delivers at most one window ahead; calls still complete.
+    ///
+    /// This finishes with the event that the application holds.
+    pub fn hold_acknowledgements(&mut self, hold: bool) {
+        self.release();
+        if let Ok(mut session) = self.shared.session.try_borrow_mut() {
+            session.hold_acknowledgements(hold);
         }
     }
 

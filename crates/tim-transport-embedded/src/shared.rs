@@ -10,9 +10,9 @@ use tim_session::proto::request::{DownloadResponse, RawResponse, Request};
 use tim_session::proto::wire::LEAST_MAX_FRAME;
 use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
 
-use crate::Error;
 use crate::ids::Ids;
 use crate::wait::{Claim, Signal, Slot, Stage};
+use crate::{Error, UserSig};
 
 /// How many calls can be pending at a time, including `login` and `wait_until_ready`. Further calls fail with
 /// [`Error::Busy`].
@@ -21,7 +21,7 @@ pub const MAX_CALLS: usize = 4;
 const FETCH_OVERHEAD: u32 = 32;
 const _: () = assert!(DownloadResponse::OVERHEAD <= FETCH_OVERHEAD as usize);
 
-pub(crate) type Session<'m> = ClientSession<&'m str, FixedBuffer<'m>>;
+pub(crate) type Session<'m> = ClientSession<UserSig<'m>, FixedBuffer<'m>>;
 
 /// The state of the login.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub(crate) enum Turn {
 pub(crate) struct Shared<'m> {
     pub(crate) session: RefCell<Session<'m>>,
     slots: [Slot; MAX_CALLS],
+    /// When the driver must poll the session again, as far as it is known.
+    pub(crate) wakeup: Cell<Option<Instant>>,
     /// The driver has something to do.
     pub(crate) driver: Signal,
     pub(crate) login: Cell<Login>,
@@ -66,6 +68,7 @@ impl<'m> Shared<'m> {
         let config = session.config();
         Self {
             slots: Default::default(),
+            wakeup: Cell::new(None),
             driver: Signal::default(),
             login: Cell::new(Login::Never),
             ready: Cell::new(false),
@@ -89,7 +92,10 @@ impl<'m> Shared<'m> {
                 Output::Event(event) => self.route(&event, now),
                 Output::Connect => Some(Turn::Connect),
                 Output::Disconnect => Some(Turn::Disconnect),
-                Output::Wait(until) => Some(Turn::Wait(until)),
+                Output::Wait(until) => {
+                    self.wakeup.set(until);
+                    Some(Turn::Wait(until))
+                }
             };
             self.observe(&session);
             if let Some(turn) = turn {

@@ -120,15 +120,19 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     fn acknowledge(&mut self) {
         let online = matches!(self.phase, Phase::Online);
-        if self.unacked > 0
-            && online
-            && !self.acks_held
-            && self
+        if self.unacked == 0 || !online || self.acks_held {
+            return;
+        }
+        let sent = match self.ack_is_expected {
+            true => self
                 .link
-                .send(FrameKind::ACK, self.last_taken, &tim_proto::request::Done)
-                .is_ok()
-        {
-            self.unacked = 0;
+                .send_unconfirmed(FrameKind::ACK, self.last_taken, 0, &mut |_| {}),
+            false => self
+                .link
+                .send_with(FrameKind::ACK, self.last_taken, 0, &mut |_| {}),
+        };
+        if sent.is_ok() {
+            (self.unacked, self.ack_is_expected) = (0, true);
         }
     }
 
@@ -138,7 +142,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             return;
         }
         let link = &mut self.link;
-        while self.outbox.next_unsent(|frame| link.send_bytes(frame)) {}
+        while self.outbox.next_unsent(|id, frame| {
+            let went = link.send_bytes(frame);
+            if went {
+                link.expect_proof(id);
+            }
+            went
+        }) {}
     }
 
     /// Handles timers that are due; returns whether there was one.
@@ -219,6 +229,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             FrameKind::PING => {
                 // If the PONG does not fit, the hub will ask again.
                 let _ = self.link.send(FrameKind::PONG, at.id, &tim_proto::request::Done);
+                // It proves the deliveries, and the hub does not wait for their acknowledgement any longer.
+                self.ack_is_expected &= self.unacked == 0;
                 None
             }
             FrameKind::PONG => {
@@ -239,13 +251,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 None
             }
             FrameKind::ERROR => self
-                .outbox
-                .take(at.id)
+                .take_answered(at.id)
                 .map(|(_, was_repeated)| match was_repeated {
                     true => FrameUse::FailureOfRepetition,
                     false => FrameUse::Failure,
                 }),
-            kind if kind.is_answer() => Some(match self.outbox.take(at.id) {
+            kind if kind.is_answer() => Some(match self.take_answered(at.id) {
                 Some((asked, _)) if asked.answer() == kind => FrameUse::Response,
                 Some(_) => FrameUse::WrongResponse,
                 None => FrameUse::Late,
@@ -275,6 +286,14 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             FrameKind::GAP | FrameKind::CONVERSATION | FrameKind::EXPIRING => Some(FrameUse::Push),
             _ => None, // from a later version
         })
+    }
+
+    /// Removes the request that the hub has answered.
+    fn take_answered(&mut self, id: u32) -> Option<(FrameKind, bool)> {
+        if self.link.is_proved_by(id) {
+            self.keepalive.proved();
+        }
+        self.outbox.take(id)
     }
 
     /// Handles the response to LOGIN; `None` if it belongs to an earlier connection or to an earlier run of the device.

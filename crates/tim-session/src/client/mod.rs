@@ -112,6 +112,8 @@ pub struct ClientSession<S, B> {
     /// Deliveries that were handled but not acknowledged: how many, and the last one's id.
     unacked: u16,
     last_taken: u32,
+    /// Whether the hub asks if the next acknowledgement does not come.
+    ack_is_expected: bool,
     /// Whether the application holds acknowledgements back.
     acks_held: bool,
     locals: [Option<LocalEvent>; MAX_LOCAL_EVENTS],
@@ -215,6 +217,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             delivered: None,
             unacked: 0,
             last_taken: 0,
+            ack_is_expected: true,
             acks_held: false,
             locals: [None; MAX_LOCAL_EVENTS],
             current: None,
@@ -299,6 +302,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// with the next login; an active session is extended by a [`Renew`](tim_proto::request::Renew) request.
     pub fn set_user_sig(&mut self, user_sig: S) -> S {
         core::mem::replace(&mut self.user_sig, user_sig)
+    }
+
+    /// The UserSig, to replace it in place. As [`ClientSession::set_user_sig`], it takes effect with the next login.
+    pub const fn user_sig_mut(&mut self) -> &mut S {
+        &mut self.user_sig
     }
 
     /// Logs out. Pending requests fail; `NotReady` follows, then [`Output::Disconnect`].
@@ -400,6 +408,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         self.link.reset();
         self.keepalive = Keepalive::new(now);
+        self.ack_is_expected = true;
         if self.send_hello() {
             self.phase = Phase::Hello {
                 until: now + self.config.login_timeout,

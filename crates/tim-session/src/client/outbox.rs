@@ -93,13 +93,15 @@ impl<B: Buffer> Outbox<B> {
         Some(id)
     }
 
-    /// Passes the oldest frame that was not sent on this connection to `send`, which returns whether it accepted it.
-    pub(crate) fn next_unsent(&mut self, send: impl FnOnce(&[u8]) -> bool) -> bool {
+    /// Passes id and bytes of the oldest frame that was not sent on this connection to `send`, which returns whether it accepted
+    /// it.
+    pub(crate) fn next_unsent(&mut self, send: impl FnOnce(u32, &[u8]) -> bool) -> bool {
         let Some(record) = self.record(self.unsent_at) else {
             return false;
         };
         let bytes = self.records.as_slice();
-        let went = bytes.get(record.at + HEADER_LEN..record.end()).is_some_and(send);
+        let frame = bytes.get(record.at + HEADER_LEN..record.end());
+        let went = frame.is_some_and(|frame| send(record.id, frame));
         if went {
             self.unsent_at = record.end();
             self.sent = self.sent.wrapping_add(1);
@@ -257,11 +259,12 @@ mod tests {
             }
             2 => {
                 let mut sent = 0;
-                let went = outbox.next_unsent(|frame| {
+                let went = outbox.next_unsent(|id, frame| {
                     let Ok(Parsed::Frame(frame, _)) = Frame::parse(frame, 99) else {
                         panic!("no frame")
                     };
-                    sent = frame.id;
+                    assert_eq!(frame.id, id);
+                    sent = id;
                     true
                 });
                 let expected = plain.iter_mut().find(|record| !record.2);
@@ -290,7 +293,7 @@ mod tests {
                 }
             }
             _ => assert!(
-                !outbox.next_unsent(|_| false),
+                !outbox.next_unsent(|_, _| false),
                 "a frame that was not taken has not gone"
             ),
         }

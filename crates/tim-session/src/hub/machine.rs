@@ -204,6 +204,7 @@ impl<B: Buffer> HubSession<B> {
         match at.kind {
             FrameKind::PING => {
                 let _ = self.link.send(FrameKind::PONG, at.id, &Done);
+                self.expected = 0; // the PONG proves the request, and the client does not wait for the response any longer
                 self.note_idle_frame();
                 Ok(false)
             }
@@ -217,7 +218,7 @@ impl<B: Buffer> HubSession<B> {
                     return Err(ErrorCode::PROTOCOL_VIOLATION);
                 };
                 (self.login_session, self.login_attempt) = (login.session, login.attempt);
-                self.login_id = at.id;
+                self.expected = at.id;
                 self.phase = Phase::Checking;
                 self.keepalive = Keepalive::new(now);
                 Ok(true)
@@ -240,6 +241,7 @@ impl<B: Buffer> HubSession<B> {
             }
             _ => {
                 self.open_requests += 1;
+                self.expected = at.id;
                 Ok(true)
             }
         }
@@ -254,6 +256,9 @@ impl<B: Buffer> HubSession<B> {
             self.note_idle_frame();
         }
         self.acknowledged = id;
+        if self.link.is_proved_by(id) {
+            self.keepalive.proved();
+        }
         Ok(())
     }
 

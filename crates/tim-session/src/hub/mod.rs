@@ -55,7 +55,8 @@ pub struct HubSession<B> {
     peer_max_frame: usize,
     peer_features: u32,
     window: u16,
-    login_id: u32,
+    /// The id of the LOGIN; afterwards of the last request, if the client asks when its response does not come, else 0.
+    expected: u32,
     /// Session and attempt of the LOGIN, which the response repeats.
     login_session: u64,
     login_attempt: u32,
@@ -92,10 +93,10 @@ impl<B: Buffer> HubSession<B> {
             peer_max_frame: 0,
             peer_features: 0,
             window: 0,
-            login_id: 0,
             login_session: 0,
             login_attempt: 0,
             open_requests: 0,
+            expected: 0,
             delivered: 0,
             acknowledged: 0,
             idle_frames: 0,
@@ -194,7 +195,7 @@ impl<B: Buffer> HubSession<B> {
         self.phase = Phase::Hello { until: None };
         self.keepalive = Keepalive::new(now);
         (self.peer_max_frame, self.peer_features, self.window) = (0, 0, 0);
-        (self.login_id, self.open_requests) = (0, 0);
+        (self.expected, self.open_requests) = (0, 0);
         (self.delivered, self.acknowledged) = (0, 0);
     }
 
@@ -209,8 +210,8 @@ impl<B: Buffer> HubSession<B> {
         let response = response
             .with_session(self.login_session)
             .with_attempt(self.login_attempt);
-        self.send(FrameKind::LOGIN.answer(), self.login_id, &response)?;
-        self.phase = Phase::Online;
+        self.send(FrameKind::LOGIN.answer(), self.expected, &response)?;
+        (self.phase, self.expected) = (Phase::Online, 0);
         Ok(())
     }
 
@@ -218,7 +219,7 @@ impl<B: Buffer> HubSession<B> {
     pub fn refuse(&mut self, failure: &Failure<'_>) {
         if self.phase == Phase::Checking {
             // If the reason does not fit, the connection is closed without it.
-            let _ = self.send(FrameKind::ERROR, self.login_id, failure);
+            let _ = self.send(FrameKind::ERROR, self.expected, failure);
             self.phase = Phase::Closing(CloseReason::Goodbye(failure.code));
         }
     }
@@ -236,10 +237,7 @@ impl<B: Buffer> HubSession<B> {
     /// # Errors
     /// As [`HubSession::respond`].
     pub fn respond_untyped(&mut self, id: u32, kind: FrameKind, body: &dyn Encode) -> Result<(), SendError> {
-        self.answering()?;
-        self.send(kind.answer(), id, body)?;
-        self.open_requests = self.open_requests.saturating_sub(1);
-        Ok(())
+        self.answer(kind.answer(), id, body)
     }
 
     /// Responds to a request with an error.
@@ -247,8 +245,26 @@ impl<B: Buffer> HubSession<B> {
     /// # Errors
     /// [`SendError`]; the request is still open then.
     pub fn fail(&mut self, id: u32, failure: &Failure<'_>) -> Result<(), SendError> {
+        self.answer(FrameKind::ERROR, id, failure)
+    }
+
+    fn answer(&mut self, kind: FrameKind, id: u32, body: &dyn Encode) -> Result<(), SendError> {
         self.answering()?;
-        self.send(FrameKind::ERROR, id, failure)?;
+        if self.expected == id && id != 0 {
+            let body_len = encoded_len(body);
+            self.check_size(body_len)?;
+            self.link
+                .send_unconfirmed(kind, id, body_len, &mut |writer| body.encode(writer))
+                .map_err(full)?;
+            self.expected = 0;
+            if self.delivered == self.acknowledged {
+                // The client misses the response if anything before it is lost.
+                self.link.take_sent();
+                self.keepalive.proved();
+            }
+        } else {
+            self.send(kind, id, body)?;
+        }
         self.open_requests = self.open_requests.saturating_sub(1);
         Ok(())
     }
@@ -287,6 +303,7 @@ impl<B: Buffer> HubSession<B> {
                 writer.put(message);
             });
         sent.map_err(full)?;
+        self.link.expect_proof(id);
         self.delivered = id;
         Ok(())
     }

@@ -218,10 +218,21 @@ impl<B: Buffer> Link<B> {
         body_len: usize,
         write: Write<'_>,
     ) -> Result<(), BufferTooSmall> {
-        let most = body_len.saturating_add(MAX_FRAME_HEADER_LEN);
         if kind != FrameKind::PING && kind != FrameKind::PONG {
             self.serial.note_sent();
         }
+        self.send_unconfirmed(kind, id, body_len, write)
+    }
+
+    /// As [`Link::send_with`], for a frame whose loss the peer notices by itself.
+    pub(crate) fn send_unconfirmed(
+        &mut self,
+        kind: FrameKind,
+        id: u32,
+        body_len: usize,
+        write: Write<'_>,
+    ) -> Result<(), BufferTooSmall> {
+        let most = body_len.saturating_add(MAX_FRAME_HEADER_LEN);
         self.put(most, &mut |writer| {
             Frame::encode_header(kind, id, body_len, writer);
             write(writer);

@@ -43,11 +43,13 @@ pub(super) struct Serial {
     /// The expected number of the next received packet.
     next_in: u16,
     /// How many received bytes at the front are known to contain no zero.
-    scanned: usize,
+    scanned: u32,
     /// A packet was too long: all bytes up to the next zero belong to it.
     skipping: bool,
     /// Whether anything was sent since the last call of [`Link::take_sent`].
     sent: bool,
+    /// The id in whose answer or acknowledgement the peer proves that it has had all of that; 0 if there is none.
+    proved_by: u32,
 }
 
 /// A received packet.
@@ -71,11 +73,13 @@ impl Serial {
             scanned: 0,
             skipping: false,
             sent: false,
+            proved_by: 0,
         }
     }
 
     pub(super) const fn note_sent(&mut self) {
         self.sent = true;
+        self.proved_by = 0;
     }
 
     pub(super) const fn restart_outgoing(&mut self) {
@@ -106,7 +110,22 @@ impl Serial {
 }
 
 impl<B: Buffer> Link<B> {
-    /// Whether anything but PING and PONG was sent since the last call.
+    /// The packet that was just sent is answered or acknowledged under this id.
+    pub(crate) const fn expect_proof(&mut self, id: u32) {
+        self.serial.proved_by = id;
+    }
+
+    /// The peer has answered or acknowledged `id`. Returns whether it has thereby proved that everything sent has arrived, for nobody
+    /// answers behind a gap.
+    pub(crate) const fn is_proved_by(&mut self, id: u32) -> bool {
+        let is_proved = id != 0 && self.serial.proved_by == id;
+        if is_proved {
+            self.serial.sent = false;
+        }
+        is_proved
+    }
+
+    /// Whether anything that must be confirmed was sent since the last call.
     pub(crate) const fn take_sent(&mut self) -> bool {
         core::mem::replace(&mut self.serial.sent, false)
     }
@@ -146,9 +165,9 @@ impl<B: Buffer> Link<B> {
         let longest = buffer_len(max).min(self.rx.limit());
         loop {
             let bytes = self.rx.as_slice();
-            let unseen = bytes.get(self.serial.scanned..).unwrap_or(&[]);
+            let unseen = bytes.get(self.serial.scanned as usize..).unwrap_or(&[]);
             let Some(at) = unseen.iter().position(|byte| *byte == 0) else {
-                self.serial.scanned = bytes.len();
+                self.serial.scanned = bytes.len() as u32; // a buffer is far shorter
                 if self.serial.skipping || bytes.len() >= longest {
                     self.serial.skipping = true;
                     self.serial.scanned = 0;
@@ -156,7 +175,7 @@ impl<B: Buffer> Link<B> {
                 }
                 return None;
             };
-            let len = core::mem::take(&mut self.serial.scanned).saturating_add(at);
+            let len = (core::mem::take(&mut self.serial.scanned) as usize).saturating_add(at);
             let broken = core::mem::take(&mut self.serial.skipping) || len > longest;
             if len > 0 && !broken {
                 return Some(len);

@@ -38,6 +38,8 @@ pub struct ModelHub {
     statistics: Statistics,
     /// How many messages [`ModelHub::say`] made.
     said: u32,
+    /// The UserSig of the last login.
+    user_sig: String,
 }
 
 /// What a test may change about the hub.
@@ -83,6 +85,7 @@ enum Wanted {
 
 struct Login {
     device: (UserId, u64),
+    user_sig: String,
     /// Session number and attempt.
     number: (u64, u32),
     /// Where to resume; `None` is now.
@@ -95,6 +98,7 @@ impl Wanted {
         match event {
             HubEvent::Login(login) => Self::Login(Login {
                 device: (login.user, login.device),
+                user_sig: login.user_sig.to_owned(),
                 number: (login.session, login.attempt),
                 from: match login.resume {
                     Resume::NOW => None,
@@ -137,6 +141,12 @@ impl ModelHub {
     /// Starts [`Statistics::most_in_flight`] anew.
     pub const fn reset_most_in_flight(&mut self) {
         self.statistics.most_in_flight = 0;
+    }
+
+    /// The UserSig of the last login.
+    #[must_use]
+    pub fn user_sig(&self) -> &str {
+        &self.user_sig
     }
 
     /// How many connections it has.
@@ -334,9 +344,11 @@ impl ModelHub {
     fn log_in(&mut self, number: u64, login: Login, now: Instant) {
         let Login {
             device,
+            user_sig,
             number: (session, attempt),
             from,
         } = login;
+        self.user_sig = user_sig;
         let mut logins = Vec::new();
         for (other, connection) in &self.connections {
             if *other != number && connection.device == Some(device) && !connection.closed {

@@ -4,8 +4,8 @@ use tim_session::proto::conversation::{Conversation, ConversationProfile, UserPr
 use tim_session::proto::message::{Header, Message};
 use tim_session::proto::request::{
     Conversations, ConversationsResponse, DeleteConversation, Failure, Fetch, FetchResponse,
-    GetConversationProfile, History, HistoryResponse, MarkRead, MarkReadResponse, Request, Revoke,
-    RevokeResponse, Send,
+    GetConversationProfile, History, HistoryResponse, MarkRead, MarkReadResponse, Renew, RenewResponse,
+    Request, Revoke, RevokeResponse, Send,
 };
 use tim_session::proto::wire::{FrameKind, List, decode_body};
 use tim_session::proto::{ConversationId, ErrorCode, GroupType, UserId};
@@ -64,6 +64,7 @@ impl Context<'_> {
             FrameKind::CONVERSATIONS => self.conversations(),
             FrameKind::CONVERSATION_PROFILE => self.profile(),
             FrameKind::DELETE_CONVERSATION => self.delete(),
+            FrameKind::RENEW => self.respond::<Renew<'_>>(&RenewResponse::new(u64::MAX)),
             _ => Err(ErrorCode::UNSUPPORTED_REQUEST),
         }
     }

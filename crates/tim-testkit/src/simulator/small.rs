@@ -174,7 +174,7 @@ impl SmallDevice {
         let sig = self.sig();
         let mut buffers = Box::new(Buffers::new());
         let clock = DeviceClock(self.shared.steady);
-        let mut device = Device::new(self.config(), &sig, &mut buffers, seed, clock);
+        let mut device = Device::new(self.config(), sig.as_str(), &mut buffers, seed, clock);
         match from {
             StartsFrom::Now => {}
             StartsFrom::Start => device.resume_from_start(),

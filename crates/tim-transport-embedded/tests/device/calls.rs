@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::task::Poll;
 
 use tim_session::proto::message::{Custom, Face, MessageFlags, Payload, Text};
+use tim_session::proto::wire::FrameKind;
 use tim_session::proto::{ConversationId, ErrorCode};
-use tim_transport_embedded::{Client, Device, Error, Event, Resources};
+use tim_transport_embedded::{Client, Clock, Device, Error, Event, Resources, UserSig};
 
 use crate::hub::{ACCOUNT, HUB_TIME_MS, bob, user};
 use crate::support::{config, log_in, when_ready, with_device};
@@ -355,5 +356,76 @@ fn the_runner_shows_what_the_session_has_counted() {
         world.hub.borrow_mut().bob_says("one");
         while delivered(&runner.next_event().await).is_none() {}
         assert!(runner.stats().frames_received > after.frames_received);
+    });
+}
+
+#[test]
+fn a_user_sig_that_comes_at_run_time_is_kept_for_later_logins() {
+    let world = World::new();
+    let (mut buffer, mut resources) = ([0; 8], Resources::<512, 512, 512>::new());
+    assert!(UserSig::in_buffer(&mut [0; 2], "sig").is_err());
+    let user_sig = UserSig::in_buffer(&mut buffer, "sig").expect("there is room");
+    assert!(!format!("{user_sig:?}").contains("sig\""), "a credential");
+    let mut device = Device::new(config(), user_sig, &mut resources, 42, world.clone());
+    let (client, mut runner) = device.split(Wire(world.clone()));
+    world.run_one(async {
+        log_in(client, &mut runner).await;
+        assert_eq!(world.hub.borrow().model.user_sig(), "sig");
+        let too_long = runner.until(client.renew_user_sig("a long sig"), |_| {});
+        assert_eq!(too_long.await, Err(Error::TooLarge { len: 10, max: 8 }));
+        world.hub.borrow_mut().model.behavior.refuse = vec![(FrameKind::RENEW, ErrorCode::RATE_LIMITED)];
+        let refused = runner.until(client.renew_user_sig("refused"), |_| {}).await;
+        assert_eq!(refused, Err(Error::Refused(ErrorCode::RATE_LIMITED)));
+        for (new, user_sig) in [(None, "sig"), (Some("new sig"), "new sig")] {
+            if let Some(new) = new {
+                let renewed = runner.until(client.renew_user_sig(new), |_| {});
+                renewed.await.expect("renewed");
+            }
+            runner.until(client.logout(), |_| {}).await.expect("out");
+            log_in(client, &mut runner).await;
+            assert_eq!(world.hub.borrow().model.user_sig(), user_sig);
+        }
+        runner.until(client.logout(), |_| {}).await.expect("out");
+        runner.set_user_sig("other");
+        log_in(client, &mut runner).await;
+        assert_eq!(world.hub.borrow().model.user_sig(), "other");
+        // A constant has no room for another one.
+        let constant = runner.until(client.renew_user_sig("x"), |_| {}).await;
+        assert_eq!(constant, Err(Error::TooLarge { len: 1, max: 0 }));
+    });
+}
+
+#[test]
+fn acknowledgements_are_held_and_what_is_pending_is_known() {
+    let world = World::new();
+    when_ready(&world, async |client, mut runner| {
+        assert!(client.next_wakeup().is_some_and(|at| at > Clock::now(&world)));
+        runner.hold_acknowledgements(true);
+        for number in 0..4 {
+            world.hub.borrow_mut().bob_says(&number.to_string());
+        }
+        let mut heard = Vec::new();
+        // The window has two places.
+        while heard.len() < 2 {
+            heard.extend(delivered(&runner.next_event().await));
+        }
+        let mut hi = client.create_text_message(bob(), "hi").expect("a message");
+        let mut send = pin!(client.send_message(&mut hi));
+        for pending in [0, 1] {
+            poll_fn(|context| {
+                assert!(send.as_mut().poll(context).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            assert_eq!(runner.pending(), pending, "the call waits while an event is held");
+            runner.hold_acknowledgements(true); // and gives the event back
+        }
+        let sent = runner.until(send, |event| heard.extend(delivered(&event))).await;
+        sent.expect("sent");
+        assert_eq!((heard.len(), runner.pending()), (2, 0));
+        runner.hold_acknowledgements(false);
+        while heard.len() < 4 {
+            heard.extend(delivered(&runner.next_event().await));
+        }
     });
 }
