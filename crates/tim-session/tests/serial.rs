@@ -659,3 +659,23 @@ fn a_lost_answer_or_acknowledgement_is_noticed_soon() {
         assert_eq!(line.stored.len(), usize::from(is_answer), "{story}");
     }
 }
+
+/// The response to a later request proves the line as it was; the client that waits for an earlier one asks all the same.
+#[test]
+fn a_line_that_dies_while_a_request_waits_is_noticed_soon() {
+    let mut line = Line::quiet();
+    line.hub_is_slow = true;
+    line.send("first");
+    line.send("second");
+    line.carry();
+    let first = line.unanswered.remove(0);
+    line.answer_late();
+    line.carry();
+    line.unanswered.push(first);
+    let at = line.now;
+    while !line.seen.contains(&"Disconnected".to_owned()) {
+        assert!(line.now.since(at) < 5 * SECOND, "noticed too late");
+        line.now = line.now + SECOND / 10;
+        drop(line.take()); // and with it all that the line carries
+    }
+}

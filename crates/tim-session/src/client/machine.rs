@@ -290,7 +290,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// Removes the request that the hub has answered.
     fn take_answered(&mut self, id: u32) -> Option<(FrameKind, bool)> {
-        if self.link.is_proved_by(id) {
+        // While others wait for their responses, the line must not die unnoticed.
+        if self.outbox.len() <= 1 && self.link.is_proved_by(id) {
             self.keepalive.proved();
         }
         self.outbox.take(id)
