@@ -1,5 +1,6 @@
 //! Who takes notifications for users who are offline, as the settings say it.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,6 +86,17 @@ impl PushSinks {
         None
     }
 
+    /// Opens the log anew: what keeps logs short may have renamed it.
+    ///
+    /// # Errors
+    /// Why it cannot be opened. The hub writes to the old one.
+    pub(crate) fn reopen_log(&self) -> io::Result<()> {
+        match &self.others {
+            Some(Others::Log(log)) => log.reopen(),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the keys of the push services again. The hub may run with the old ones until then.
     ///
     /// # Errors
@@ -129,7 +141,7 @@ fn others(settings: &Settings) -> Result<Option<Others>, Failure> {
         (false, true) => {
             let opened = PushLog::open(log).map_err(|error| {
                 Failure::usage(format_args!("--push-log {}: {error}", log.display()))
-                    .hint("name a file that this user may write; its directory must exist")
+                    .hint("name a regular file that this user may read and write; its directory must exist")
             })?;
             Ok(Some(Others::Log(Arc::new(opened))))
         }

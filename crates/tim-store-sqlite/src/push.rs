@@ -144,12 +144,17 @@ impl Batch<'_> {
         user: &UserId,
         platform: PushPlatform,
         token: &str,
+        number: Option<u64>,
     ) -> Result<Written, Stop> {
         let user = self.user(user)?;
         let found = self
             .db
-            .prepare_cached("SELECT id FROM push_tokens WHERE token = ?1 AND platform = ?2 AND user = ?3")?
-            .query_row(params![token, platform.0, user], |row| row.get(0))
+            .prepare_cached(
+                "SELECT id FROM push_tokens WHERE token = ?1 AND platform = ?2 AND user = ?3 AND id = ifnull(?4, id)",
+            )?
+            .query_row(params![token, platform.0, user, number.map(sql)], |row| {
+                row.get(0)
+            })
             .optional()?;
         if let Some(id) = found {
             self.remove_token(id, user)?;

@@ -213,7 +213,8 @@ impl Batch<'_> {
                 user,
                 platform,
                 token,
-            } => self.unregister_push(user, *platform, token),
+                number,
+            } => self.unregister_push(user, *platform, token, *number),
             Write::Pushed(users) => self.pushed(users),
         }
     }

@@ -147,7 +147,8 @@ pub enum Write {
     /// more than [`MAX_PUSH_TOKENS`](super::MAX_PUSH_TOKENS) the user's oldest is removed. A user with the first token is to be notified
     /// of what comes later. Refused with [`Refused::TextTooLong`] if the token is empty or too long. Result: [`Written::PushRegistered`].
     RegisterPush(Box<RegisterPush>),
-    /// Removes a token of a user, if the user has it. Result: [`Written::Done`].
+    /// Removes a token of a user, if the user has it: with a number, only if it has that number, so that nobody loses one that was
+    /// registered anew. Result: [`Written::Done`].
     UnregisterPush {
         /// The user.
         user: UserId,
@@ -155,6 +156,8 @@ pub enum Write {
         platform: PushPlatform,
         /// The token.
         token: String,
+        /// Its [number](super::PushToken::number).
+        number: Option<u64>,
     },
     /// Users were notified of everything through these changes. A number that is smaller than the one before changes nothing, and users
     /// without tokens are left out. Result: [`Written::Done`].

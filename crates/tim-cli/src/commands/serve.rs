@@ -72,7 +72,7 @@ Serial ports carry the same frames as TCP, each in a packet with a counter and a
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
 
-SIGHUP reloads the file, the key, the variables, the certificate and the keys of push services. The app key, the retention, the revoke window, the rates of sends,
+SIGHUP reloads the file, the key, the variables, the certificate and the keys of push services, and opens the file of --push-log anew. The app key, the retention, the revoke window, the rates of sends,
 requests and addresses, the administrators, the number of devices, what a user may store, how long unused accounts are kept and the log levels change at
 once, and sessions continue; other settings take effect at the next start. New connections get the new certificate. If it does not work,
 the old one stays in use.
@@ -240,6 +240,10 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
         sinks,
         ..
     } = reload;
+    // Whatever becomes of the settings.
+    if let Err(error) = sinks.reopen_log() {
+        warn!(%error, "cannot open the file of --push-log anew; the old one stays in use");
+    }
     let settings = sources.settings()?;
     if let Some(tls) = tls {
         match tls.load(&settings.tls_cert, &settings.tls_key) {

@@ -591,3 +591,28 @@ fn the_keys_of_push_services_are_checked_at_the_start_and_read_again() {
     hub.wait_for_log("settings reloaded");
     assert_eq!(hub.stop(), Some(0));
 }
+
+/// What keeps logs short renames them and sends a hangup.
+#[cfg(unix)]
+#[test]
+fn the_file_of_push_log_is_opened_anew_at_a_hangup_and_must_be_a_regular_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, log, pipe] = ["data", "push.jsonl", "pipe"].map(|name| dir.path().join(name));
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let [data_text, pipe] = [&data, &pipe].map(|path| path.to_str().unwrap());
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", data_text];
+    let ran = run([&serve[..], &["--push-log", pipe]].concat(), "");
+    assert!(
+        ran.code == 2 && ran.err.contains("it is no regular file"),
+        "{}",
+        ran.err
+    );
+    let args = ["--push-log", log.to_str().unwrap(), "--log", "info"];
+    let mut hub = Served::start(&data, &args);
+    std::fs::rename(&log, dir.path().join("push.jsonl.1")).unwrap();
+    hub.hang_up();
+    hub.wait_for_log("settings reloaded");
+    assert!(log.exists());
+    assert_eq!(hub.stop(), Some(0));
+}

@@ -20,10 +20,12 @@ pub(super) fn register<'a>(
 ) -> Handled<RegisterPush<'a>> {
     let token = checked(services, request.platform, request.token)?;
     let (user, platform) = (client.user(), request.platform);
+    let is_removing = services.push.registers(&user);
     let known = services.reads.store().push_tokens(&user)?;
-    if known.iter().any(|known| {
+    let is_known = known.iter().any(|known| {
         (known.platform, known.token.as_str(), known.enabled) == (platform, &*token, request.enabled)
-    }) {
+    });
+    if is_known && !is_removing {
         return Reply::now(&Done);
     }
     let write = Write::RegisterPush(Box::new(tim_store::RegisterPush {
@@ -60,6 +62,7 @@ pub(super) fn unregister<'a>(
         user: client.user(),
         platform: request.platform,
         token: token.into_owned(),
+        number: None,
     };
     services.writer.submit(write, move |answer| match answer {
         Ok(_) => responder.respond(&Done),

@@ -123,6 +123,8 @@ enum Outcome {
     Refused,
     /// The signed token is too old.
     Expired,
+    /// For this phone, and no other.
+    NotTaken,
     Later,
     /// The operator has to change something.
     Settings,
@@ -257,6 +259,10 @@ impl Apns {
             }
             Outcome::TokenUnknown => Err(PushError::TokenUnknown),
             Outcome::Refused => Err(PushError::Refused(what())),
+            Outcome::NotTaken => Err(PushError::NotTaken {
+                what: what(),
+                retry_after: head.retry_after,
+            }),
             Outcome::Later => Err(PushError::Unavailable {
                 what: what(),
                 retry_after: head.retry_after,
@@ -367,6 +373,7 @@ fn outcome(status: u16, reason: &str) -> Outcome {
         (410, _) | (400, "BadDeviceToken") => Outcome::TokenUnknown,
         (403, "ExpiredProviderToken") => Outcome::Expired,
         (401 | 403, _) | (400, "BadTopic" | "MissingTopic" | "TopicDisallowed") => Outcome::Settings,
+        (429, "TooManyRequests") => Outcome::NotTaken,
         (429 | 500.., _) | (400, "IdleTimeout") => Outcome::Later,
         _ => Outcome::Refused,
     }

@@ -1,8 +1,8 @@
 //! A sink that writes notifications into a file: for tests, and for what follows the file.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -12,30 +12,80 @@ use crate::threads::lock;
 
 /// Appends each notification to a file, as a line of JSON.
 #[derive(Debug)]
-pub struct PushLog(Arc<Mutex<File>>);
+pub struct PushLog {
+    path: PathBuf,
+    lines: Arc<Mutex<Lines>>,
+}
+
+/// A file of lines.
+#[derive(Debug)]
+struct Lines {
+    file: File,
+    /// Something may be in it behind the last line: part of one, from a disk that was full.
+    is_cut: bool,
+}
 
 impl PushLog {
-    /// Appends to this file, which is created if it does not exist, for its owner only.
+    /// Appends to this file, which is created if it does not exist, for its owner only. If it does not end with a line break, that comes
+    /// first.
     ///
     /// # Errors
-    /// The operating system's.
+    /// The operating system's, or that it is no regular file.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        let lines = Arc::new(Mutex::new(Lines::open(&path)?));
+        Ok(Self { path, lines })
+    }
+
+    /// Opens the file anew, after something has renamed it. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open). The file that was open stays in use.
+    pub fn reopen(&self) -> io::Result<()> {
+        let opened = Lines::open(&self.path)?;
+        *lock(&self.lines) = opened;
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn open(path: &Path) -> io::Result<Self> {
+        // A pipe that nobody reads would block.
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            let what = "it is no regular file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
         let mut options = OpenOptions::new();
-        options.create(true).append(true);
+        options.create(true).read(true).append(true);
         // What messages say is in it.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self(Arc::new(Mutex::new(options.open(path)?))))
+        let mut file = options.open(path)?;
+        let mut last = [b'\n'];
+        if file.metadata()?.len() > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        let is_cut = last != [b'\n'];
+        Ok(Self { file, is_cut })
+    }
+
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        let line_break = if self.is_cut { "\n" } else { "" };
+        // Unless all of it is written.
+        self.is_cut = true;
+        self.file.write_all(format!("{line_break}{line}\n").as_bytes())?;
+        self.is_cut = false;
+        Ok(())
     }
 }
 
 impl PushSink for PushLog {
     fn send<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
-        let mut line = notification.to_json().to_string();
-        line.push('\n');
-        let file = Arc::clone(&self.0);
+        let line = notification.to_json().to_string();
+        let lines = Arc::clone(&self.lines);
         Box::pin(async move {
-            let written = tokio::task::spawn_blocking(move || lock(&file).write_all(line.as_bytes())).await;
+            let written = tokio::task::spawn_blocking(move || lock(&lines).write(&line)).await;
             match written {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(PushError::unavailable(error.to_string())),

@@ -8,8 +8,8 @@
 //! Each sink of the table ([`routes`]) works for itself: it has its places, its pauses, and its own position for each user. What is stored
 //! is the position of the sink that is farthest behind.
 //!
-//! What is in memory is a line for each user with tokens ([`pending`]). Without tokens, and without a sink, a commit costs one look at a
-//! counter. The rules are pure functions ([`rules`]).
+//! What is in memory is a line for each user with tokens ([`pending`]), and which devices the message at the head is still to be sent to.
+//! Without tokens, and without a sink, a commit costs one look at a counter. The rules are pure functions ([`rules`]).
 
 #[cfg(feature = "apns")]
 mod apns;
@@ -21,6 +21,7 @@ mod notification;
 mod notifying;
 mod pending;
 mod reading;
+mod registrations;
 mod routes;
 mod rules;
 #[cfg(test)]

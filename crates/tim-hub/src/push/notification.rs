@@ -139,9 +139,19 @@ pub trait PushSink: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// For the moment it cannot be sent. It is tried again, until the message is too old.
+    /// The sink cannot be reached, does not answer, or says that it takes nothing now. The notification is tried again, until the message
+    /// is too old. If that happens for many users in a row, the sink counts as down, and gets one notification at a time.
     #[error("the sink is not available: {what}")]
     Unavailable {
+        /// Why.
+        what: String,
+        /// When to try again, if the sink has said that.
+        retry_after: Option<Duration>,
+    },
+    /// The sink works, and does not take this notification now. It is tried again, until the message is too old; the user's other devices
+    /// get theirs meanwhile, and other users do not notice.
+    #[error("the sink does not take the notification now: {what}")]
+    NotTaken {
         /// Why.
         what: String,
         /// When to try again, if the sink has said that.

@@ -1,18 +1,18 @@
-//! Notifies a user of what is behind a position, at one sink: reads it, and hands it over one by one.
+//! One user, who is looked up for one sink: what there is to be notified of is read, and handed to the sink.
 
-use std::sync::Weak;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tim_proto::UserId;
 use tim_store::Write;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::notification::{Notification, PushError};
 use super::pending::{Due, End};
-use super::reading::{self, Found, Terms};
-use super::sink::{Counted, Sink};
+use super::reading::{self, Found, Message, Terms};
+use super::sink::Sink;
 use super::worker::Inner;
 use crate::threads::lock;
 
@@ -28,9 +28,10 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    pub(super) fn new(push: &Weak<Inner>, sink: usize, due: Due) -> Self {
+    pub(super) fn new(push: &Arc<Inner>, sink: usize, due: Due) -> Self {
+        push.registrations.watch(due.user);
         Self {
-            push: Weak::clone(push),
+            push: Arc::downgrade(push),
             sink,
             user: due.user,
             // Unless it ends otherwise: a sink may panic.
@@ -42,6 +43,7 @@ impl Lookup {
 impl Drop for Lookup {
     fn drop(&mut self) {
         if let Some(inner) = self.push.upgrade() {
+            inner.registrations.unwatch(&self.user);
             inner.end(self.sink, self.user, self.end);
             inner.wakeup.notify_one();
         }
@@ -50,69 +52,129 @@ impl Drop for Lookup {
 
 /// Notifies a user of what is behind a change, of which the newest is known.
 pub(super) async fn notify(mut lookup: Lookup, due: Due) {
-    let end = notify_from(&lookup, due.pushed, due.newest).await;
+    let end = lookup.notify_from(due.pushed, due.newest).await;
     lookup.end = end.unwrap_or(End::Done);
 }
 
-/// Nothing: the hub ends.
-async fn notify_from(lookup: &Lookup, mut pushed: u64, newest: u64) -> Option<End> {
-    let &Lookup {
-        ref push, sink, user, ..
-    } = lookup;
-    loop {
-        let inner = push.upgrade()?;
-        if newest != u64::MAX && inner.presence.is_online(&user) {
-            // The devices have it, or are about to.
-            lock(&inner.pending).pushed(sink, &user, newest);
-            return Some(End::Done);
+/// When what was read was read.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    at: Instant,
+    /// What was known of the user's registrations then.
+    registrations: u64,
+}
+
+/// Why the next message is not sent now.
+enum Stop {
+    /// A device of the user is online.
+    Online,
+    /// It was read too long ago.
+    Stale,
+    /// A notification failed. The sink may have said when to try again.
+    Failed(Option<Duration>),
+}
+
+/// What has become of a notification.
+enum Outcome {
+    /// It needs not be sent any more.
+    Settled,
+    /// It is to be sent again. The user's other devices get theirs.
+    NotTaken(Option<Duration>),
+    /// The same, and the sink was not available.
+    Unavailable(Option<Duration>),
+}
+
+/// The futures here keep the hub's store open only while they do something with it. Nothing comes if the hub ends.
+impl Lookup {
+    async fn notify_from(&self, mut pushed: u64, newest: u64) -> Option<End> {
+        let (sink, user) = (self.sink, self.user);
+        loop {
+            let inner = self.push.upgrade()?;
+            if newest != u64::MAX && inner.presence.is_online(&user) {
+                // The devices have it, or are about to.
+                lock(&inner.pending).pushed(sink, &user, newest);
+                return Some(End::Done);
+            }
+            let registrations = inner.registrations.seen(&user);
+            let terms = inner.terms();
+            let reading = inner.read(move |store| reading::read(store, (user, sink), pushed, terms));
+            drop(inner);
+            let (found, at) = (reading.await, Instant::now());
+            let inner = self.push.upgrade()?;
+            let found = match found.ok()? {
+                Ok(found) if found.has_tokens => found,
+                Ok(_) => return Some(End::NoTokens),
+                Err(error) => {
+                    // That is no fault of the sink.
+                    debug!(%user, %error, "it cannot be read now whether a user is to be notified");
+                    return Some(End::Failed(newest, None));
+                }
+            };
+            inner.count(sink, &found);
+            drop(inner);
+            let read = Read { at, registrations };
+            for message in found.messages {
+                match self.notify_of(message, read).await? {
+                    Ok(()) => {}
+                    Err(Stop::Online) => {
+                        lock(&self.push.upgrade()?.pending).pushed(sink, &user, found.through);
+                        return Some(if found.more { End::More(newest) } else { End::Done });
+                    }
+                    Err(Stop::Stale) => return Some(End::More(newest.max(found.through))),
+                    Err(Stop::Failed(retry_after)) => {
+                        return Some(End::Failed(newest.max(found.through), retry_after));
+                    }
+                }
+            }
+            lock(&self.push.upgrade()?.pending).pushed(sink, &user, found.through);
+            pushed = found.through;
+            if !found.more {
+                // What has come since was noted.
+                return Some(End::Done);
+            }
         }
-        let terms = inner.terms();
-        let reading = inner.read(move |store| reading::read(store, (user, sink), pushed, terms));
-        drop(inner);
-        let (found, read_at) = (reading.await, Instant::now());
-        let inner = push.upgrade()?;
-        let found = match found.ok()? {
-            Ok(found) if found.has_tokens => found,
-            Ok(_) => return Some(End::NoTokens),
-            Err(error) => {
-                inner.sink_failed(sink, user, &error.to_string(), None);
-                return Some(End::Failed(newest, None));
-            }
-        };
-        inner.count(sink, &found);
-        let Found {
-            notifications,
-            through,
-            more,
-            ..
-        } = found;
-        drop(inner);
-        for (change, notification) in notifications {
-            let inner = push.upgrade()?;
-            let is_online = inner.presence.is_online(&user);
-            if is_online {
-                lock(&inner.pending).pushed(sink, &user, through);
-                return Some(if more { End::More(newest) } else { End::Done });
-            }
+    }
+
+    /// Notifies each device of a message. One that does not get it now is tried again, and keeps it from no other.
+    async fn notify_of(&self, message: Message, read: Read) -> Option<Result<(), Stop>> {
+        let (sink, user, change) = (self.sink, self.user, message.change);
+        let left = {
+            let inner = self.push.upgrade()?;
+            let mut pending = lock(&inner.pending);
             // Everything before it was sent.
-            lock(&inner.pending).pushed(sink, &user, change - 1);
-            if read_at.elapsed() > FRESH {
-                return Some(End::More(newest.max(through)));
+            pending.pushed(sink, &user, change - 1);
+            pending.left(sink, &user, change, message.notifications)
+        };
+        let mut failed = None;
+        for (token, notification) in left {
+            let inner = self.push.upgrade()?;
+            if inner.presence.is_online(&user) {
+                return Some(Err(Stop::Online));
+            }
+            if read.at.elapsed() > FRESH {
+                return Some(Err(failed.map_or(Stop::Stale, Stop::Failed)));
             }
             let sent = inner.send(sink, notification);
             drop(inner);
             let (notification, sent) = sent.await;
-            if let Err(retry_after) = push.upgrade()?.deal_with(sink, &notification, sent) {
-                return Some(End::Failed(newest.max(through), retry_after));
+            let inner = self.push.upgrade()?;
+            let outcome = inner.deal_with(sink, &notification, sent, || {
+                inner.forget_token(&notification, token, read.registrations);
+            });
+            let mut pending = lock(&inner.pending);
+            match outcome {
+                Outcome::Settled => pending.settled(sink, &user, change, token),
+                Outcome::NotTaken(retry_after) => {
+                    pending.failed(sink, &user, change, token);
+                    failed = Some(failed.flatten().max(retry_after));
+                }
+                Outcome::Unavailable(retry_after) => {
+                    pending.failed(sink, &user, change, token);
+                    return Some(Err(Stop::Failed(retry_after)));
+                }
             }
         }
-        let inner = push.upgrade()?;
-        lock(&inner.pending).pushed(sink, &user, through);
-        pushed = through;
-        if !more {
-            // What has come since was noted.
-            return Some(End::Done);
-        }
+        Some(failed.map_or(Ok(()), |retry_after| Err(Stop::Failed(retry_after))))
     }
 }
 
@@ -157,51 +219,72 @@ impl Inner {
         }
     }
 
-    /// The sink has answered.
-    fn answered(&self, sink: usize, count: impl FnOnce(&Counted) -> &AtomicU64) {
-        if let Some(sink) = self.sinks.get(sink) {
-            lock(&sink.state).worked();
-            count(&sink.counted).fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether the next notification of the user can be sent. If not, the error says when this one is to be tried again, if the sink has
-    /// said it.
+    /// What follows from an answer, for the sink and for the user; `forget` removes the token. Whatever was answered, the sink works then.
     fn deal_with(
         &self,
         sink: usize,
         notification: &Notification,
         sent: Result<(), PushError>,
-    ) -> Result<(), Option<Duration>> {
-        match sent {
-            Ok(()) => self.answered(sink, |counted| &counted.sent),
-            Err(PushError::Unavailable { what, retry_after }) => {
-                self.sink_failed(sink, notification.user, &what, retry_after);
-                return Err(retry_after);
-            }
-            Err(error) => {
-                self.answered(sink, |counted| &counted.refused);
-                if error == PushError::TokenUnknown {
-                    self.forget_token(notification);
+        forget: impl FnOnce(),
+    ) -> Outcome {
+        if let Some(Sink { state, counted }) = self.sinks.get(sink) {
+            match &sent {
+                Err(PushError::Unavailable { retry_after, .. }) => {
+                    lock(state).failed(notification.user, *retry_after, Instant::now());
                 }
-                if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
-                    let sink = self.name(sink);
-                    warn!(sink, id = notification.id, user = %notification.user, %error, suppressed, "a notification is dropped");
-                }
+                _ => lock(state).worked(),
             }
+            let counted = match &sent {
+                Ok(()) => &counted.sent,
+                Err(PushError::Unavailable { .. } | PushError::NotTaken { .. }) => &counted.failed,
+                Err(_) => &counted.refused,
+            };
+            counted.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
+        if let Err(error) = &sent {
+            self.tell(sink, notification, error);
+        }
+        match sent {
+            Err(PushError::Unavailable { retry_after, .. }) => Outcome::Unavailable(retry_after),
+            Err(PushError::NotTaken { retry_after, .. }) => Outcome::NotTaken(retry_after),
+            Err(PushError::TokenUnknown) => {
+                forget();
+                Outcome::Settled
+            }
+            Ok(()) | Err(PushError::Refused(_)) => Outcome::Settled,
+        }
     }
 
-    fn forget_token(&self, notification: &Notification) {
+    fn tell(&self, sink: usize, notification: &Notification, error: &PushError) {
+        let Some(suppressed) = self.log.take(self.clock.steady_ms()) else {
+            return;
+        };
+        let sink = self.name(sink);
+        let Notification { id, user, .. } = notification;
+        match error {
+            PushError::Unavailable { .. } | PushError::NotTaken { .. } => {
+                warn!(sink, id, %user, %error, suppressed, "a notification cannot be sent now; trying again later");
+            }
+            _ => warn!(sink, id, %user, %error, suppressed, "a notification is dropped"),
+        }
+    }
+
+    /// Removes the token with this number, unless the user has registered one since this was seen.
+    fn forget_token(&self, notification: &Notification, number: u64, seen: u64) {
         let Some(writer) = self.writer.get().and_then(Weak::upgrade) else {
             return;
         };
+        let user = notification.user;
         let unregister = Write::UnregisterPush {
-            user: notification.user,
+            user,
             platform: notification.platform,
             token: notification.token.clone(),
+            number: Some(number),
         };
-        let _ = writer.submit(unregister, |_| ());
+        let registrations = Arc::clone(&self.registrations);
+        self.registrations.remove(&user, seen, || {
+            let removed = move |_| registrations.removed(&user);
+            writer.submit(unregister, removed).is_ok()
+        });
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Pending {
     groups: BTreeMap<GroupId, u64>,
     /// Cursors that are not stored yet.
     unsaved: BTreeMap<UserId, u64>,
+    /// How often notifications have failed.
+    failures: u64,
 }
 
 /// What waits for a sink.
@@ -42,7 +44,7 @@ struct User {
 }
 
 /// A user at a sink.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Lane {
     sink: usize,
     /// Everything through this change was dealt with.
@@ -51,7 +53,21 @@ struct Lane {
     newest: u64,
     /// How often in a row the next notification failed.
     failures: u32,
+    /// The number of the last failure, of all there were; 0 if none was this user's.
+    failed: u64,
+    /// The message that is being sent.
+    head: Head,
     state: State,
+}
+
+/// A message of which some tokens of a user may have been notified, while another failed.
+#[derive(Debug, Default)]
+struct Head {
+    change: u64,
+    /// The numbers of the tokens that need no notification any more.
+    settled: Vec<u64>,
+    /// Those that failed, the last one at the end.
+    failed: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +131,8 @@ impl Pending {
                 pushed,
                 newest: u64::MAX,
                 failures: 0,
+                failed: 0,
+                head: Head::default(),
                 state: State::Idle,
             }),
         }
@@ -205,6 +223,70 @@ impl Pending {
         })
     }
 
+    /// The same, to see whether a sink that is down works again: who failed longest ago, or never. Else those who always fail would keep
+    /// the others from being tried.
+    pub(super) fn take_to_try(&mut self, sink: usize) -> Option<Due> {
+        let queue = self.queues.get(sink).filter(|queue| queue.under_way == 0)?;
+        let failed = |user: &UserId| {
+            let lanes = self.users.get(user).map(|known| known.lanes.iter());
+            let lane = lanes.into_iter().flatten().find(|lane| lane.sink == sink);
+            lane.map_or(0, |lane| lane.failed)
+        };
+        let due = queue.due.iter().enumerate();
+        let (at, _) = due.min_by_key(|(at, user)| (failed(user), *at))?;
+        let due = &mut self.queues.get_mut(sink)?.due;
+        if let Some(user) = due.remove(at) {
+            due.push_front(user);
+        }
+        self.take(sink, 1)
+    }
+
+    /// Which of the tokens are to be notified of the message at this change, in this order: those that have not failed come first.
+    pub(super) fn left<T>(
+        &mut self,
+        sink: usize,
+        user: &UserId,
+        change: u64,
+        mut tokens: Vec<(u64, T)>,
+    ) -> Vec<(u64, T)> {
+        if let Some(head) = self.head(sink, user, change) {
+            // Those that are registered, a limited number.
+            let is_there = |number: &u64| tokens.iter().any(|(token, _)| token == number);
+            head.settled.retain(is_there);
+            head.failed.retain(is_there);
+            tokens.retain(|(token, _)| !head.settled.contains(token));
+            tokens.sort_by_key(|(token, _)| head.failed.iter().position(|failed| failed == token));
+        }
+        tokens
+    }
+
+    /// A token needs no notification of the message at this change any more.
+    pub(super) fn settled(&mut self, sink: usize, user: &UserId, change: u64, token: u64) {
+        if let Some(head) = self.head(sink, user, change) {
+            head.settled.push(token);
+        }
+    }
+
+    /// The notification of the message at this change has failed for a token.
+    pub(super) fn failed(&mut self, sink: usize, user: &UserId, change: u64, token: u64) {
+        if let Some(head) = self.head(sink, user, change) {
+            head.failed.retain(|failed| *failed != token);
+            head.failed.push(token);
+        }
+    }
+
+    /// What is known of the message at this change; of those before it nothing is kept.
+    fn head(&mut self, sink: usize, user: &UserId, change: u64) -> Option<&mut Head> {
+        let head = &mut self.lane(sink, user)?.head;
+        if head.change != change {
+            *head = Head {
+                change,
+                ..Head::default()
+            };
+        }
+        Some(head)
+    }
+
     /// Everything for a user through this change was dealt with at a sink.
     pub(super) fn pushed(&mut self, sink: usize, user: &UserId, through: u64) {
         if let Some(lane) = self.lane(sink, user)
@@ -212,12 +294,16 @@ impl Pending {
         {
             lane.pushed = through;
             lane.failures = 0;
+            if through >= lane.head.change {
+                lane.head = Head::default();
+            }
             self.save(user);
         }
     }
 
     /// What was under way for a user at a sink has ended.
     pub(super) fn end(&mut self, sink: usize, user: UserId, end: End, now: Instant) {
+        let number = self.failures + 1;
         if let Some(queue) = self.queues.get_mut(sink) {
             queue.under_way = queue.under_way.saturating_sub(1);
         }
@@ -236,7 +322,9 @@ impl Pending {
         if let End::Failed(_, retry_after) = end {
             let until = now + pause_after(lane.failures, retry_after);
             lane.failures = lane.failures.saturating_add(1);
+            lane.failed = number;
             lane.state = State::Resting;
+            self.failures = number;
             self.resting.insert((until, user, sink));
         }
         self.wait(sink, user);
@@ -488,5 +576,55 @@ mod tests {
         assert!(pending.take(1, 2).is_some() && pending.take(1, 2).is_some() && pending.take(1, 2).is_none());
         pending.end(0, name("user0"), End::Done, Instant::now());
         assert!(pending.take(0, 0).is_none() && pending.take(0, 1).is_some());
+    }
+
+    /// Nine users of whom eight always fail, and a sink that is asked for one notification at a time.
+    #[test]
+    fn who_failed_longest_ago_is_tried_first_while_a_sink_is_down() {
+        let (mut pending, mut now) = (Pending::new(1), Instant::now());
+        let names: Vec<_> = (0..8).map(|n| name(&format!("user{n}"))).collect();
+        names.iter().for_each(|user| pending.add(*user, 0));
+        for user in &names {
+            assert_eq!(pending.take(0, MOST).map(|due| due.user), Some(*user));
+            pending.end(0, *user, End::Failed(9, None), now);
+        }
+        // They are due again before anybody else is.
+        now += Duration::from_secs(60);
+        pending.wake(now);
+        let carol = name("carol");
+        pending.add(carol, 0);
+        assert_eq!(pending.take_to_try(0).map(|due| due.user), Some(carol));
+        assert_eq!(pending.take_to_try(0), None, "one at a time");
+        pending.end(0, carol, End::Failed(9, None), now);
+        // Then it is everybody's turn, whoever waits at the front.
+        for user in names.iter().chain([&carol]) {
+            pending.wake(now);
+            assert_eq!(pending.take_to_try(0).map(|due| due.user), Some(*user));
+            pending.end(0, *user, End::Failed(9, None), now);
+            now += Duration::from_secs(60);
+        }
+    }
+
+    #[test]
+    fn a_token_that_fails_neither_repeats_nor_silences_the_others_of_a_message() {
+        let (alice, mut pending, now) = (name("alice"), Pending::new(1), Instant::now());
+        pending.add(alice, 5);
+        let left = |pending: &mut Pending, change| {
+            let left = pending.left(0, &alice, change, [1, 2, 3].map(|it| (it, ())).into());
+            left.into_iter().map(|(token, ())| token).collect::<Vec<_>>()
+        };
+        pending.take(0, MOST);
+        assert_eq!(left(&mut pending, 7), [1, 2, 3]);
+        pending.settled(0, &alice, 7, 1);
+        pending.failed(0, &alice, 7, 2);
+        pending.end(0, alice, End::Failed(9, None), now);
+        assert_eq!(left(&mut pending, 7), [3, 2], "the one that failed comes last");
+        pending.failed(0, &alice, 7, 3);
+        assert_eq!(left(&mut pending, 7), [2, 3]);
+        pending.pushed(0, &alice, 6);
+        pending.failed(0, &alice, 7, 2);
+        assert_eq!(left(&mut pending, 7), [3, 2]);
+        pending.pushed(0, &alice, 7);
+        assert_eq!(left(&mut pending, 8), [1, 2, 3], "another message");
     }
 }

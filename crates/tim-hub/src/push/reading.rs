@@ -29,13 +29,21 @@ pub(super) struct Terms {
     pub(super) routes: PushRoutes,
 }
 
+/// A message of which a user is to be notified.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) change: u64,
+    /// Each with the number of its token.
+    pub(super) notifications: Vec<(u64, Notification)>,
+}
+
 /// What was found for a user.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// The user has tokens that the sink takes.
     pub(super) has_tokens: bool,
-    /// Each with the change of its message, in their order.
-    pub(super) notifications: Vec<(u64, Notification)>,
+    /// In the order of the messages.
+    pub(super) messages: Vec<Message>,
     /// Everything through this change is among them, or the user is not notified of it.
     pub(super) through: u64,
     /// There is more behind it.
@@ -71,6 +79,7 @@ pub(super) fn read(
     let mut reading = Reading {
         store,
         user,
+        is_blocked: store.is_blocked(&user)?,
         tokens,
         terms,
         conversations: HashMap::new(),
@@ -78,7 +87,10 @@ pub(super) fn read(
     };
     for change in &changes.entries {
         match reading.notifications(change) {
-            Ok(Ok(notifications)) => found.notifications.extend(notifications),
+            Ok(Ok(notifications)) => found.messages.push(Message {
+                change: change.entry.change,
+                notifications,
+            }),
             Ok(Err(Why::TooOld)) => found.too_old += 1,
             Ok(Err(Why::NotMeant | Why::Online)) => {}
             Ok(Err(_)) => found.suppressed += 1,
@@ -93,6 +105,7 @@ pub(super) fn read(
 struct Reading<'a> {
     store: &'a dyn StoreReader,
     user: UserId,
+    is_blocked: bool,
     tokens: Vec<PushToken>,
     terms: Terms,
     conversations: HashMap<LogKey, Option<Conversation>>,
@@ -113,6 +126,7 @@ impl Reading<'_> {
         let Ok(content) = decode_body::<Content<'_>>(&entry.content) else {
             return Ok(Err(Why::NoText));
         };
+        let is_blocked = self.is_blocked;
         let Some(conversation) = self.conversation(log)? else {
             return Ok(Err(Why::NotMeant));
         };
@@ -136,6 +150,7 @@ impl Reading<'_> {
             options: content.offline_push(),
             title: &title,
             is_own,
+            is_blocked,
             is_read: entry.sequence <= conversation.read_sequence,
             is_revoked: entry.is_revoked(),
             is_imported: entry.flags.contains(EntryFlags::IMPORTED),
@@ -169,7 +184,7 @@ impl Reading<'_> {
                 time: entry.time_ms / 1000,
                 expires: (entry.time_ms / 1000).saturating_add(self.terms.max_age),
             };
-            (entry.change, notification)
+            (token.number, notification)
         });
         Ok(Ok(notifications.collect()))
     }

@@ -19,6 +19,8 @@ pub(super) struct Candidate<'a> {
     pub(super) title: &'a str,
     /// The receiver has sent it, from whichever device.
     pub(super) is_own: bool,
+    /// The receiver is kept out of the hub.
+    pub(super) is_blocked: bool,
     /// The receiver has read it.
     pub(super) is_read: bool,
     pub(super) is_revoked: bool,
@@ -48,6 +50,8 @@ pub(super) struct Alert {
 pub(super) enum Why {
     /// It is no message of a user, or nobody is ever notified of it.
     NotMeant,
+    /// The receiver may not see it now.
+    Blocked,
     /// The receiver has it, or is about to.
     Online,
     Read,
@@ -67,6 +71,7 @@ pub(super) fn decide(candidate: &Candidate<'_>, words: Words) -> Result<Alert, W
         return Err(Why::NotMeant);
     }
     let reasons = [
+        (candidate.is_blocked, Why::Blocked),
         (candidate.is_online, Why::Online),
         (candidate.is_revoked, Why::Revoked),
         (candidate.is_read, Why::Read),

@@ -14,6 +14,7 @@ fn candidate<'a>(payload: Payload<'a>, options: Option<OfflinePush<'a>>) -> Cand
         options,
         title: "Alice",
         is_own: false,
+        is_blocked: false,
         is_read: false,
         is_revoked: false,
         is_imported: false,
@@ -133,11 +134,12 @@ fn the_push_matrix() {
 #[test]
 fn who_is_not_notified() {
     type Change = fn(&mut Candidate<'_>);
-    let cases: [(Change, Why); 8] = [
+    let cases: [(Change, Why); 9] = [
         (|it| it.is_own = true, Why::NotMeant),
         (|it| it.is_imported = true, Why::NotMeant),
         (|it| it.kind = MessageKind::GROUP_TIP, Why::NotMeant),
         (|it| it.kind = MessageKind::REVOCATION, Why::NotMeant),
+        (|it| it.is_blocked = true, Why::Blocked),
         (|it| it.is_revoked = true, Why::Revoked),
         (|it| it.is_read = true, Why::Read),
         (|it| it.is_too_old = true, Why::TooOld),

@@ -14,7 +14,8 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// A sink is down when it has failed for so many users in a row. With fewer, the failures are those of the users.
+/// A sink is down when it was not available for so many users in a row. With fewer, the failures are those of the users. An answer to one
+/// notification, whichever it is, says that the sink works.
 pub(super) const DOWN_AFTER: usize = 8;
 
 /// How long to wait after a failure, with so many before it.
@@ -55,6 +56,17 @@ impl Counted {
     }
 }
 
+/// What may be under way at a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Nothing: it is a pause.
+    None,
+    /// One user, to see whether the sink works again.
+    Trial,
+    /// So many users.
+    Users(usize),
+}
+
 /// Whether the sink takes notifications.
 #[derive(Debug, Default)]
 pub(super) struct SinkState {
@@ -85,14 +97,14 @@ impl SinkState {
         self.failed_for.len() >= DOWN_AFTER
     }
 
-    /// How many may be under way: one, to try, while the sink is down; none during a pause.
-    pub(super) fn concurrency(&self, most: usize, now: Instant) -> usize {
+    /// What may be under way now.
+    pub(super) fn room(&self, most: usize, now: Instant) -> Room {
         if self.pause_ends(now).is_some() {
-            0
+            Room::None
         } else if self.is_down() {
-            1
+            Room::Trial
         } else {
-            most.max(1)
+            Room::Users(most.max(1))
         }
     }
 
@@ -126,14 +138,20 @@ mod tests {
         for _ in 0..100 {
             sink.failed(name(0), Some(60 * SECOND), now);
         }
-        assert_eq!((sink.concurrency(MOST, now), sink.pause_ends(now)), (MOST, None));
+        assert_eq!(
+            (sink.room(MOST, now), sink.pause_ends(now)),
+            (Room::Users(MOST), None)
+        );
         let mut sink = failed_for(DOWN_AFTER, now);
         assert_eq!(sink.pause_ends(now), Some(now + SECOND));
-        assert_eq!(sink.concurrency(MOST, now), 0);
-        assert_eq!(sink.concurrency(MOST, now + SECOND), 1, "to try");
+        assert_eq!(sink.room(MOST, now), Room::None);
+        assert_eq!(sink.room(MOST, now + SECOND), Room::Trial);
         sink.worked();
-        assert_eq!((sink.concurrency(MOST, now), sink.pause_ends(now)), (MOST, None));
-        assert_eq!(sink.concurrency(0, now), 1, "at least");
+        assert_eq!(
+            (sink.room(MOST, now), sink.pause_ends(now)),
+            (Room::Users(MOST), None)
+        );
+        assert_eq!(sink.room(0, now), Room::Users(1), "at least");
     }
 
     #[test]

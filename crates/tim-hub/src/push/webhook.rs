@@ -13,8 +13,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Posts each notification to a URL, as JSON. The header `Idempotency-Key` has its id: a receiver that has seen it takes no notice of the
 /// second one.
 ///
-/// A status 2xx takes the notification, whatever else is in the answer. 400, 413 and 422 refuse it, and 410 says that there is no such token. After anything else it is
-/// sent again, after the time in `Retry-After` if there is one.
+/// A status 2xx takes the notification, whatever else is in the answer. 400, 413 and 422 refuse it, and 410 says that there is no such
+/// token. After anything else it is sent again, after the time in `Retry-After` if there is one. A server that answers 408, 429 or 5xx
+/// to many users in a row, or does not answer, counts as down.
 pub struct PushWebhook {
     client: HttpClient,
     clock: Clock,
@@ -54,10 +55,16 @@ impl PushSink for PushWebhook {
                 StatusCode::BAD_REQUEST
                 | StatusCode::PAYLOAD_TOO_LARGE
                 | StatusCode::UNPROCESSABLE_ENTITY => Err(PushError::Refused(answer.status.to_string())),
-                status => Err(PushError::Unavailable {
-                    what: format!("it answers {status}"),
-                    retry_after: answer.retry_after,
-                }),
+                status => {
+                    let (what, retry_after) = (format!("it answers {status}"), answer.retry_after);
+                    Err(match status {
+                        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                            PushError::Unavailable { what, retry_after }
+                        }
+                        _ if status.is_server_error() => PushError::Unavailable { what, retry_after },
+                        _ => PushError::NotTaken { what, retry_after },
+                    })
+                }
             }
         })
     }

@@ -21,7 +21,8 @@ use tracing::{debug, warn};
 use super::notification::{PushOptions, PushStats};
 use super::notifying::{Lookup, notify};
 use super::pending::{Due, End, Pending};
-use super::sink::{FIRST_PAUSE, Sink};
+use super::registrations::Registrations;
+use super::sink::{FIRST_PAUSE, Room, Sink};
 use crate::admission::LogLimiter;
 use crate::clock::Clock;
 use crate::presence::PresenceRegistry;
@@ -52,6 +53,7 @@ pub(super) struct Inner {
     pub(super) sinks: Vec<Sink>,
     pub(super) wakeup: Arc<Notify>,
     is_running: AtomicBool,
+    pub(super) registrations: Arc<Registrations>,
     pub(super) log: LogLimiter,
 }
 
@@ -75,6 +77,7 @@ impl Push {
                 sinks: std::iter::repeat_with(Sink::default).take(sinks).collect(),
                 wakeup: Arc::default(),
                 is_running: AtomicBool::new(false),
+                registrations: Arc::default(),
                 log: LogLimiter::new(),
             })
         }))
@@ -143,6 +146,12 @@ impl Push {
             Some(push) => push.options.routes.token(platform, token),
             None => Ok(Cow::Borrowed(token)),
         }
+    }
+
+    /// A user registers a token. Whether one of the user's tokens is being removed: then what the store says of them holds no longer.
+    pub(crate) fn registers(&self, user: &UserId) -> bool {
+        let push = self.0.as_ref();
+        push.is_some_and(|push| push.registrations.registers(user))
     }
 
     /// A user has registered a token, and was notified through this change.
@@ -228,8 +237,12 @@ impl Inner {
     /// Takes who is to be looked up next for a sink, as far as that takes notifications.
     fn take(&self, sink: usize) -> Option<Due> {
         let state = &self.sinks.get(sink)?.state;
-        let most = lock(state).concurrency(self.options.max_concurrent, Instant::now());
-        lock(&self.pending).take(sink, most)
+        let room = lock(state).room(self.options.max_concurrent, Instant::now());
+        match room {
+            Room::None => None,
+            Room::Trial => lock(&self.pending).take_to_try(sink),
+            Room::Users(most) => lock(&self.pending).take(sink, most),
+        }
     }
 
     /// When the first pause of a sink ends.
@@ -244,18 +257,6 @@ impl Inner {
 
     pub(super) fn name(&self, sink: usize) -> &str {
         self.options.routes.sink(sink).map_or("", |sink| sink.name())
-    }
-
-    /// Nothing can be sent to a user now.
-    pub(super) fn sink_failed(&self, sink: usize, user: UserId, what: &str, retry_after: Option<Duration>) {
-        if let Some(sink) = self.sinks.get(sink) {
-            lock(&sink.state).failed(user, retry_after, Instant::now());
-            sink.counted.failed.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
-            let sink = self.name(sink);
-            warn!(sink, %user, what, suppressed, "a notification cannot be sent now; trying again later");
-        }
     }
 
     /// Stores cursors. One that is lost costs a notification more.
@@ -323,7 +324,7 @@ async fn run(push: Weak<Inner>, wakeup: Arc<Notify>) {
         }
         for sink in 0..inner.sinks.len() {
             while let Some(due) = inner.take(sink) {
-                under_way.spawn(notify(Lookup::new(&push, sink, due), due));
+                under_way.spawn(notify(Lookup::new(&inner, sink, due), due));
             }
         }
         if save_at.is_some_and(|at| at <= Instant::now()) {

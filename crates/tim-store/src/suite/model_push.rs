@@ -2,7 +2,7 @@
 
 use super::World;
 use super::model_state::Model;
-use super::push::{register, tokens, unregister, users_in_pages};
+use super::push::{register, tokens, unregister, unregister_numbered, users_in_pages};
 use crate::{PushUser, Write, Written};
 
 /// How many tokens there are. Each may be anybody's.
@@ -49,7 +49,16 @@ pub(crate) fn register_one(world: &mut World, model: &mut Model, user: usize, to
 }
 
 pub(crate) fn unregister_one(world: &mut World, model: &mut Model, user: usize, token: u8) {
-    let write = unregister(model.users[user], &name(model, token));
+    let (name, own) = (name(model, token), model.users[user]);
+    let tokens = world.reader().push_tokens(&own).unwrap();
+    let number = tokens.iter().find(|it| it.token == name).map(|it| it.number);
+    // With the number of another registration, nothing happens.
+    let other = unregister_numbered(own, &name, number.unwrap_or_default() + 1);
+    assert_eq!(world.write(other), Ok(Written::Done));
+    let write = match number {
+        Some(number) if token.is_multiple_of(2) => unregister_numbered(own, &name, number),
+        _ => unregister(own, &name),
+    };
     assert_eq!(world.write(write), Ok(Written::Done));
     let push = &mut model.push;
     if push.tokens.iter().any(|it| it.0 == token && it.1 == user) {

@@ -21,7 +21,17 @@ pub fn unregister(user: UserId, token: &str) -> Write {
         user,
         platform: PushPlatform::IOS,
         token: token.to_owned(),
+        number: None,
     }
+}
+
+/// The same, if the token has this number.
+pub fn unregister_numbered(user: UserId, token: &str, number: u64) -> Write {
+    let mut write = unregister(user, token);
+    if let Write::UnregisterPush { number: known, .. } = &mut write {
+        *known = Some(number);
+    }
+    write
 }
 
 /// The tokens of a user, and whether each is switched on.
@@ -83,6 +93,23 @@ pub fn a_token_is_of_who_registered_it_last(world: &mut World) {
     world.write(unregister(bob, "t")).unwrap();
     assert_eq!(tokens(world, &bob), []);
     assert_eq!(users(world).iter().map(|it| it.user).collect::<Vec<_>>(), [alice]);
+}
+
+pub fn a_token_that_was_registered_anew_is_not_removed_as_the_former_one(world: &mut World) {
+    let alice = world.user("alice");
+    let number = |world: &World| world.reader().push_tokens(&alice).unwrap()[0].number;
+    world.write(register(alice, "t", true)).unwrap();
+    let former = number(world);
+    world.write(unregister(alice, "t")).unwrap();
+    world.write(register(alice, "t", true)).unwrap();
+    let newer = number(world);
+    for other in [former, newer + 1] {
+        let answer = world.write(unregister_numbered(alice, "t", other));
+        assert_eq!(answer, Ok(Written::Done));
+        assert_eq!(tokens(world, &alice).len(), 1);
+    }
+    world.write(unregister_numbered(alice, "t", newer)).unwrap();
+    assert_eq!((tokens(world, &alice), users(world)), (vec![], vec![]));
 }
 
 pub fn a_user_has_so_many_tokens(world: &mut World) {
