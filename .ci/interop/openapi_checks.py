@@ -133,6 +133,7 @@ OTHERS = [
     "is not a member of the group",
     "as only those of Communities may",
     "can be sent",
+    "has several TIMCustomElem",
     "another message of this sender has the same",
     "so many messages of this sender had the same",
 ]
