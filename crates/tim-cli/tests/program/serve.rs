@@ -386,7 +386,7 @@ fn open_files_are_allowed_as_far_as_possible_and_connections_that_do_not_fit_are
     };
     let settings = limited(&["--print-config"]);
     for line in [
-        "max-connections = 175",
+        "max-connections = 225",
         "max-half-open = 50",
         "max-serial-ports = 25",
     ] {
@@ -404,7 +404,7 @@ fn open_files_are_allowed_as_far_as_possible_and_connections_that_do_not_fit_are
     let fits = limited(&["--key", "short"]);
     assert!(
         fits.err.contains("the app key has 5 bytes")
-            && fits.err.contains("max_connections=175")
+            && fits.err.contains("max_connections=225")
             && fits.err.contains("open_files=400"),
         "{}",
         fits.err

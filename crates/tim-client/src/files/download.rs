@@ -21,7 +21,7 @@ use super::attachment::Progress;
 use super::blocking::blocking;
 use super::pace::Pace;
 use super::part::PartFile;
-use super::payload;
+use super::{MAX_SETBACKS, goes_on, payload};
 use crate::call::encoded;
 use crate::client::Client;
 use crate::{ImError, Message};
@@ -346,8 +346,25 @@ impl Pieces {
         (self.at, self.next) = (offset, offset);
     }
 
-    /// The next piece; `None` at the end.
+    /// The next piece; `None` at the end. Goes on where it is when the connection was lost for long.
     async fn next(&mut self) -> Result<Option<Vec<u8>>, ImError> {
+        let mut setbacks = 0;
+        loop {
+            match self.attempt().await {
+                Err(error) if setbacks < MAX_SETBACKS => {
+                    let Some(wait) = goes_on(&error) else {
+                        return Err(error);
+                    };
+                    setbacks += 1;
+                    self.start_at(self.at);
+                    tokio::time::sleep(wait).await;
+                }
+                next => return next,
+            }
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<Option<Vec<u8>>, ImError> {
         if self.total.is_some_and(|total| self.at >= total) {
             return Ok(None);
         }

@@ -20,6 +20,8 @@ mod source;
 mod spool;
 mod upload;
 
+use std::time::Duration;
+
 use tim_proto::{ErrorCode, MessageKind};
 
 use crate::ImError;
@@ -31,6 +33,22 @@ pub use create::{AudioMetadata, VideoMetadata};
 pub use download::{Download, DownloadReader, FileUrlResponse};
 pub use source::{Source, UploadSource};
 pub(crate) use upload::Uploads;
+
+/// How often in a row a transfer goes on after an error without progress, before it fails.
+const MAX_SETBACKS: u32 = 4;
+/// The longest wait after a refusal that a transfer waits out by itself.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// After which time a transfer goes on after this error; `None` if it does not.
+fn goes_on(error: &ImError) -> Option<Duration> {
+    match error.code {
+        // The connection was lost for long.
+        ErrorCode::NETWORK_TIMEOUT => Some(Duration::ZERO),
+        // Such as the limit of pieces per second.
+        code if code.is_transient() => error.retry_after().filter(|wait| *wait <= MAX_WAIT),
+        _ => None,
+    }
+}
 
 /// A source cannot be used for a message of this kind.
 fn unreadable(kind: MessageKind, error: OpenError) -> ImError {

@@ -18,15 +18,10 @@ use super::attachment::{At, AttachedFile, Attachment};
 use super::opened::{OpenError, Opened};
 use super::pace::Pace;
 use super::source::Source;
-use super::{payload, unreadable};
+use super::{MAX_SETBACKS, goes_on, payload, unreadable};
 use crate::call::encoded;
 use crate::client::Client;
 use crate::{ImError, Message};
-
-/// How often in a row an upload begins again without progress, before it fails.
-const MAX_SETBACKS: u32 = 4;
-/// The longest wait after a refusal that an upload waits out by itself.
-const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// What the hub has made of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -338,13 +333,9 @@ struct Piece {
 /// After which time an upload begins again after this error; `None` if it does not.
 fn begins_again(error: &ImError) -> Option<Duration> {
     match error.code {
-        // The hub has lost what was not confirmed, another device uploads the same file, or the connection was lost for long.
-        ErrorCode::UPLOAD_UNKNOWN | ErrorCode::PIECE_OUT_OF_ORDER | ErrorCode::NETWORK_TIMEOUT => {
-            Some(Duration::ZERO)
-        }
-        // Such as the limit of pieces per second.
-        code if code.is_transient() => error.retry_after().filter(|wait| *wait <= MAX_WAIT),
-        _ => None,
+        // The hub has lost what was not confirmed, or another device uploads the same file.
+        ErrorCode::UPLOAD_UNKNOWN | ErrorCode::PIECE_OUT_OF_ORDER => Some(Duration::ZERO),
+        _ => goes_on(error),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tim_client::proto::message::ImageSize;
+use tim_client::proto::request::Failure;
 use tim_client::proto::wire::FrameKind;
 use tim_client::{
     AudioMetadata, Client, ErrorCode, FilePart, ImError, Message, Payload, Platform, Progress, SendOptions,
@@ -602,6 +603,45 @@ async fn a_file_is_downloaded_to_a_path_in_pieces_and_goes_on_after_a_failure() 
     files.complete.clear();
     let error = served(&mut files, &mut hub, download()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::FILE_NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_goes_on_after_pieces_that_are_refused_for_now() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let mut files = Files::default();
+    let content = picture(300_000, 11);
+    let message = stored(&client, &content, &mut files, &mut hub).await;
+    let download = async || {
+        let download = client.download(&message, FilePart::FILE).unwrap();
+        download.to_bytes(300_000).await
+    };
+    let refusal = Failure::new(ErrorCode::RATE_LIMITED, "").with_retry_after_ms(700);
+    let served = async {
+        for number in 1.. {
+            match number {
+                10..=12 | 40 => {
+                    let asked = hub.next_request().await;
+                    hub.fail_with(&asked, &refusal).await;
+                }
+                _ => files.serve_one(&mut hub).await,
+            }
+        }
+    };
+    tokio::select! {
+        bytes = download() => assert!(bytes.unwrap() == content),
+        () = served => unreachable!(),
+    }
+    // Not for ever.
+    let refused = async {
+        loop {
+            let asked = hub.next_request().await;
+            hub.fail_with(&asked, &refusal).await;
+        }
+    };
+    tokio::select! {
+        bytes = download() => assert_eq!(bytes.unwrap_err().code, ErrorCode::RATE_LIMITED),
+        () = refused => unreachable!(),
+    }
 }
 
 #[tokio::test(start_paused = true)]
