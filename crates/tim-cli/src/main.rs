@@ -15,6 +15,7 @@ mod json;
 mod listeners;
 mod local;
 mod log;
+mod needs;
 mod notify;
 mod outgoing;
 mod output;

@@ -110,7 +110,9 @@ impl PushSinks {
         if let Some(web) = &self.web {
             web.set_key(vapid_key(settings)?);
         }
-        let _ = settings;
+        if let Some(Others::Webhook(webhook)) = &self.others {
+            webhook.renew(&endpoint(&settings.push_webhook, &settings.push_token_file)?);
+        }
         Ok(())
     }
 }
@@ -118,6 +120,11 @@ impl PushSinks {
 /// Settings with the keys of others, as far as those can be reloaded: where there was a sink at the start.
 pub(crate) fn with_keys_of(settings: Settings, started: &Settings) -> Settings {
     let mut settings = settings;
+    // Tokens are those of the URLs of the start.
+    settings
+        .callback_token_file
+        .clone_from(&started.callback_token_file);
+    settings.push_token_file.clone_from(&started.push_token_file);
     if !started.push_apns_key.as_os_str().is_empty() {
         settings.push_apns_key.clone_from(&started.push_apns_key);
         settings.push_apns_key_id.clone_from(&started.push_apns_key_id);

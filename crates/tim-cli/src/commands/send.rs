@@ -30,7 +30,7 @@ Examples:
   $ tim send --as alice --group dice --custom dice --description 4 --priority high
   $ tail -f app.log | tim send --as app --lines --group logs";
 
-/// Send a message to a user or a group, and wait until the hub has stored it.
+/// Send a message to a user or a group, and wait until the hub has taken it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
@@ -303,8 +303,9 @@ impl Sender<'_> {
         if self.args.json {
             let value = json!({ "ID": id.to_string(), "sequence": sequence, "time": message.time() });
             writeln!(out, "{}", json::Line(&value))?;
-        } else if self.args.online_only {
-            writeln!(out, "passed on {FAINT}{id}{FAINT:#}")?;
+        } else if sequence == 0 {
+            // It has no place: it was passed on, or an application's server has dropped it, which its sender does not hear.
+            writeln!(out, "sent to {} {FAINT}{id}{FAINT:#}", self.to)?;
         } else {
             writeln!(out, "stored as #{sequence} of {} {FAINT}{id}{FAINT:#}", self.to)?;
         }

@@ -20,6 +20,7 @@ use crate::file_place::file_options;
 use crate::listeners::Plan;
 use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
+use crate::needs;
 use crate::notify::Manager;
 use crate::outgoing;
 use crate::push_sinks::{self, PushSinks};
@@ -75,7 +76,7 @@ of either end cost a login, but no message. QEMU connects a guest's UART to --se
 SIGHUP reloads the file, the key, the variables, the certificate and the keys of push services, and opens the file of --push-log anew. The app key, the retention, the revoke window, the rates of sends,
 requests and addresses, the administrators, the number of devices, what a user may store, how long unused accounts are kept and the log levels change at
 once, and sessions continue; other settings take effect at the next start. New connections get the new certificate. If it does not work,
-the old one stays in use.
+the old one stays in use. The tokens in --callback-token-file and --push-token-file are read again, too.
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
 after a clean stop; it belongs in each copy of the directory), files (the files of messages unless --files names a bucket, and uploads under way), app.key (signs UserSigs; created at the first start, readable by its
@@ -127,6 +128,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             settings.to_toml()?
         )?);
     }
+    needs::check(&settings)?;
     let levels = log::start(&settings.log, settings.log_format)?;
     data.create()?;
     settings.allow_connections()?;
@@ -254,7 +256,13 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
     if let Err(failure) = sinks.reload(&settings) {
         warn!(%failure, "cannot reload the keys of push services; the old ones stay in use");
     }
-    let options = sources.hub_options(&settings, sources.key()?)?;
+    let mut options = sources.hub_options(&settings, sources.key()?)?;
+    match outgoing::callback_options(&settings) {
+        Ok(callbacks) => options.callbacks = callbacks,
+        Err(failure) => {
+            warn!(%failure, "cannot reload the token for --callback-url; the old one stays in use");
+        }
+    }
     hub.reload(&options).map_err(Failure::failed)?;
     levels.set(&settings.log)?;
     let rest = Settings {

@@ -616,3 +616,138 @@ fn the_file_of_push_log_is_opened_anew_at_a_hangup_and_must_be_a_regular_one() {
     assert!(log.exists());
     assert_eq!(hub.stop(), Some(0));
 }
+
+#[test]
+fn settings_that_need_another_one_and_urls_that_cannot_be_keep_a_hub_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let token = dir.path().join("token");
+    std::fs::write(&token, "secret").unwrap();
+    let token = token.to_str().unwrap();
+    let start = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        data.to_str().unwrap(),
+    ];
+    for (args, part) in [
+        (
+            &["--callback-token-file", token][..],
+            "--callback-token-file needs --callback-url",
+        ),
+        (&["--callback-refuse"], "--callback-refuse needs --callback-url"),
+        (
+            &["--callback-command", "C2C.CallbackBeforeSendMsg"],
+            "--callback-command needs --callback-url",
+        ),
+        (
+            &["--push-token-file", token],
+            "--push-token-file needs --push-webhook",
+        ),
+        (
+            &["--push-language", "zh"],
+            "--push-language needs --push-log, --push-webhook",
+        ),
+        (
+            &["--http-url", "https://hub.example.org"],
+            "--http-url needs --http",
+        ),
+        (
+            &["--files-allow-http"],
+            "--files-allow-http needs --files s3://BUCKET",
+        ),
+        (
+            &["--proxy-header", "Forwarded"],
+            "--proxy-header needs --trusted-proxy",
+        ),
+        (&["--callback-url", "http://127.0.0.1:99999/"], "--callback-url: "),
+        (&["--push-webhook", "http://127.0.0.1:99999/"], "--push-webhook: "),
+        (&["--push-webhook", "http://[::1]:0/"], "from 1 to 65535"),
+    ] {
+        let ran = run([&start[..], args].concat(), "");
+        assert!(ran.code == 2 && ran.err.contains(part), "{args:?}: {}", ran.err);
+    }
+    assert!(!data.join("tim.sqlite3").exists(), "nothing has begun");
+}
+
+/// An application's server that answers each request so, and what it was asked.
+fn application(answer: &'static str) -> (String, Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (send, asked) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream);
+            let (mut head, mut line) = (String::new(), String::new());
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                head.push_str(&std::mem::take(&mut line));
+            }
+            let len = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let mut body = vec![0; len.map_or(0, |len| len.parse().unwrap())];
+            let _ = reader.read_exact(&mut body);
+            let _ = send.send(head);
+            let len = answer.len();
+            let text =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n{answer}");
+            let _ = reader.into_inner().write_all(text.as_bytes());
+        }
+    });
+    (url, asked)
+}
+
+/// A message that the application drops is not said to be stored; its token is read again at a hangup.
+#[cfg(unix)]
+#[test]
+fn a_dropped_message_is_sent_and_the_token_of_callbacks_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, token] = ["data", "token"].map(|name| dir.path().join(name));
+    std::fs::write(&token, "one").unwrap();
+    let (url, asked) = application(r#"{"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 2}"#);
+    let args = [
+        "--callback-url",
+        &url,
+        "--callback-command",
+        "C2C.CallbackBeforeSendMsg",
+        "--callback-token-file",
+        token.to_str().unwrap(),
+        "--log",
+        "info",
+    ];
+    let mut hub = Served::start(&data, &args);
+    let send = [
+        "send",
+        "bob",
+        "hi",
+        "--as",
+        "alice",
+        "--data",
+        data.to_str().unwrap(),
+    ];
+    let sign = || {
+        let said = run(send, "").ok();
+        assert!(said.starts_with("sent to C2Cbob"), "{said}");
+        let head = asked.recv_timeout(Duration::from_secs(30)).unwrap();
+        let signed = head.split("Sign=").nth(1).unwrap();
+        let (sign, time) = signed.split_once("&RequestTime=").unwrap();
+        (sign.to_owned(), time.split(' ').next().unwrap().to_owned())
+    };
+    let digest = |token: &str, time: &str| {
+        use sha2::Digest as _;
+        let digest = sha2::Sha256::digest(format!("{token}{time}"));
+        digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let (first, time) = sign();
+    assert_eq!(first, digest("one", &time));
+    std::fs::write(&token, "two").unwrap();
+    hub.hang_up();
+    hub.wait_for_log("settings reloaded");
+    let (second, time) = sign();
+    assert_eq!(second, digest("two", &time));
+    assert_eq!(hub.stop(), Some(0));
+}

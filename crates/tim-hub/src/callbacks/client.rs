@@ -9,17 +9,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde_json::{Map, Value};
+use tim_proto::UserId;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Cause};
 use super::{CallbackCommand, Platform};
 use crate::admission::LogLimiter;
 use crate::clock::Clock;
-use crate::outgoing::{Endpoint, HttpClient};
+use crate::outgoing::{Again, Endpoint, Failed, Fault, HttpClient, Progress};
 use crate::stopping::Stopping;
 use crate::threads::lock;
 
@@ -120,6 +121,7 @@ struct Queue {
 struct Event {
     command: CallbackCommand,
     platform: Platform,
+    cause: Cause,
     body: Bytes,
 }
 
@@ -180,6 +182,13 @@ impl Callbacks {
             .is_some_and(|inner| inner.options.refuse_without_answer)
     }
 
+    /// Signs with the token of these options from now on, if they have the same URL.
+    pub(crate) fn renew(&self, options: Option<&CallbackOptions>) {
+        if let (Some(inner), Some(options)) = (&self.0, options) {
+            inner.client.renew(&options.endpoint);
+        }
+    }
+
     /// Starts the task that tells of events, unless it runs or there is no runtime yet.
     pub(crate) fn start(&self) {
         let Some(inner) = &self.0 else { return };
@@ -191,7 +200,7 @@ impl Callbacks {
         }
     }
 
-    /// Asks, and lets `decide` look at the answer: an answer that decides nothing is a failure of the endpoint.
+    /// Asks, and lets `decide` look at the answer: one that decides nothing is none.
     pub(crate) async fn ask<T>(
         &self,
         command: CallbackCommand,
@@ -205,23 +214,28 @@ impl Callbacks {
         if inner.stopping.is_set() {
             return Err(Unanswered::Stopping);
         }
-        if !lock(&inner.breaker).admits(Instant::now()) {
+        let event = Event::new(command, platform, body);
+        let cause = event.cause;
+        if !lock(&inner.breaker).admits(Instant::now(), cause) {
             inner.skipped.fetch_add(1, Ordering::Relaxed);
             return Err(Unanswered::NoAnswer);
         }
+        let progress = Progress::default();
         let asked = async {
-            let _permit = inner.before.acquire().await.map_err(|error| error.to_string())?;
-            inner.request(Event::new(command, platform, body)).await
+            let permit = inner.before.acquire().await;
+            let _permit = permit.map_err(|error| Fault::Unanswered.because(error))?;
+            inner.request(event, Again::IfUnanswered, &progress).await
         };
         let answer = tokio::select! {
             biased;
             () = Arc::clone(&inner.stopping).listener().wait() => return Err(Unanswered::Stopping),
-            answer = inner.in_time(asked) => answer,
+            answer = inner.in_time(asked, &progress) => answer,
         };
-        let decided = answer
-            .and_then(|answer| about(command, answer))
-            .and_then(|answer| decide(&answer));
-        inner.note(command, decided.as_ref().err());
+        let decided = answer.and_then(|answer| {
+            let decided = about(command, answer).and_then(|answer| decide(&answer));
+            decided.map_err(|what| Fault::Useless.because(what))
+        });
+        inner.note(command, cause, decided.as_ref().err());
         decided.map_err(|_| Unanswered::NoAnswer)
     }
 
@@ -272,11 +286,17 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    async fn request(&self, event: Event) -> Result<Map<String, Value>, String> {
+    async fn request(
+        &self,
+        event: Event,
+        again: Again,
+        progress: &Progress,
+    ) -> Result<Map<String, Value>, Failed> {
         let Event {
             command,
             platform,
             body,
+            ..
         } = event;
         let query = format!(
             "SdkAppid={}&CallbackCommand={command}&contenttype=json&ClientIP=&OptPlatform={}",
@@ -285,30 +305,38 @@ impl Inner {
         );
         let answer = self
             .client
-            .post(&query, body, self.clock.wall_ms() / 1000)
+            .post(&query, body, self.clock.wall_ms() / 1000, (again, progress))
             .await?;
         if answer.status != StatusCode::OK {
-            return Err(format!("it answers {}", answer.status));
+            return Err(Fault::Useless.because(format_args!("it answers {}", answer.status)));
         }
         match serde_json::from_slice(&answer.body) {
             Ok(Value::Object(fields)) => Ok(fields),
-            _ => Err("its answer is no JSON object".to_owned()),
+            Ok(_) => Err(Fault::Useless.because("its answer is JSON, but no object")),
+            Err(error) => Err(Fault::Useless.because(format_args!("its answer is no JSON: {error}"))),
         }
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failed>>,
+        progress: &Progress,
+    ) -> Result<T, Failed> {
         let timeout = self.options.timeout;
         let done = tokio::time::timeout(timeout, work).await;
-        done.unwrap_or_else(|_| Err(format!("it has not answered within {timeout:?}")))
+        done.unwrap_or_else(|_| {
+            let what = format_args!("it has not answered within {timeout:?}");
+            Err(progress.fault().because(what))
+        })
     }
 
-    fn note(&self, command: CallbackCommand, failure: Option<&String>) {
-        let Some(what) = failure else {
+    fn note(&self, command: CallbackCommand, cause: Cause, failure: Option<&Failed>) {
+        let Some(Failed { fault, what }) = failure else {
             lock(&self.breaker).worked();
             self.answered.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        let opens = lock(&self.breaker).failed(Instant::now());
+        let opens = lock(&self.breaker).failed(Instant::now(), cause, *fault);
         self.failed.fetch_add(1, Ordering::Relaxed);
         if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
             warn!(%command, what, suppressed, "a callback has failed");
@@ -338,9 +366,23 @@ impl Event {
         Self {
             command,
             platform,
+            cause: cause(&body),
             body: Value::Object(body).to_string().into(),
         }
     }
+}
+
+/// Who does what a request is about.
+fn cause(body: &Map<String, Value>) -> Cause {
+    let names = [
+        "From_Account",
+        "Operator_Account",
+        "Requestor_Account",
+        "Owner_Account",
+    ];
+    let of_device = body.get("Info").and_then(|info| info.get("To_Account"));
+    let user = names.iter().find_map(|name| body.get(*name)).or(of_device)?;
+    UserId::new(user.as_str()?).ok()
 }
 
 /// The answer, unless it says itself that it is one to another command.
@@ -360,15 +402,17 @@ async fn run(callbacks: Weak<Inner>, wakeup: Arc<Notify>) {
             let Some(event) = inner.next() else {
                 break;
             };
-            let command = event.command;
-            if !lock(&inner.breaker).admits(Instant::now()) {
+            let (command, cause) = (event.command, event.cause);
+            if !lock(&inner.breaker).admits(Instant::now(), cause) {
                 inner.drop_event(command);
                 continue;
             }
             let inner = Arc::clone(&inner);
             under_way.spawn(async move {
-                let told = inner.in_time(inner.request(event)).await;
-                inner.note(command, told.err().as_ref());
+                let progress = Progress::default();
+                let telling = inner.request(event, Again::IfUnsent, &progress);
+                let told = inner.in_time(telling, &progress).await;
+                inner.note(command, cause, told.err().as_ref());
             });
         }
         drop(inner);

@@ -181,8 +181,10 @@ pub(super) fn refusal(answer: &Map<String, Value>, code: u64, is_group: bool) ->
 
 /// The content that an answer has for the message, if there is one.
 fn content(answer: &Map<String, Value>) -> Result<Option<Box<tim_json::Content>>, String> {
-    let Some(Value::Array(elements)) = answer.get("MsgBody").filter(|body| !body.is_null()) else {
-        return Ok(None);
+    let elements = match answer.get("MsgBody") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(elements)) => elements,
+        Some(_) => return Err("its MsgBody is no array".to_owned()),
     };
     match elements.as_slice() {
         [] => Ok(None),
@@ -228,8 +230,18 @@ mod tests {
             json!({}),
             json!({"ErrorCode": "0"}),
             json!({"ErrorCode": 0, "MsgBody": [1]}),
+            json!({"ErrorCode": 0, "MsgBody": {"MsgType": "TIMTextElem", "MsgContent": {"Text": "***"}}}),
+            json!({"ErrorCode": 0, "MsgBody": "***"}),
+            json!({"ErrorCode": 0, "MsgBody": 7}),
+            json!({"ErrorCode": 0, "MsgBody": false}),
         ] {
             assert!(decide(wrong, false).is_err());
+        }
+        for none in [json!(null), json!([])] {
+            assert_eq!(
+                decide(json!({"ErrorCode": 0, "MsgBody": none}), false),
+                Ok(Verdict::Go(None))
+            );
         }
         let element = json!({"MsgType": "TIMTextElem", "MsgContent": {"Text": "***"}});
         let changed = decide(json!({"ErrorCode": 0, "MsgBody": [element]}), false);

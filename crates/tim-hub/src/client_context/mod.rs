@@ -221,12 +221,11 @@ impl ClientContext {
     /// application was asked about a request.
     #[cfg(feature = "outgoing")]
     pub(crate) fn lost_rights(&self, now_ms: u64) -> Option<ErrorCode> {
-        let kicked = self.device.mailbox().close_reason();
-        let is_kicked = |reason: &ErrorCode| *reason == ErrorCode::KICKED_OUT_REST_API;
-        kicked.filter(is_kicked).or_else(|| {
-            let is_over = matches!(self.expiry.due(now_ms), Due::End);
-            is_over.then_some(ErrorCode::KICKED_OUT_USERSIG_EXPIRED)
-        })
+        if self.device.mailbox().is_kicked_out() {
+            return Some(ErrorCode::KICKED_OUT_REST_API);
+        }
+        let is_over = matches!(self.expiry.due(now_ms), Due::End);
+        is_over.then_some(ErrorCode::KICKED_OUT_USERSIG_EXPIRED)
     }
 
     /// The application was asked about the request that is handled next.

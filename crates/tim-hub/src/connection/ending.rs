@@ -33,7 +33,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     /// Ends the session if the mailbox says so, as when a newer login took over. What can be answered is answered first: a request
-    /// that is on the read pool, and the responses in the mailbox. Registers for what comes into the mailbox.
+    /// that is on the read pool, and the responses in the mailbox. One about which the application is asked is dropped if the user is kicked out. Registers for what comes into the mailbox.
     pub(super) fn end_if_told(&mut self, context: &Context<'_>) -> bool {
         let Stage::Online(online) = &self.stage else {
             return false;
@@ -41,9 +41,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let reason = {
             let mut mailbox = online.device().mailbox();
             self.is_active |= mailbox.register(context.waker());
-            match online.is_busy() {
-                true => None,
-                false => mailbox.take_close_reason(),
+            match online.may_end(&mailbox) {
+                true => mailbox.take_close_reason(),
+                false => None,
             }
         };
         let Some(reason) = reason else { return false };

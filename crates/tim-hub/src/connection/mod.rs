@@ -293,7 +293,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             };
             let mut mailbox = device.mailbox();
             self.is_active |= mailbox.register(context.waker());
-            if mailbox.is_closed() && !online.is_busy() {
+            if online.may_end(&mailbox) {
                 drop(mailbox);
                 return self.end_if_told(context) || moved;
             }

@@ -15,7 +15,7 @@ use super::delivery_state::DeliveryState;
 use super::login::{LoggedIn, Seat};
 use crate::client_context::ClientContext;
 use crate::delivery::Mark;
-use crate::device::Device;
+use crate::device::{Device, Mailbox};
 use crate::handlers::{self, Outcome};
 use crate::merges::HeldMerge;
 use crate::metrics::Began;
@@ -108,6 +108,13 @@ impl Online {
         self.request.is_some()
     }
 
+    /// Whether the session may end, if it is to end: a request that is on the read pool is answered first, but nobody who is kicked out waits
+    /// for the application.
+    pub(super) fn may_end(&self, mailbox: &Mailbox) -> bool {
+        let is_kicked_out = mailbox.close_reason() == Some(ErrorCode::KICKED_OUT_REST_API);
+        mailbox.is_closed() && (!self.is_busy() || (is_kicked_out && mailbox.is_asking()))
+    }
+
     /// Whether as many requests are held as may be.
     pub(super) fn is_held_up(&self) -> bool {
         self.is_busy() && self.held_bytes() >= MAX_HELD_BYTES
@@ -161,6 +168,7 @@ impl Online {
                 }
             };
             let (sender, result) = oneshot::channel();
+            client.device().set_asking(true);
             let handling = handle_after(Arc::clone(services), client, (id, kind), asking, sender, span);
             tokio::spawn(handling);
             self.request = Some(RequestJob { id, kind, result });
@@ -255,7 +263,9 @@ async fn handle_after(
 ) {
     use handlers::Before;
 
-    let (body, asked) = match asking.await {
+    let before = asking.await;
+    client.device().set_asking(false);
+    let (body, asked) = match before {
         Before::Go(body, asked) => (body, Some(asked)),
         Before::Unasked(body) => (body, None),
         Before::Answer(body) => return drop(handover.send((client, Ok(Outcome::Response(body))))),
@@ -264,13 +274,23 @@ async fn handle_after(
     };
     // What the session may do is as it is now, not as it was when the application was asked.
     if let Some(code) = client.lost_rights(services.steady_ms()) {
-        return drop(handover.send((client, Err(Refusal::new(code, "")))));
+        let refusal = Refusal::new(code, "");
+        if asked.is_some() {
+            handlers::tell_refused(&services, client.user(), kind, &body, &refusal);
+        }
+        return drop(handover.send((client, Err(refusal))));
     }
+    let was_asked = asked.is_some();
     asked.into_iter().for_each(|asked| client.begin_asked(asked));
     let user = client.user();
     let handled = services.reads.clone().run(user, move || {
         let outcome = span.in_scope(|| handlers::handle(&services, &mut client, id, kind, &body));
         client.end_asked();
+        if let Err(refusal) = &outcome
+            && was_asked
+        {
+            handlers::tell_refused(&services, user, kind, &body, refusal);
+        }
         (client, outcome)
     });
     if let Ok(handled) = handled.await {

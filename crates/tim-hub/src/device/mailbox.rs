@@ -48,6 +48,9 @@ pub(crate) struct Mailbox {
     waiting: Option<Box<Waiting>>,
     max_live: usize,
     behind: bool,
+    /// The application is asked about a request of the device.
+    asking: bool,
+    kicked_out: bool,
     close_reason: Option<ErrorCode>,
     waker: Option<Waker>,
 }
@@ -66,6 +69,8 @@ impl Mailbox {
             max_live,
             // From the start: what the device missed is in the log.
             behind: true,
+            asking: false,
+            kicked_out: false,
             close_reason: None,
             waker: None,
         }
@@ -93,9 +98,25 @@ impl Mailbox {
     }
 
     /// Why the session is to end, if it is.
-    #[cfg(feature = "outgoing")]
     pub(crate) const fn close_reason(&self) -> Option<ErrorCode> {
         self.close_reason
+    }
+
+    /// The application is asked about a request of the device, or is not any more.
+    #[cfg(feature = "outgoing")]
+    pub(super) const fn set_asking(&mut self, is_asking: bool) {
+        self.asking = is_asking;
+    }
+
+    /// Whether the application is asked about a request of the device.
+    pub(crate) const fn is_asking(&self) -> bool {
+        self.asking
+    }
+
+    /// Whether the user was kicked out, also when the session has ended.
+    #[cfg(feature = "outgoing")]
+    pub(crate) const fn is_kicked_out(&self) -> bool {
+        self.kicked_out
     }
 
     /// Why the session is to end, once.
@@ -176,6 +197,7 @@ impl Mailbox {
     }
 
     pub(super) const fn close(&mut self, reason: ErrorCode) {
+        self.kicked_out |= reason.0 == ErrorCode::KICKED_OUT_REST_API.0;
         self.close_reason = Some(reason);
     }
 

@@ -162,6 +162,12 @@ impl Device {
         self.left.load(Ordering::Acquire)
     }
 
+    /// The application is asked about a request of it, or is not any more.
+    #[cfg(feature = "outgoing")]
+    pub(crate) fn set_asking(&self, is_asking: bool) {
+        self.mailbox().set_asking(is_asking);
+    }
+
     /// What is cached of the user, or of a group of the user's, is out of date.
     pub(crate) fn invalidate(&self) {
         self.stale.store(true, Ordering::Release);

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tim_proto::message::{Content, tags, to_vec};
 use tim_proto::request::{Send, SendResponse};
 use tim_proto::wire::{Extensions, FrameKind, Nested, decode_body};
-use tim_proto::{ConversationId, ErrorCode, UserId};
+use tim_proto::{ConversationId, ErrorCode, GroupType, UserId};
 use tim_store::Fingerprint;
 
 use super::groups::{Asker, question};
 use super::{admit, admit_request, send};
-use crate::callbacks::{About, CallbackCommand, Decision, Platform, Sender};
+use crate::callbacks::{About, AfterSend, CallbackCommand, Decision, Platform, Sender};
 use crate::client_context::{AskedAbout, ClientContext};
+use crate::delivery::RecentId;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
@@ -140,7 +141,13 @@ async fn ask(services: &Services, sender: UserId, body: Box<[u8]>) -> Before {
         now_ms: services.now_ms(),
     };
     let change = |content: &tim_json::Content| changed_request(&request, content);
-    match services.callbacks.ask_about(&about, change).await {
+    let decided = services.callbacks.ask_about(&about, change).await;
+    let is_no = matches!(decided, Decision::Drop | Decision::Refuse(_));
+    if is_no && was_taken(services, sender, &request).await {
+        // It is a repetition, whatever is said of it now: its sender gets the first answer again.
+        return Before::Go(body, AskedAbout::default());
+    }
+    match decided {
         Decision::Go(Some(changed)) => {
             let asked = AskedAbout {
                 original: Some(Fingerprint::of_message(content)),
@@ -156,6 +163,52 @@ async fn ask(services: &Services, sender: UserId, body: Box<[u8]>) -> Before {
         Decision::Refuse(refusal) => Before::Refuse(refusal),
         Decision::Stopping => Before::Nothing,
     }
+}
+
+/// Whether the same message was stored before, or passed on if it is one that is not stored.
+async fn was_taken(services: &Services, sender: UserId, request: &Send<'_>) -> bool {
+    let (id, fingerprint) = (request.content.id, Fingerprint::of_message(&request.content));
+    let is_room = match request.content.to {
+        ConversationId::Group(group) => services.presence.is_av_chat_room(&group),
+        _ => false,
+    };
+    let was_passed_on = || matches!(services.recent_ids.look_up(&id, fingerprint), RecentId::Same(_));
+    if (is_room || request.options.0.online_user_only) && was_passed_on() {
+        return true;
+    }
+    let reads = services.reads.clone();
+    let found = services
+        .reads
+        .run(sender, move || reads.store().stored(&sender, &id, fingerprint));
+    matches!(found.await, Ok(Ok(Some(Ok(_)))))
+}
+
+/// Tells the application that a message about which it was asked is refused after all.
+pub(crate) fn tell_refused(
+    services: &Services,
+    user: UserId,
+    kind: FrameKind,
+    body: &[u8],
+    refusal: &Refusal,
+) {
+    if kind != FrameKind::SEND {
+        return;
+    }
+    let Ok(request) = decode_body::<Send<'_>>(body) else {
+        return;
+    };
+    let content = to_vec(&request.content);
+    let after = AfterSend::new(
+        services,
+        Sender::device(user),
+        request.content.to,
+        &content,
+        GroupType(0),
+        request.options.0.online_user_only,
+    );
+    after
+        .into_iter()
+        .for_each(|after| after.refused(refusal.code.0, &refusal.text));
 }
 
 /// The request with another content.

@@ -27,7 +27,7 @@ mod tests;
 mod visibility;
 
 #[cfg(feature = "outgoing")]
-pub(crate) use before::{Before, before};
+pub(crate) use before::{Before, before, tell_refused};
 #[cfg(feature = "http")]
 pub(crate) use files::Readable;
 pub use groups::Audience;

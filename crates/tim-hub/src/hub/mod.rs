@@ -257,7 +257,7 @@ impl Hub {
 
     /// Changes the settings that can be changed while the hub runs: the app's keys, the retention, the window for revoking, the
     /// rates of sending and of requests, of accounts and addresses, the administrators, the number of a user's devices, what an account may store, messages
-    /// and files, how long unused accounts are kept. Sessions continue; the rates hold for logins from now on. The other options are ignored.
+    /// and files, how long unused accounts are kept, the token of callbacks. Sessions continue; the rates hold for logins from now on. The other options are ignored.
     ///
     /// # Errors
     /// [`HubError::Options`]; nothing is changed then.
@@ -270,6 +270,8 @@ impl Hub {
             ));
         }
         self.services.settings.set(options);
+        #[cfg(feature = "outgoing")]
+        self.services.callbacks.renew(options.callbacks.as_ref());
         Ok(())
     }
 

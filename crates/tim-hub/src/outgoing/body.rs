@@ -8,14 +8,16 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::{Failed, Fault};
+
 /// Reads an answer of at most so many bytes.
-pub(super) async fn read(mut body: Incoming, most: usize) -> Result<Bytes, String> {
+pub(super) async fn read(mut body: Incoming, most: usize) -> Result<Bytes, Failed> {
     let mut read = BytesMut::new();
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let frame = frame.map_err(|error| error.to_string())?;
+        let frame = frame.map_err(|error| Fault::Unanswered.because(error))?;
         if let Some(data) = frame.data_ref() {
             if read.len() + data.len() > most {
-                return Err(format!("the answer has more than {most} bytes"));
+                return Err(Fault::Useless.because(format_args!("the answer has more than {most} bytes")));
             }
             read.extend_from_slice(data);
         }
@@ -24,6 +26,7 @@ pub(super) async fn read(mut body: Incoming, most: usize) -> Result<Bytes, Strin
 }
 
 /// A body that is there as a whole.
+#[derive(Clone)]
 pub(super) struct Whole(pub(super) Option<Bytes>);
 
 impl Body for Whole {

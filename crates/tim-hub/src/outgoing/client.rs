@@ -2,6 +2,8 @@
 //!
 //! The caller limits the time: the future of a request can be dropped, and its connection goes with it.
 
+use std::sync::{PoisonError, RwLock};
+
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
@@ -9,8 +11,8 @@ use tim_transport_std::tls::TlsProtocol;
 
 use super::body::Whole;
 use super::place::Place;
-use super::pool::{Head, Pool};
-use super::{AGENT, Endpoint};
+use super::pool::{Again, Head, Pool, Progress};
+use super::{AGENT, Endpoint, Failed, Fault, signature};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 128 * 1024;
@@ -18,6 +20,8 @@ const MAX_ANSWER: usize = 128 * 1024;
 /// A client for one URL.
 pub(crate) struct HttpClient {
     endpoint: Endpoint,
+    /// As in the endpoint, until there is another one.
+    token: RwLock<String>,
     host: HeaderValue,
     place: Place,
     pool: Pool,
@@ -38,21 +42,39 @@ impl HttpClient {
     pub(crate) fn new(endpoint: Endpoint) -> Result<Self, String> {
         let place = Place::parse(&endpoint.url)?;
         let connecting = place.connecting(&endpoint.tls, TlsProtocol::Http)?;
+        let host = place.host_header()?;
         Ok(Self {
+            token: RwLock::new(endpoint.token.clone()),
             endpoint,
-            host: place.host_header()?,
+            host,
             place,
             pool: Pool::new(connecting),
         })
+    }
+
+    /// Signs with the token of this endpoint from now on, if it has the same URL.
+    pub(crate) fn renew(&self, endpoint: &Endpoint) {
+        if endpoint.url == self.endpoint.url {
+            let mut token = self.token.write().unwrap_or_else(PoisonError::into_inner);
+            token.clone_from(&endpoint.token);
+        }
     }
 
     /// Posts JSON. `query` is added to that of the URL, with the signature behind it.
     ///
     /// # Errors
     /// Why there is no answer.
-    pub(crate) async fn post(&self, query: &str, body: Bytes, unix_seconds: u64) -> Result<Answer, String> {
-        let request = self.request(query, None, body, unix_seconds)?;
-        let (head, body) = self.pool.ask(request, MAX_ANSWER).await?;
+    pub(crate) async fn post(
+        &self,
+        query: &str,
+        body: Bytes,
+        unix_seconds: u64,
+        (again, progress): (Again, &Progress),
+    ) -> Result<Answer, Failed> {
+        let request = self.request(query, None, body, unix_seconds);
+        let request = request.map_err(|what| Fault::Useless.because(what))?;
+        let asking = self.pool.ask(request, MAX_ANSWER, (again, progress));
+        let (head, body) = asking.await?;
         Ok(Answer {
             status: head.status,
             body,
@@ -80,7 +102,10 @@ impl HttpClient {
         body: Bytes,
         unix_seconds: u64,
     ) -> Result<Request<Whole>, String> {
-        let signature = self.endpoint.signature(unix_seconds);
+        let signature = {
+            let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
+            signature(&token, unix_seconds)
+        };
         let parts = [self.place.query.as_str(), query, &signature];
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let target = match parts.is_empty() {

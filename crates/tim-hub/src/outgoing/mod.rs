@@ -18,6 +18,7 @@ pub(crate) use http2::Http2Client;
 pub(crate) use place::Place;
 #[cfg(any(feature = "apns", feature = "web-push"))]
 pub(crate) use pool::Head;
+pub(crate) use pool::{Again, Progress};
 
 use std::fmt;
 
@@ -26,6 +27,39 @@ use tim_transport_std::tls::ClientTls;
 
 /// How the hub calls itself.
 const AGENT: &str = concat!("tim/", env!("CARGO_PKG_VERSION"));
+
+/// Why a request has no answer that can be used.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) fault: Fault,
+    pub(crate) what: String,
+}
+
+/// What a failure says of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// There was no connection.
+    Unreachable,
+    /// There was one, but no answer.
+    Unanswered,
+    /// It has answered, with something that cannot be used.
+    Useless,
+}
+
+impl Fault {
+    pub(crate) fn because(self, what: impl fmt::Display) -> Failed {
+        Failed {
+            fault: self,
+            what: what.to_string(),
+        }
+    }
+}
+
+impl From<Failed> for String {
+    fn from(failed: Failed) -> Self {
+        failed.what
+    }
+}
 
 /// Where requests of a hub go, and how they are signed.
 #[derive(Clone)]
@@ -50,20 +84,17 @@ impl Endpoint {
             tls: ClientTls::new(),
         }
     }
+}
 
-    /// The parameters of the signature; empty without a token.
-    pub(crate) fn signature(&self, unix_seconds: u64) -> String {
-        if self.token.is_empty() {
-            return String::new();
-        }
-        let time = unix_seconds.to_string();
-        let digest = Sha256::new()
-            .chain_update(&self.token)
-            .chain_update(&time)
-            .finalize();
-        let sign: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("Sign={sign}&RequestTime={time}")
+/// The parameters of the signature; empty without a token.
+fn signature(token: &str, unix_seconds: u64) -> String {
+    if token.is_empty() {
+        return String::new();
     }
+    let time = unix_seconds.to_string();
+    let digest = Sha256::new().chain_update(token).chain_update(&time).finalize();
+    let sign: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("Sign={sign}&RequestTime={time}")
 }
 
 impl fmt::Debug for Endpoint {
@@ -80,12 +111,33 @@ mod tests {
     /// The vector of the vendor's document.
     #[test]
     fn the_signature_is_the_vendors() {
-        let mut endpoint = Endpoint::new("http://localhost/");
-        assert_eq!(endpoint.signature(1), "");
-        endpoint.token = "xxxxyyyy".to_owned();
+        assert_eq!(signature("", 1), "");
         assert_eq!(
-            endpoint.signature(1_669_872_112),
+            signature("xxxxyyyy", 1_669_872_112),
             "Sign=17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061&RequestTime=1669872112"
         );
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_is_refused_at_once() {
+        for url in [
+            "http://127.0.0.1/",
+            "http://hub.example.org:8443/a?b",
+            "http://[::1]:80/",
+        ] {
+            assert!(HttpClient::new(Endpoint::new(url)).is_ok(), "{url}");
+        }
+        for url in [
+            "",
+            "hub.example.org",
+            "ftp://hub.example.org/",
+            "http://user@hub/",
+            "http://127.0.0.1:99999/",
+            "http://127.0.0.1:0/",
+            "http://[::1]:65536/",
+            "http://hub:/",
+        ] {
+            assert!(HttpClient::new(Endpoint::new(url)).is_err(), "{url}");
+        }
     }
 }

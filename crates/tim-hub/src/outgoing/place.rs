@@ -42,6 +42,10 @@ impl Place {
         if authority.host().is_empty() || authority.as_str().contains('@') {
             return Err(wrong("its host is missing, or has a user before it"));
         }
+        let has_port = authority.as_str() != authority.host();
+        if has_port && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err(wrong("its port is no number from 1 to 65535"));
+        }
         let path = match uri.path() {
             "" => "/".to_owned(),
             path => path.to_owned(),

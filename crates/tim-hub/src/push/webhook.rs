@@ -34,6 +34,13 @@ impl PushWebhook {
     }
 }
 
+impl PushWebhook {
+    /// Signs with the token of this endpoint from now on, if it has the same URL.
+    pub fn renew(&self, endpoint: &Endpoint) {
+        self.client.renew(endpoint);
+    }
+}
+
 impl std::fmt::Debug for PushWebhook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PushWebhook").finish_non_exhaustive()

@@ -219,7 +219,7 @@ impl Chat<'_> {
         match sequence {
             0 => self
                 .keyboard
-                .print(format_args!("     {FAINT}{time} passed on{FAINT:#}")),
+                .print(format_args!("     {FAINT}{time} sent{FAINT:#}")),
             _ => self
                 .keyboard
                 .print(format_args!("{FAINT}{sequence:>4} {time} sent{FAINT:#}")),

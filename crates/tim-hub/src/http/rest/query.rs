@@ -20,8 +20,12 @@ impl Query {
     /// Parses a query, whose values are percent-encoded once. Of a parameter that comes twice, the first one counts.
     ///
     /// # Errors
-    /// If one of these parameters is no UTF-8 when it is decoded.
+    /// If the query is no UTF-8 when it is decoded.
     pub(super) fn parse(query: &str) -> Result<Self, RestError> {
+        if decoded(query).is_none() {
+            let info = "the query of the URL is no UTF-8 when it is percent-decoded";
+            return Err(RestError::new(codes::BAD_REQUEST, info));
+        }
         let mut parsed = Self::default();
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             let field = match name {
@@ -31,11 +35,7 @@ impl Query {
                 _ => continue,
             };
             if field.is_none() {
-                let value = decoded(value).ok_or_else(|| {
-                    let info = format!("{name} in the URL is no UTF-8 when it is percent-decoded");
-                    RestError::new(codes::BAD_REQUEST, info)
-                })?;
-                *field = Some(value.into_owned());
+                *field = decoded(value).map(Cow::into_owned);
             }
         }
         Ok(parsed)
@@ -146,7 +146,13 @@ mod tests {
             let query = Query::parse(&format!("sdkappid={number}")).unwrap();
             assert_eq!(query.check_app(7).unwrap_err().code, codes::WRONG_APP, "{number}");
         }
-        assert_eq!(Query::parse("usersig=%ff").unwrap_err().code, codes::BAD_REQUEST);
+        for query in ["usersig=%ff", "random=%ff", "sdkappid=7&x%e7%be=9", "%80"] {
+            assert_eq!(
+                Query::parse(query).unwrap_err().code,
+                codes::BAD_REQUEST,
+                "{query}"
+            );
+        }
     }
 
     proptest::proptest! {

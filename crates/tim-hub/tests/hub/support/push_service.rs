@@ -198,7 +198,7 @@ async fn answer(
             close.notify_one();
             std::future::pending().await
         }
-        Answer::Hang | Answer::Held(_) => std::future::pending().await,
+        Answer::Hang | Answer::Held(_) | Answer::Last(_) => std::future::pending().await,
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum Answer {
     Hang,
     /// Closes the connection.
     Close,
+    /// Answers 200 with this, and closes the connection when the next request comes, without an answer.
+    Last(String),
     /// Answers so when it is [told to](TestServer::release).
     Held(Box<Self>),
 }
@@ -145,6 +147,16 @@ fn serve(stream: TcpStream, shared: &(Mutex<State>, Condvar)) {
             Answer::Hang => {
                 // Until the other end gives up.
                 let _ = reader.read(&mut [0]);
+                return;
+            }
+            Answer::Last(body) => {
+                let text = format!(
+                    "HTTP/1.1 200 Text\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                if stream.write_all(text.as_bytes()).is_ok() {
+                    let _ = read(&mut reader, connection);
+                }
                 return;
             }
             Answer::Close | Answer::Held(_) => return,

@@ -69,9 +69,12 @@ pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError>
     };
     let asks = draft.wanted.asks(&call, ConversationId::Group(group));
     let before = draft.sent_before(&call, random, (is_stored, asks)).await?;
+    let before = match before {
+        None if asks => draft.ask(&call, random, is_stored).await?,
+        before => before,
+    };
     let (time, sequence) = match before {
         Some(sent) => sent,
-        None if asks && !draft.ask(&call, random, is_stored).await? => (call.services.now_ms() / 1000, 0),
         None if is_stored => draft.store(&call, random).await?,
         None => draft.pass_on(&call, random)?,
     };
@@ -194,22 +197,29 @@ impl Draft {
         Ok(stored.await?.map(|(_, at)| (at.time_ms / 1000, at.sequence)))
     }
 
-    /// Asks the application about the message; whether it is to be sent. What it says, and that it may be sent, is checked again then: the
-    /// answer may have taken its time.
-    async fn ask(&mut self, call: &Call, random: u32, is_stored: bool) -> Result<bool, RestError> {
+    /// Asks the application about the message; what the caller is told if it is not to be sent now. What it says, and that it may be sent,
+    /// is checked again then: the answer may have taken its time.
+    async fn ask(&mut self, call: &Call, random: u32, is_stored: bool) -> Result<Option<Sent>, RestError> {
         let id = MessageId {
             random,
             ..MessageId::default()
         };
-        match self.wanted.ask(call, &self.outgoing(id), &self.body).await? {
-            Asked::Drop => return Ok(false),
+        let asked = self.wanted.ask(call, &self.outgoing(id), &self.body).await;
+        if !matches!(asked, Ok(Asked::Go(_)))
+            && let Ok(Some(sent)) = self.sent_before(call, random, (is_stored, true)).await
+        {
+            // Another call has sent it meanwhile.
+            return Ok(Some(sent));
+        }
+        match asked? {
+            Asked::Drop => return Ok(Some((call.services.now_ms() / 1000, 0))),
             Asked::Go(changed) => self.changed = changed,
         }
         existing(call, self.group).await?;
         let (body, user) = (self.sent_body().clone(), self.from.user);
         let again = draft(call, self.group, user, self.is_member, body, is_stored).await?;
         self.files = again.files;
-        Ok(true)
+        Ok(None)
     }
 
     /// Stores the message.

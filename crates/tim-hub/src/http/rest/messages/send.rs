@@ -110,14 +110,21 @@ impl Draft {
             ..MessageId::default()
         };
         let message = self.outgoing(from.user, to, asked_id);
-        let (draft, files) = match self.wanted.ask(call, &message, &self.body).await? {
+        let asked = self.wanted.ask(call, &message, &self.body).await;
+        if !matches!(asked, Ok(Asked::Go(_)))
+            && let Some(sent) = self.sent_meanwhile(call, from, to).await
+        {
+            return Ok(sent);
+        }
+        let (draft, files) = match asked? {
             Asked::Go(None) => (Arc::clone(&self), files),
             Asked::Go(Some(changed)) => {
                 let draft = Arc::new(Self {
                     changed: Some(changed),
                     ..(*self).clone()
                 });
-                let files = draft.check(call, to).await?;
+                let files = draft.check(call, to).await;
+                let files = draft.or_tell(call, (from.user, to, asked_id), files)?;
                 (draft, files)
             }
             Asked::Drop => {
@@ -127,17 +134,34 @@ impl Draft {
         };
         if self.wanted.asks(call, to.into()) {
             // The answer may have taken its time.
-            let users = [from.user, to];
-            let known = call
-                .read(move |services| Ok(services.reads.store().accounts(&users)?))
-                .await?;
-            check_receiver(call, to, &known)?;
-            sender_account(call, from.user, &known).await?;
+            let checked = check_users(call, from.user, to).await;
+            draft.or_tell(call, (from.user, to, asked_id), checked)?;
         }
         match ids {
             Some(ids) => draft.send_anew(call, from, to, (&ids, &files)).await,
             None => draft.send_to(call, from, to, &files).await,
         }
+    }
+
+    /// Where the message is if another call has sent it while the application was asked: that is what counts.
+    async fn sent_meanwhile(self: &Arc<Self>, call: &Call, from: &Account, to: UserId) -> Option<Sent> {
+        let (draft, sender) = (Arc::clone(self), from.clone());
+        let found = call.read(move |services| draft.sent_before(services, &sender, to, true));
+        found.await.ok()?.ok()
+    }
+
+    /// Tells the application that a message about which it was asked is refused after all, if it is.
+    fn or_tell<T>(
+        &self,
+        call: &Call,
+        (user, to, id): (UserId, UserId, MessageId),
+        checked: Result<T, RestError>,
+    ) -> Result<T, RestError> {
+        if let Err(error) = &checked {
+            let after = self.wanted.after(call, &self.outgoing(user, to, id));
+            after.refused(error);
+        }
+        checked
     }
 
     /// What distinguishes the content, whoever receives it.
@@ -359,6 +383,15 @@ pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError>
         .with("MsgTime", sent.key.time)
         .with("MsgKey", sent.key.to_string())
         .with("MsgId", sent.id.to_string()))
+}
+
+/// Checks that both are there.
+async fn check_users(call: &Call, from: UserId, to: UserId) -> Result<(), RestError> {
+    let read = call.read(move |services| Ok(services.reads.store().accounts(&[from, to])?));
+    let known = read.await?;
+    check_receiver(call, to, &known)?;
+    sender_account(call, from, &known).await?;
+    Ok(())
 }
 
 /// Checks that the receiver is among these accounts, or is the administrator who calls.
