@@ -199,12 +199,13 @@ pub(crate) fn tell_refused(
     };
     let content = to_vec(&request.content);
     let after = AfterSend::new(
-        services,
+        &services.callbacks,
         Sender::device(user),
         request.content.to,
         &content,
         GroupType(0),
         request.options.0.online_user_only,
+        services.now_ms(),
     );
     after
         .into_iter()
