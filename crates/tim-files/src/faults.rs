@@ -14,6 +14,8 @@ pub enum Operation {
     Write,
     /// Making what was written durable.
     Sync,
+    /// Decoding a picture of any size.
+    Decode,
     /// Putting content into the store.
     Put,
     /// Reading content.

@@ -23,7 +23,7 @@ pub use faults::{Faults, Operation};
 pub use look::{PartState, is_elsewhere, look};
 pub use pictures::{
     DEFAULT_THUMBNAIL, Format, LARGE, MAX_MEMORY, MAX_PIXELS, MAX_SCANNED, MAX_SIDE, Part, Picture,
-    Rendition, THUMBNAIL, default_thumbnail,
+    Rendition, SMALL_PIXELS, THUMBNAIL, default_thumbnail,
 };
 pub use remote::Remote;
 #[cfg(feature = "s3")]

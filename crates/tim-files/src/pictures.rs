@@ -22,13 +22,17 @@ pub const THUMBNAIL: u32 = 198;
 pub const MAX_SIDE: u32 = 16_384;
 /// The maximum number of pixels of a picture.
 pub const MAX_PIXELS: u64 = 64_000_000;
+/// The maximum number of pixels of a small picture, of which the scans of a JPEG have 16 times as many at most.
+pub const SMALL_PIXELS: u64 = 4_000_000;
 /// The maximum number of pixels in all scans of a JPEG: each scan costs time for each pixel, however few bytes it has.
-pub const MAX_SCANNED: u64 = 16 * MAX_PIXELS;
+pub const MAX_SCANNED: u64 = SCANS * MAX_PIXELS;
 /// The maximum size of a decoded picture in memory, in bytes.
 pub const MAX_MEMORY: u64 = 256 << 20;
 /// The width and height of the default thumbnail of a video, in pixels.
 pub const DEFAULT_THUMBNAIL: u32 = 200;
 
+/// How many scans the largest picture may have.
+const SCANS: u64 = 16;
 /// The quality of renditions in JPEG.
 const QUALITY: u8 = 82;
 
@@ -120,21 +124,31 @@ pub(crate) struct Rendered {
     pub(crate) thumbnail: Option<Vec<u8>>,
 }
 
-/// Decodes the picture in a file and makes its renditions.
-pub(crate) fn render(path: &Path, size: u64) -> Result<Rendered, FileError> {
+/// Which pictures are decoded. How large one is costs little to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    Small,
+    All,
+}
+
+/// Decodes the picture in a file and makes its renditions. `None` if it is not one that is to be decoded.
+pub(crate) fn render(path: &Path, size: u64, which: Which) -> Result<Option<Rendered>, FileError> {
     let reader = ImageReader::new(BufReader::new(File::open(path)?)).with_guessed_format()?;
     let format = reader.format().and_then(Format::of);
     let format = format.ok_or_else(|| FileError::NoPicture("its format is unknown".to_owned()))?;
-    let (mut original, turned) = match format {
-        Format::Jpeg => decode_jpeg(reader.into_inner())?,
-        _ => decode(reader, 1)?,
+    let decoded = match format {
+        Format::Jpeg => decode_jpeg(reader.into_inner(), which)?,
+        _ => decode(reader, 1, which)?,
+    };
+    let Some((mut original, turned)) = decoded else {
+        return Ok(None);
     };
     let (width, height) = turned_size(original.width(), original.height(), turned);
     let mut rendition = |bound| rendition(&mut original, (width, height), bound, turned, size);
     // From the large rendition, which is smaller.
     let (large, large_bytes) = rendition(LARGE)?;
     let (thumbnail, thumbnail_bytes) = rendition(THUMBNAIL)?;
-    Ok(Rendered {
+    Ok(Some(Rendered {
         picture: Picture {
             format,
             width,
@@ -144,13 +158,13 @@ pub(crate) fn render(path: &Path, size: u64) -> Result<Rendered, FileError> {
         },
         large: large_bytes,
         thumbnail: thumbnail_bytes,
-    })
+    }))
 }
 
 /// How a picture must be rotated to be displayed.
 type Turned = image::metadata::Orientation;
 
-fn decode_jpeg(mut file: BufReader<File>) -> Result<(DynamicImage, Turned), FileError> {
+fn decode_jpeg(mut file: BufReader<File>, which: Which) -> Result<Option<(DynamicImage, Turned)>, FileError> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     jpeg::cut(&mut bytes);
@@ -158,6 +172,7 @@ fn decode_jpeg(mut file: BufReader<File>) -> Result<(DynamicImage, Turned), File
     decode(
         ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg),
         scans,
+        which,
     )
 }
 
@@ -165,7 +180,8 @@ fn decode_jpeg(mut file: BufReader<File>) -> Result<(DynamicImage, Turned), File
 fn decode<R: BufRead + Seek>(
     mut reader: ImageReader<R>,
     scans: u64,
-) -> Result<(DynamicImage, Turned), FileError> {
+    which: Which,
+) -> Result<Option<(DynamicImage, Turned)>, FileError> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_MEMORY);
     reader.limits(limits);
@@ -179,12 +195,16 @@ fn decode<R: BufRead + Seek>(
     if width.max(height) > MAX_SIDE || pixels > MAX_PIXELS || decoder.total_bytes() > MAX_MEMORY {
         return Err(too_many);
     }
-    if pixels.saturating_mul(scans) > MAX_SCANNED {
+    let scanned = pixels.saturating_mul(scans);
+    if scanned > MAX_SCANNED {
         return Err(FileError::TooManyScans { scans, width, height });
+    }
+    if which == Which::Small && (pixels > SMALL_PIXELS || scanned > SCANS * SMALL_PIXELS) {
+        return Ok(None);
     }
     let turned = decoder.orientation().unwrap_or(Turned::NoTransforms);
     match DynamicImage::from_decoder(decoder) {
-        Ok(picture) => Ok((picture, turned)),
+        Ok(picture) => Ok(Some((picture, turned))),
         Err(ImageError::Limits(_)) => Err(too_many),
         Err(error) => Err(undecodable(error)),
     }

@@ -256,7 +256,11 @@ fn an_owner_has_a_bounded_number_of_uploads_and_abandoned_ones_are_removed() {
         files.begin(&announced(b"d"), 0, 0),
         Err(FileError::TooManyUploads(3))
     ));
-    assert_eq!(files.pending_bytes(&announced(b"a")), 2, "of the others");
+    assert_eq!(
+        files.pending_bytes(&announced(b"a"), |_| false),
+        2,
+        "of the others"
+    );
     files.append("alice", uploads[0], 0, b"a", 500).unwrap();
     let nobody = |_| Ok::<_, FileError>(false);
     assert_eq!(files.remove_abandoned(LIFE_MS, nobody).unwrap(), 0);
@@ -268,8 +272,15 @@ fn an_owner_has_a_bounded_number_of_uploads_and_abandoned_ones_are_removed() {
             received: 1
         }
     );
+    assert_eq!(
+        files.pending_bytes(&announced(b""), |upload| upload == uploads[0]),
+        0
+    );
     files.cancel("alice", uploads[0]).unwrap();
-    assert_eq!((bench.left(), files.pending_bytes(&announced(b""))), (0, 0));
+    assert_eq!(
+        (bench.left(), files.pending_bytes(&announced(b""), |_| false)),
+        (0, 0)
+    );
     // Of those from before a restart, their beginning counts.
     files.begin(&announced(b"old"), 5, 0).unwrap();
     files.begin(&announced(b"new"), 500, 0).unwrap();
@@ -277,7 +288,7 @@ fn an_owner_has_a_bounded_number_of_uploads_and_abandoned_ones_are_removed() {
     std::fs::write(bench.files().join("staging/nonsense"), b"x").unwrap();
     std::fs::write(bench.files().join("staging/0000000000000001.part"), b"x").unwrap();
     let files = bench.open_at(LIFE_MS + 100);
-    assert_eq!(files.pending_bytes(&announced(b"")), 3);
+    assert_eq!(files.pending_bytes(&announced(b""), |_| false), 3);
     assert_eq!(bench.left(), 2);
 }
 
@@ -413,7 +424,10 @@ fn uploads_leave_some_of_the_disk_to_others() {
         files.begin(&announced(b"more"), 0, 0),
         Err(FileError::Full)
     ));
-    assert_eq!((bench.left(), files.pending_bytes(&announced(b""))), (1, 0));
+    assert_eq!(
+        (bench.left(), files.pending_bytes(&announced(b""), |_| false)),
+        (1, 0)
+    );
     assert_eq!(read(&files, &kept, 4), b"kept");
 }
 
@@ -550,6 +564,24 @@ fn a_bomb_is_not_decoded_and_what_is_no_picture_is_refused() {
         assert!(matches!(found, Err(FileError::NoPicture(_))), "{found:?}");
     }
     assert_eq!(bench.left(), 0);
+}
+
+#[test]
+fn of_a_picture_that_is_not_small_only_the_size_is_read() {
+    let bench = Bench::new();
+    let files = bench.open();
+    for (content, is_small) in [
+        (progressive(320, 240, 40), true),
+        (progressive(2001, 2000, 2), false),
+        (progressive(2000, 2000, 17), false),
+        (bomb(2001, 2000), false),
+    ] {
+        let upload = files.begin(&announced(&content), 0, 0).unwrap().upload;
+        files.append("alice", upload, 0, &content, 0).unwrap();
+        assert_eq!(files.render_small("alice", upload).unwrap(), is_small);
+        assert!(files.is_upload_of("alice", upload));
+        files.cancel("alice", upload).unwrap();
+    }
 }
 
 /// A grey progressive JPEG, of which every scan is empty.

@@ -6,7 +6,8 @@ use tim_proto::FileId;
 
 use super::{Completed, FileStore, open};
 use crate::error::FileError;
-use crate::pictures::{self, Part, Rendered};
+use crate::faults::Operation;
+use crate::pictures::{self, Part, Rendered, Which};
 use crate::staging::{Staged, State};
 
 /// Somebody works on an upload, until this is dropped.
@@ -25,20 +26,37 @@ impl FileStore {
     /// # Errors
     /// As [`complete`](Self::complete).
     pub fn render(&self, owner: &str, upload: u64) -> Result<(), FileError> {
+        self.render_which(owner, upload, Which::All).map(|_| ())
+    }
+
+    /// As [`render`](Self::render), if the picture is a small one: of at most [`SMALL_PIXELS`](crate::SMALL_PIXELS). Returns whether it
+    /// is; of a larger one only the size is read.
+    ///
+    /// # Errors
+    /// As [`complete`](Self::complete).
+    pub fn render_small(&self, owner: &str, upload: u64) -> Result<bool, FileError> {
+        self.render_which(owner, upload, Which::Small)
+    }
+
+    fn render_which(&self, owner: &str, upload: u64, which: Which) -> Result<bool, FileError> {
         let staged = self.upload(owner, upload)?;
         let mut state = open(&staged)?;
         if state.completed.is_some() || state.rendered.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         let checked = staged.check(&mut state);
         let rendered = self.busy(state, &staged, || {
-            checked.and_then(|()| pictures::render(staged.part(), staged.announced.size))
+            checked?;
+            if which == Which::All {
+                self.options.faults.before(Operation::Decode)?;
+            }
+            pictures::render(staged.part(), staged.announced.size, which)
         });
         let (mut state, rendered) = rendered?;
         match rendered {
             Ok(rendered) => {
-                state.rendered = Some(rendered);
-                Ok(())
+                state.rendered = rendered;
+                Ok(state.rendered.is_some())
             }
             Err(error) => Err(self.failed(upload, &staged, &mut state, error)),
         }
@@ -70,7 +88,7 @@ impl FileStore {
         let completed = self.busy(state, &staged, || {
             checked?;
             if is_picture && rendered.is_none() {
-                rendered = Some(pictures::render(staged.part(), staged.announced.size)?);
+                rendered = pictures::render(staged.part(), staged.announced.size, Which::All)?;
             }
             self.put(&staged, file, rendered.as_ref())
         });

@@ -116,13 +116,14 @@ impl FileStore {
             .map(|staged| staged.announced.clone())
     }
 
-    /// The announced sizes of the uploads that the owner has under way, without the one with this announcement.
+    /// The announced sizes of the uploads that the owner has under way, without the one with this announcement and those that
+    /// `is_file` says are files already. It must not call the file store.
     #[must_use]
-    pub fn pending_bytes(&self, announced: &Announced) -> u64 {
+    pub fn pending_bytes(&self, announced: &Announced, is_file: impl Fn(u64) -> bool) -> u64 {
         let table = self.table();
         let others = table
             .of(&announced.owner)
-            .filter(|(_, staged)| staged.announced.key() != announced.key());
+            .filter(|(upload, staged)| staged.announced.key() != announced.key() && !is_file(*upload));
         others.map(|(_, staged)| staged.announced.size).sum()
     }
 

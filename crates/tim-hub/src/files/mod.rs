@@ -2,7 +2,8 @@
 //!
 //! Everything that waits for the disk runs on a pool of its own, a few jobs at a time and fewer of one user, so that neither chat
 //! nor the files of others wait for one user's. What waits for a store of objects runs on another pool, so that uploads go on while
-//! it is slow or gone. Pictures are decoded one at a time. The file store has the bytes
+//! it is slow or gone. Large pictures are decoded one at
+//! a time, and small ones beside them. The file store has the bytes
 //! (`tim-files`), the store has the rows, and the protocol's checks are in the handlers.
 
 mod check;
@@ -51,6 +52,11 @@ const RENDERING: PoolSize = PoolSize {
     workers: 1,
     of_user: 1,
 };
+/// Jobs that decode small pictures, so that these do not wait for large ones, and see which ones are large.
+const RENDERING_SMALL: PoolSize = PoolSize {
+    workers: 1,
+    of_user: 1,
+};
 /// For how long it is known whether the directory can be written.
 const TRIED_LIFE_MS: u64 = 5_000;
 /// How many finished uploads are remembered.
@@ -65,6 +71,7 @@ pub(crate) struct Files {
     /// What puts, reads and deletes content.
     objects: Pool,
     rendering: Pool,
+    rendering_small: Pool,
     reads: Reads,
     writer: Arc<Writer>,
     settings: Arc<Settings>,
@@ -118,6 +125,7 @@ impl Files {
             disk,
             objects,
             rendering: reads.pool().beside(RENDERING),
+            rendering_small: reads.pool().beside(RENDERING_SMALL),
             reads,
             writer,
             settings,
@@ -177,14 +185,14 @@ impl Files {
         (!was_held).then_some(Hold(&self.is_held))
     }
 
-    /// The pools of the disk and of pictures.
-    pub(crate) const fn pools(&self) -> (&Pool, &Pool) {
-        (&self.disk, &self.rendering)
+    /// The pools of the disk, of pictures and of small ones.
+    pub(crate) const fn pools(&self) -> [&Pool; 3] {
+        [&self.disk, &self.rendering, &self.rendering_small]
     }
 
     /// Whether jobs are running or waiting.
     pub(crate) fn is_busy(&self) -> bool {
-        self.disk.is_busy() || self.objects.is_busy() || self.rendering.is_busy()
+        self.objects.is_busy() || self.pools().into_iter().any(Pool::is_busy)
     }
 
     /// An upload has become this file, or the file was there before: END_UPLOAD is answered with it, however often.
@@ -208,6 +216,11 @@ impl Files {
             .get(&upload)
             .filter(|file| file.owner == user)
             .cloned()
+    }
+
+    /// Whether an upload of this user has become a file a moment ago.
+    pub(crate) fn is_finished(&self, user: UserId, upload: u64) -> bool {
+        self.finished_as(user, upload).is_some()
     }
 
     /// Runs what waits for content on the pool.

@@ -227,25 +227,66 @@ impl Files {
             .map(|content| content.announced(user.as_str(), upload));
         match announced {
             Ok(Some(announced)) if announced.kind == MessageKind::IMAGE.0 => {
-                let files = Arc::clone(self);
-                self.rendering.run_detached(Some(user), move || {
-                    let rendered = files
-                        .content()
-                        .and_then(|content| Ok(content.render(user.as_str(), upload)?));
-                    match rendered {
-                        Ok(()) => files.complete_later(user, upload, announced, responder),
-                        Err(refusal) => {
-                            responder.refuse(refusal);
-                            files.work_on(user, upload);
-                        }
-                    }
-                });
+                self.render_later(user, upload, announced, responder);
             }
             Ok(Some(announced)) => self.complete_later(user, upload, announced, responder),
             Ok(None) => {
                 responder.refuse(FileError::UnknownUpload.into());
                 self.work_on(user, upload);
             }
+            Err(refusal) => {
+                responder.refuse(refusal);
+                self.work_on(user, upload);
+            }
+        }
+    }
+
+    /// Decodes a picture: first its size, as small ones do not wait for large ones.
+    fn render_later(
+        self: &Arc<Self>,
+        user: UserId,
+        upload: u64,
+        announced: Announced,
+        responder: Responder<EndUpload>,
+    ) {
+        let files = Arc::clone(self);
+        self.rendering_small.run_detached(Some(user), move || {
+            let rendered = files
+                .content()
+                .and_then(|content| Ok(content.render_small(user.as_str(), upload)?));
+            if let Ok(false) = rendered {
+                return files.render_large_later(user, upload, announced, responder);
+            }
+            files.rendered(user, upload, announced, responder, rendered.map(|_| ()));
+        });
+    }
+
+    fn render_large_later(
+        self: &Arc<Self>,
+        user: UserId,
+        upload: u64,
+        announced: Announced,
+        responder: Responder<EndUpload>,
+    ) {
+        let files = Arc::clone(self);
+        self.rendering.run_detached(Some(user), move || {
+            let rendered = files
+                .content()
+                .and_then(|content| Ok(content.render(user.as_str(), upload)?));
+            files.rendered(user, upload, announced, responder, rendered);
+        });
+    }
+
+    fn rendered(
+        self: &Arc<Self>,
+        user: UserId,
+        upload: u64,
+        announced: Announced,
+        responder: Responder<EndUpload>,
+        rendered: Result<(), Refusal>,
+    ) {
+        match rendered {
+            Ok(()) => self.complete_later(user, upload, announced, responder),
             Err(refusal) => {
                 responder.refuse(refusal);
                 self.work_on(user, upload);
@@ -325,9 +366,10 @@ impl Files {
                 });
             }
             Ok(Written::File { file, .. }) => {
-                let file = Arc::from(file);
+                let file: Arc<File> = Arc::from(file);
+                // First, as from now on the upload counts as a file only.
+                self.finished(upload, Arc::clone(&file));
                 respond(responder, &file);
-                self.finished(upload, file);
                 Some(true)
             }
             Ok(_) => {

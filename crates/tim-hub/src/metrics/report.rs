@@ -233,9 +233,14 @@ fn callbacks(page: &mut Page, services: &Services) {
 }
 
 fn queues(page: &mut Page, services: &Services) {
-    let (disk, rendering) = services.files.pools();
+    let [disk, rendering, small] = services.files.pools();
     let reads = services.reads.pool();
-    let pools = [("read", reads), ("file", disk), ("picture", rendering)];
+    let pools = [
+        ("read", reads),
+        ("file", disk),
+        ("picture", rendering),
+        ("small_picture", small),
+    ];
     page.begin("tim_queue_length", Gauge, "What waits in each queue.")
         .sample(&[("queue", "writer")], services.writer.stats().waiting)
         .sample(&[("queue", "fan_out")], services.fanout.waiting())

@@ -111,7 +111,10 @@ fn check_quota(services: &Services, user: UserId, announced: &Announced) -> Resu
         services.reads.store().file_usage(&user)?,
         services.settings.file_quota(),
     );
-    let pending = services.files.content()?.pending_bytes(announced);
+    let files = &services.files;
+    let pending = files
+        .content()?
+        .pending_bytes(announced, |upload| files.is_finished(user, upload));
     let bytes = usage.bytes.saturating_add(pending).saturating_add(announced.size);
     if bytes > quota.bytes {
         let text = format!(

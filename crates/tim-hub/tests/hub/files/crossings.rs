@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tim_proto::request::FilePart;
+use tim_proto::request::{EndUpload, FilePart};
 use tim_proto::{ErrorCode, GroupType, MessageKind};
 
-use crate::support::{Device, Reply, TestHub, c2c, file_message, files_left, group, user};
+use crate::support::{Device, Reply, TestHub, bitmap, bmp, c2c, file_message, files_left, group, user};
 
 const CONTENT: &[u8] = b"0123456789";
 const KIND: MessageKind = MessageKind::FILE;
@@ -190,6 +190,41 @@ fn the_quota_is_reached_half_way() {
     assert_eq!(alice.begin_upload(KIND, b"3").map(|_| ()), full);
     assert!(alice.upload(KIND, b"2").is_ok(), "it is there already");
     assert!(alice.send(c2c("bob"), "chat goes on") > 0);
+}
+
+#[test]
+fn a_small_picture_does_not_wait_for_large_ones() {
+    let (hub, faults) = TestHub::start_with_slow_files();
+    let [mut alice, mut bob] =
+        [("alice", 1), ("bob", 2)].map(|(name, number)| Device::login(&hub, name, number));
+    let large = bitmap(2001, 2000, 1);
+    let begun = alice.begin_upload(MessageKind::IMAGE, &large).unwrap();
+    for (at, piece) in large.chunks(begun.piece_len as usize).enumerate() {
+        let offset = at as u64 * u64::from(begun.piece_len);
+        alice.piece(begun.upload, offset, piece).unwrap();
+    }
+    faults.hold_pictures();
+    let end = alice.start(&EndUpload::new(begun.upload));
+    // Nor of the account itself.
+    for device in [&mut bob, &mut alice] {
+        assert!(device.upload(MessageKind::IMAGE, &bmp(20, 20)).is_ok());
+    }
+    assert!(!alice.is_answered(end));
+    faults.release();
+    match alice.wait_for(end) {
+        Ok(Reply::Uploaded(file)) => assert_eq!(file.size, large.len() as u64),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_counts_once_when_its_upload_has_just_ended() {
+    let hub = TestHub::start_with(|options| options.max_account_file_bytes = 15);
+    for number in 1..=16 {
+        let mut device = Device::login(&hub, &format!("user{number}"), number);
+        device.upload(KIND, CONTENT).unwrap();
+        assert!(device.begin_upload(KIND, b"12345").is_ok());
+    }
 }
 
 #[test]

@@ -31,17 +31,23 @@ pub(crate) fn files_left(hub: &TestHub) -> usize {
 
 /// A picture of one colour.
 pub(crate) fn bmp(width: u32, height: u32) -> Vec<u8> {
-    let row = (width * 3).next_multiple_of(4);
-    let len = 54 + row * height;
+    bitmap(width, height, 24)
+}
+
+/// A picture of one colour, with so many bits for a pixel: 24, or 1.
+pub(crate) fn bitmap(width: u32, height: u32, bits: u32) -> Vec<u8> {
+    let row = (width * bits).div_ceil(32) * 4;
+    let begin = if bits == 1 { 54 + 8 } else { 54 };
+    let len = begin + row * height;
     let mut out = b"BM".to_vec();
     for number in [
         len,
         0,
-        54,
+        begin,
         40,
         width,
         height,
-        1 | 24 << 16,
+        1 | bits << 16,
         0,
         row * height,
         2835,
@@ -93,6 +99,7 @@ enum Fault {
     #[default]
     None,
     Held,
+    HeldPictures,
     Full,
     Unreadable,
 }
@@ -101,6 +108,11 @@ impl FileFaults {
     /// What is written or read waits.
     pub(crate) fn hold(&self) {
         self.set(Fault::Held);
+    }
+
+    /// Large pictures wait to be decoded.
+    pub(crate) fn hold_pictures(&self) {
+        self.set(Fault::HeldPictures);
     }
 
     /// Nothing can be written.
@@ -126,7 +138,10 @@ impl FileFaults {
     pub(super) fn faults(&self) -> Faults {
         let fault = Arc::clone(&self.0);
         Faults::new(move |operation| {
-            let waits = |now: &mut Fault| *now == Fault::Held;
+            let waits = |now: &mut Fault| match now {
+                Fault::HeldPictures => operation == Operation::Decode,
+                now => *now == Fault::Held,
+            };
             let now = *fault.1.wait_while(fault.0.lock().unwrap(), waits).unwrap();
             match (now, operation == Operation::Read) {
                 (Fault::Full, false) => Err(std::io::ErrorKind::StorageFull.into()),

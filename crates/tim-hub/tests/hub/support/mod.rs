@@ -19,7 +19,7 @@ use tim_hub::usersig::{App, UserSig};
 use tim_proto::ConversationId;
 
 pub(crate) use device::Device;
-pub(crate) use files::{FileFaults, bmp, file_message, files_left, sha256};
+pub(crate) use files::{FileFaults, bitmap, bmp, file_message, files_left, sha256};
 pub(crate) use http::Served;
 pub(crate) use hub::TestHub;
 #[cfg(feature = "s3")]
