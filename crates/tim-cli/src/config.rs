@@ -462,8 +462,8 @@ impl PartialSettings {
             ports.into(),
         );
         let allowed = most_files().map_or(u64::MAX, |most| most.saturating_sub(others));
-        self.max_connections
-            .get_or_insert(allowed.clamp(1, DEFAULT_CONNECTIONS) as u32);
+        let fit = allowed.clamp(1, DEFAULT_CONNECTIONS) as u32;
+        self.max_connections = self.max_connections.or(Some(fit));
         self
     }
 }
