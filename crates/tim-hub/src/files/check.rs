@@ -6,7 +6,7 @@ use std::path::Path;
 use tim_files::{Part, PartState};
 use tim_store::File;
 
-use super::uploads::parts;
+use super::rows::parts;
 
 /// What is wrong with the content of a file in the directory of a hub's files, in words; nothing is changed, and the hub may be running.
 /// `is_deep`: the file is read, and its SHA-256 compared. Renditions have none.

@@ -8,6 +8,7 @@
 
 mod check;
 mod housekeeping;
+mod rows;
 mod uploads;
 
 pub use check::check_content;

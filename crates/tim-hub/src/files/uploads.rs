@@ -6,16 +6,16 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tim_files::{Announced, Completed, FileError, Format, Part, Picture};
+use tim_files::{Announced, FileError};
 use tim_groups::Refused;
-use tim_proto::message::{ImageFormat, ImageInfo, ImageSize};
-use tim_proto::request::{CancelUpload, Done, EndUpload, EndUploadResponse, Upload, UploadResponse};
-use tim_proto::wire::List;
+use tim_proto::planted::{self, Fault};
+use tim_proto::request::{CancelUpload, Done, EndUpload, Upload, UploadResponse};
 use tim_proto::{ErrorCode, FileId, MessageKind, UserId};
-use tim_store::{AddFile, File, FileImage, Write, WriteError, WriteResult, Written};
+use tim_store::{AddFile, File, FileContent, Write, WriteError, WriteResult, Written};
 use tracing::info;
 
 use super::Files;
+use super::rows::{parts, respond, row};
 use crate::device::Responder;
 use crate::refusal::Refusal;
 use crate::threads::lock;
@@ -227,7 +227,13 @@ impl Files {
             .map(|content| content.announced(user.as_str(), upload));
         match announced {
             Ok(Some(announced)) if announced.kind == MessageKind::IMAGE.0 => {
-                self.render_later(user, upload, announced, responder);
+                match self.check_room(user, upload, &announced) {
+                    Ok(()) => self.render_later(user, upload, announced, responder),
+                    Err(refusal) => {
+                        responder.refuse(refusal);
+                        self.work_on(user, upload);
+                    }
+                }
             }
             Ok(Some(announced)) => self.complete_later(user, upload, announced, responder),
             Ok(None) => {
@@ -239,6 +245,43 @@ impl Files {
                 self.work_on(user, upload);
             }
         }
+    }
+
+    /// Refuses a picture for which the quota has no room, so that it is not decoded for nothing. The upload is over then, as when the
+    /// store refuses it. The store decides again, as the renditions count as well.
+    fn check_room(&self, user: UserId, upload: u64, announced: &Announced) -> Result<(), Refusal> {
+        let (usage, quota) = (self.reads.store().file_usage(&user)?, self.settings.file_quota());
+        let bytes = usage.bytes.saturating_add(announced.size);
+        let refused = if usage.files >= quota.files {
+            Refused::TooManyFiles {
+                user,
+                stored: usage.files,
+                max: quota.files,
+            }
+        } else if bytes > quota.bytes {
+            Refused::TooManyFileBytes {
+                user,
+                stored: usage.bytes,
+                max: quota.bytes,
+            }
+        } else {
+            return Ok(());
+        };
+        // What the account has already takes no more room.
+        let known = self.reads.store().file_with(&FileContent {
+            owner: user,
+            kind: MessageKind(announced.kind),
+            size: announced.size,
+            sha256: announced.sha256,
+        })?;
+        if known.is_some() || planted::is(Fault::FileQuotaIgnored) {
+            return Ok(());
+        }
+        self.content()?.cancel(user.as_str(), upload)?;
+        Err(Refusal {
+            retry_after_ms: 0,
+            ..Refusal::from(WriteError::Refused(refused))
+        })
     }
 
     /// Decodes a picture: first its size, as small ones do not wait for large ones.
@@ -434,21 +477,6 @@ impl Files {
     }
 }
 
-/// The parts of a file that have content, and their sizes.
-pub(super) fn parts(file: &File) -> Vec<(Part, u64)> {
-    let renditions = file.images.iter().filter_map(|image| {
-        let part = match ImageSize(image.part) {
-            ImageSize::LARGE => Part::Large,
-            ImageSize::THUMBNAIL => Part::Thumbnail,
-            _ => return None,
-        };
-        (!image.is_original).then_some((part, image.size))
-    });
-    std::iter::once((Part::Original, file.size))
-        .chain(renditions)
-        .collect()
-}
-
 impl Task {
     fn len(&self) -> usize {
         match self {
@@ -456,85 +484,4 @@ impl Task {
             Self::End(_) | Self::Cancel(_) => 0,
         }
     }
-}
-
-/// What the store keeps of a file.
-fn row(owner: UserId, announced: &Announced, completed: &Completed) -> File {
-    let picture = completed.picture.as_ref();
-    File {
-        id: completed.file,
-        owner,
-        kind: MessageKind(announced.kind),
-        size: announced.size,
-        sha256: announced.sha256,
-        // Of a picture by its content, whatever was announced.
-        media_type: picture.map_or_else(
-            || announced.media_type.clone(),
-            |picture| picture.format.media_type().to_owned(),
-        ),
-        format: picture
-            .map_or(ImageFormat::UNKNOWN, |picture| format(picture.format))
-            .0,
-        images: picture
-            .map(|picture| images(picture, announced.size))
-            .unwrap_or_default(),
-        created_ms: 0,
-    }
-}
-
-fn images(picture: &Picture, size: u64) -> Vec<FileImage> {
-    let original = FileImage {
-        part: ImageSize::ORIGINAL.0,
-        width: picture.width,
-        height: picture.height,
-        size,
-        is_original: true,
-    };
-    let renditions = [
-        (ImageSize::THUMBNAIL, picture.thumbnail),
-        (ImageSize::LARGE, picture.large),
-    ];
-    let renditions = renditions.map(|(part, rendition)| FileImage {
-        part: part.0,
-        width: rendition.width,
-        height: rendition.height,
-        size: rendition.size,
-        is_original: rendition.is_original,
-    });
-    std::iter::once(original).chain(renditions).collect()
-}
-
-const fn format(format: Format) -> ImageFormat {
-    match format {
-        Format::Jpeg => ImageFormat::JPEG,
-        Format::Gif => ImageFormat::GIF,
-        Format::Png => ImageFormat::PNG,
-        Format::Bmp => ImageFormat::BMP,
-        _ => ImageFormat::UNKNOWN,
-    }
-}
-
-/// Answers with what the payload of a message says of its file.
-fn respond(responder: Responder<EndUpload>, file: &File) {
-    let mut images: Vec<ImageInfo<'_>> = file
-        .images
-        .iter()
-        .map(|image| {
-            ImageInfo::new(ImageSize(image.part))
-                .with_size(image.size)
-                .with_width(image.width)
-                .with_height(image.height)
-        })
-        .collect();
-    if file.kind == MessageKind::VIDEO {
-        let side = tim_files::DEFAULT_THUMBNAIL;
-        let size = tim_files::default_thumbnail().len() as u64;
-        let thumbnail = ImageInfo::new(ImageSize::THUMBNAIL).with_size(size);
-        images.push(thumbnail.with_width(side).with_height(side));
-    }
-    let uuid = file.id.to_string();
-    let response = EndUploadResponse::new(&uuid, file.size)
-        .with_images(List::from_slice(&images))
-        .with_format(ImageFormat(file.format));
-    responder.respond(&response);
 }

@@ -198,13 +198,9 @@ fn a_small_picture_does_not_wait_for_large_ones() {
     let [mut alice, mut bob] =
         [("alice", 1), ("bob", 2)].map(|(name, number)| Device::login(&hub, name, number));
     let large = bitmap(2001, 2000, 1);
-    let begun = alice.begin_upload(MessageKind::IMAGE, &large).unwrap();
-    for (at, piece) in large.chunks(begun.piece_len as usize).enumerate() {
-        let offset = at as u64 * u64::from(begun.piece_len);
-        alice.piece(begun.upload, offset, piece).unwrap();
-    }
+    let upload = put(&mut alice, &large);
     faults.hold_pictures();
-    let end = alice.start(&EndUpload::new(begun.upload));
+    let end = alice.start(&EndUpload::new(upload));
     // Nor of the account itself.
     for device in [&mut bob, &mut alice] {
         assert!(device.upload(MessageKind::IMAGE, &bmp(20, 20)).is_ok());
@@ -215,6 +211,23 @@ fn a_small_picture_does_not_wait_for_large_ones() {
         Ok(Reply::Uploaded(file)) => assert_eq!(file.size, large.len() as u64),
         other => panic!("{other:?}"),
     }
+    // It is not decoded at all if the quota has no room.
+    let upload = put(&mut bob, &large);
+    hub.reload(|options| options.max_account_file_bytes = large.len() as u64);
+    faults.hold_pictures();
+    assert_eq!(bob.end_upload(upload), Err(ErrorCode::FILE_QUOTA_REACHED));
+    assert_eq!(bob.end_upload(upload), Err(ErrorCode::UPLOAD_UNKNOWN));
+    faults.release();
+}
+
+/// Uploads a picture without ending that.
+fn put(device: &mut Device, picture: &[u8]) -> u64 {
+    let begun = device.begin_upload(MessageKind::IMAGE, picture).unwrap();
+    for (at, piece) in picture.chunks(begun.piece_len as usize).enumerate() {
+        let offset = at as u64 * u64::from(begun.piece_len);
+        device.piece(begun.upload, offset, piece).unwrap();
+    }
+    begun.upload
 }
 
 #[test]
