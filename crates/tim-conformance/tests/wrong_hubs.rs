@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use support::{APP, Frame, KEY, Mangle, behind, number, put, skip_bytes, skip_to, target};
+use tim_client::proto::request::PushPlatform;
 use tim_client::transport::Connector;
 use tim_conformance::{
     Boxed, HubFactory, HubSettings, Outcome, OwnHub, OwnHubs, Report, Selection, StartedHub, run,
 };
 use tim_hub::usersig::App;
-use tim_hub::{HubOptions, Notification, PushSink, Sending};
+use tim_hub::{HubOptions, Notification, PushRoutes, PushSink, Sending};
 use tokio::task::JoinSet;
 
 const DELIVER: u8 = 0x40;
@@ -121,7 +122,8 @@ async fn notifications_that_come_twice_break_the_rows_about_them() {
     tim_testkit::deadline();
     let hub = OwnHub::start_with(|options| {
         let push = options.push.as_mut().unwrap();
-        push.sink = Arc::new(Twice(Arc::clone(&push.sink)));
+        let sink = push.routes.sink_of(PushPlatform::IOS).unwrap();
+        push.routes = PushRoutes::new().with_others(Arc::new(Twice(Arc::clone(sink))));
     })
     .unwrap();
     let fails = [92, 93, 94, 95, 96, 98, 99, 100, 102, 104, 216];

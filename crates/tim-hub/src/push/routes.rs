@@ -48,6 +48,12 @@ impl PushRoutes {
         self
     }
 
+    /// The sink for the tokens of a platform, if there is one.
+    #[must_use]
+    pub fn sink_of(&self, platform: PushPlatform) -> Option<&Arc<dyn PushSink>> {
+        self.sink(self.number(platform)?)
+    }
+
     /// How many sinks there are; they have the numbers below.
     pub(super) fn len(&self) -> usize {
         self.0.sinks.len()
@@ -64,7 +70,7 @@ impl PushRoutes {
 
     /// The form in which a token is kept; as it is if no sink takes it.
     pub(super) fn token<'a>(&self, platform: PushPlatform, token: &'a str) -> Result<Cow<'a, str>, String> {
-        match self.number(platform).and_then(|number| self.sink(number)) {
+        match self.sink_of(platform) {
             Some(sink) => sink.token(platform, token),
             None => Ok(Cow::Borrowed(token)),
         }
