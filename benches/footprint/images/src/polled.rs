@@ -24,7 +24,11 @@ impl<B> ErrorType for Port<'_, '_, B> {
 impl<B: Board> ReadReady for Port<'_, '_, B> {
     fn read_ready(&mut self) -> Result<bool, Infallible> {
         if self.next.is_none() {
-            self.next = self.board.try_borrow_mut().ok().and_then(|mut board| board.read());
+            self.next = self
+                .board
+                .try_borrow_mut()
+                .ok()
+                .and_then(|mut board| board.read());
         }
         Ok(self.next.is_some())
     }
