@@ -30,6 +30,8 @@ class Described(Hub):
         super().__init__(tim, "--rest-rate", "0")
         self.origin = self.base.removesuffix("/v4")
         self.query = {"sdkappid": APP, "identifier": "administrator", "usersig": TLSSigAPIv2(APP, KEY).gen_sig("administrator")}
+
+    def set_up(self):
         self.call("im_open_login_svc/multiaccount_import", {"Accounts": ["administrator", *USERS]})
         for kind, group in GROUPS.items():
             members = [{"Member_Account": user} for user in USERS[1:] if kind != "AVChatRoom"]
@@ -83,6 +85,7 @@ def main():
     examples, seed = [int(number) for number in numbers] + [3, 1][len(numbers):]
     hub = Described(tim)
     try:
+        hub.set_up()
         before = hub.state()
         hub.check("negative", examples, seed, "--exclude-path-regex", f"({WITH_ITEMS})$", TIM_WRONG_ONLY="1")
         assert hub.state() == before, "wrong calls have changed something"

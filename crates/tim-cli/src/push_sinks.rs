@@ -12,6 +12,7 @@ use tim_hub::{VapidKey, WebPush, WebPushOptions};
 
 #[cfg(any(feature = "apns", feature = "web-push"))]
 use tim_proto::request::PushPlatform;
+use tracing::warn;
 
 use crate::config::Settings;
 use crate::error::Failure;
@@ -97,23 +98,23 @@ impl PushSinks {
         }
     }
 
-    /// Reads the keys of the push services again. The hub may run with the old ones until then.
-    ///
-    /// # Errors
-    /// What is wrong with a key. The old one stays in use.
-    pub(crate) fn reload(&self, settings: &Settings) -> Result<(), Failure> {
+    /// Reads the keys of the push services again. One that cannot be read is told of, and the old one stays in use; the others are new.
+    pub(crate) fn reload(&self, settings: &Settings) {
+        let kept = |failure: Failure| {
+            warn!(%failure, "cannot reload the key or token of a push service; the old one stays in use");
+        };
         #[cfg(feature = "apns")]
         if let Some(apns) = &self.apns {
-            apns.set_key(apns_key(settings)?);
+            apns_key(settings).map_or_else(kept, |key| apns.set_key(key));
         }
         #[cfg(feature = "web-push")]
         if let Some(web) = &self.web {
-            web.set_key(vapid_key(settings)?);
+            vapid_key(settings).map_or_else(kept, |key| web.set_key(key));
         }
         if let Some(Others::Webhook(webhook)) = &self.others {
-            webhook.renew(&endpoint(&settings.push_webhook, &settings.push_token_file)?);
+            endpoint(&settings.push_webhook, &settings.push_token_file)
+                .map_or_else(kept, |endpoint| webhook.renew(&endpoint));
         }
-        Ok(())
     }
 }
 

@@ -94,8 +94,9 @@ impl Administrator {
         )
     }
 
-    /// The next request gets another UserSig.
-    pub(crate) fn forget_user_sig(&self) {
+    /// The next request gets another UserSig. A [`Client`](crate::Client) does this by itself when the service answers 70001 or 70052: the
+    /// UserSig has expired by the service's clock, or is void since the administrator was kicked out.
+    pub fn forget_user_sig(&self) {
         *self.signed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

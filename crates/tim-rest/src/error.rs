@@ -71,12 +71,16 @@ impl Error {
         self.again() != Again::Never
     }
 
-    /// Whether it is certain that nothing was done. If not, repeating a call can do something twice, unless it
+    /// Whether it is certain that nothing was done. Of the codes of a service that this crate does not know, nothing is certain. If not, repeating a call can do something twice, unless it
     /// [is repeatable](crate::Request::IS_REPEATABLE).
     #[must_use]
     pub fn is_certainly_not_done(&self) -> bool {
         match self {
-            Self::Api(_) => self.again() != Again::MayBeDone,
+            Self::Api(error) => match error.again() {
+                Again::NotDone => true,
+                Again::MayBeDone => false,
+                Again::Never => error.is_known_refusal(),
+            },
             Self::Transport(_) => self.again() == Again::NotDone,
             Self::Setup(_) => true,
             Self::Status(_) | Self::Answer(_) => false,
@@ -110,6 +114,23 @@ impl ApiError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.again() != Again::Never
+    }
+
+    /// Whether the code is one of the services that this crate knows, or of an application's callback.
+    const fn is_known_refusal(&self) -> bool {
+        matches!(
+            self.code,
+            10_000..=10_999
+                | 20_000..=20_999
+                | 30_000..=31_999
+                | 40_000..=40_999
+                | 60_000..=60_999
+                | 70_000..=70_999
+                | 80_000..=80_999
+                | 90_000..=90_999
+                | 93_000
+                | 120_001..=130_000
+        )
     }
 
     const fn again(&self) -> Again {

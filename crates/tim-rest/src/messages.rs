@@ -62,8 +62,8 @@ call! {
     /// Sends a message to one user. It reaches every device of the receiver, and those of the sender.
     ///
     /// It is repeated if the answer is lost, with the same random number. A hub knows a repeated message for five minutes, also after a
-    /// restart. Tencent promises that for messages of the same second only: there, use [`Builder::attempts`](crate::Builder::attempts) 1
-    /// if twice is worse than not at all.
+    /// restart; one that is not stored for two minutes, and not after a restart. Tencent promises that for messages of the same second
+    /// only: there, use [`Builder::attempts`](crate::Builder::attempts) 1 if twice is worse than not at all.
     ///
     /// 90012: there is no such receiver. 90008: no such sender. 93000: it is too long. 20006, 120001 to 130000: the application's callback
     /// refuses it.

@@ -253,9 +253,7 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
             Err(error) => warn!(%error, "cannot reload the certificate; the old one stays in use"),
         }
     }
-    if let Err(failure) = sinks.reload(&settings) {
-        warn!(%failure, "cannot reload the keys of push services; the old ones stay in use");
-    }
+    sinks.reload(&settings);
     let mut options = sources.hub_options(&settings, sources.key()?)?;
     match outgoing::callback_options(&settings) {
         Ok(callbacks) => options.callbacks = callbacks,
@@ -272,6 +270,8 @@ fn reload_now(reload: &Reload) -> Result<(), Failure> {
         send_rate: started.send_rate,
         request_rate: started.request_rate,
         address_rate: started.address_rate,
+        admin: started.admin.clone(),
+        rest_rate: started.rest_rate,
         max_devices: started.max_devices,
         max_account_bytes: started.max_account_bytes,
         max_conversations: started.max_conversations,

@@ -68,6 +68,17 @@ impl RecentIds {
         }
         found
     }
+
+    /// A message that had taken this id was not passed on after all: sent again, it is a new one.
+    #[cfg(feature = "rest")]
+    pub(crate) fn forget(&self, id: &MessageId) {
+        let mut tables = lock(&self.0);
+        if tables.known.remove(id).is_some()
+            && let Some(place) = tables.order.iter().rposition(|(known, _)| known == id)
+        {
+            tables.order.remove(place);
+        }
+    }
 }
 
 impl Tables {
@@ -116,6 +127,18 @@ mod tests {
             RecentId::Same(70)
         );
         assert_eq!(ids.take(id(1), two, 71, 5_000 + KEPT_MS), RecentId::Unknown);
+    }
+
+    #[cfg(feature = "rest")]
+    #[test]
+    fn an_id_that_was_forgotten_is_new_and_is_known_for_as_long_again() {
+        let ids = RecentIds::default();
+        let one = Fingerprint::of(&[b"one"]);
+        assert_eq!(ids.take(id(1), one, 70, 5_000), RecentId::Unknown);
+        ids.forget(&id(1));
+        ids.forget(&id(2));
+        assert_eq!(ids.take(id(1), one, 71, 6_000), RecentId::Unknown);
+        assert_eq!(ids.take(id(1), one, 72, 6_000 + KEPT_MS - 1), RecentId::Same(71));
     }
 
     #[test]

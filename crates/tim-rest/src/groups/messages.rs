@@ -12,7 +12,8 @@ with_random!(GroupMessage);
 call! {
     /// Sends a message to a group. The sender need not be a member.
     ///
-    /// It is repeated if the answer is lost, with the same random number, by which the service knows a repeated message for five minutes.
+    /// It is repeated if the answer is lost, with the same random number, by which the service knows a repeated message for five minutes;
+    /// a hub knows one that is not stored, as in an AVChatRoom, for two minutes.
     ///
     /// 10017: the sender is muted. 10023: there are too many messages. 80002: it is too long. 10016, 10100 to 10200: the application's
     /// callback refuses it.

@@ -138,7 +138,9 @@ pub(in crate::http::rest) async fn import_members(call: Call) -> Result<Answer, 
     let results = add(&call, (group, true, false), members).await?;
     let is_added = |user: &UserId| results.contains(&(*user, MemberResult::ADDED));
     for (user, unread) in unread.into_iter().filter(|(user, _)| is_added(user)) {
-        count_unread(&call, user, group, unread).await?;
+        // The members are there already: "not done" would be wrong.
+        let counted = count_unread(&call, user, group, unread).await;
+        counted.map_err(|error| error.with_code(call.service.internal))?;
     }
     let results = results
         .iter()

@@ -293,6 +293,7 @@ impl Draft {
             });
             return match passed {
                 Ok(_) if is_overloaded => {
+                    services.recent_ids.forget(&id);
                     let info = "too much is being sent to groups; try again later";
                     Err(RestError::new(codes::TOO_MANY_MESSAGES, info))
                 }
