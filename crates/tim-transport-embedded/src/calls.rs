@@ -143,7 +143,7 @@ impl<'m> Client<'m> {
         message: &mut Message<'_, impl PayloadBody>,
         options: SendOptions<'_>,
     ) -> Result<SendResponse<'static>, Error> {
-        self.shared.ids.check_own(message.id, message.envelope.from)?;
+        self.shared.check_own(message.id, message.envelope.from)?;
         let mut successors = 0;
         loop {
             let request = SendMessage::new(&*message).with_options(options);

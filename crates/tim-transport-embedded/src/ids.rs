@@ -11,6 +11,9 @@ use tim_session::proto::{
 
 use crate::Error;
 
+/// A message was not created for this user.
+const FOREIGN: Error = Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE);
+
 pub(crate) struct Ids {
     pub(crate) user: UserId,
     pub(crate) device: u64,
@@ -73,11 +76,18 @@ impl Ids {
         Ok(Some(message))
     }
 
-    /// An error for a message that was not created for this user.
-    pub(crate) fn check_own(&self, id: MessageId, from: UserId) -> Result<(), Error> {
-        match id.sender == self.account.get() && from == self.user {
-            true => Ok(()),
-            false => Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE)),
+    /// An error for a message that was not created for this user; before the first login, which shows whose it is, `refusal`.
+    pub(crate) fn check_own(
+        &self,
+        id: MessageId,
+        from: UserId,
+        refusal: impl FnOnce() -> Error,
+    ) -> Result<(), Error> {
+        match self.account.get() {
+            _ if from != self.user => Err(FOREIGN),
+            0 => Err(refusal()),
+            account if account == id.sender => Ok(()),
+            _ => Err(FOREIGN),
         }
     }
 

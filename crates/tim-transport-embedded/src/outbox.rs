@@ -64,7 +64,8 @@ impl Client<'_> {
     /// [`Client::resend_kept`] sends it.
     ///
     /// # Errors
-    /// [`Error::Storage`]: it could not be kept, and was not sent; [`Error::TooLarge`] also if `record` is too short; else as
+    /// [`Error::Storage`]: it could not be kept, and was not sent; so it is with [`Error::NotReady`] before the first login, when
+    /// it is not known whose message it is; [`Error::TooLarge`] also if `record` is too short; else as
     /// [`Client::send_message`].
     pub async fn send_kept_message(
         &self,
@@ -73,7 +74,7 @@ impl Client<'_> {
         storage: &mut impl OutboxStorage,
         record: &mut [u8],
     ) -> Result<SendResponse<'static>, Error> {
-        self.shared.ids.check_own(message.id, message.envelope.from)?;
+        self.shared.check_own(message.id, message.envelope.from)?;
         let id = message.id;
         let request = SendMessage::new(&*message).with_options(options);
         storage.keep(&id, encode_in(&request, record)?).await?;
@@ -81,6 +82,9 @@ impl Client<'_> {
         if is_done(&sent) {
             // What cannot be forgotten now is sent again by `resend_kept`, and the hub recognises it.
             let _ = storage.forget(&id).await;
+        } else {
+            // The id under which it is kept. A successor of it is found again.
+            message.id = id;
         }
         sent
     }
@@ -92,8 +96,11 @@ impl Client<'_> {
     /// [final](Error::is_final). [`SendResponse::duplicate`] tells that the hub had stored it before the reset. `record` is a buffer for one record.
     ///
     /// # Errors
-    /// [`Error::Storage`], or an error that is not final. The messages that `on_sent` was not told of are still kept; call this
-    /// again.
+    /// [`Error::NotReady`] before the first login; [`Error::Storage`]; an error that is not final. The messages that `on_sent` was
+    /// not told of are still kept; call this again.
+    ///
+    /// [`Error::Invalid`]: the oldest message is one of another account, which must send it. It and those behind it are still kept.
+    /// Log in as its user, or remove it: [`OutboxStorage::oldest`] returns its id, [`OutboxStorage::forget`] takes it.
     pub async fn resend_kept(
         &self,
         storage: &mut impl OutboxStorage,
@@ -101,6 +108,7 @@ impl Client<'_> {
         mut on_sent: impl FnMut(&MessageId, Result<SendResponse<'static>, Error>),
     ) -> Result<(), Error> {
         while let Some((id, len)) = storage.oldest(record).await? {
+            self.shared.check_own(id, self.shared.ids.user)?;
             let sent = self.send_record(record.get(..len).unwrap_or_default()).await;
             if !is_done(&sent) {
                 return sent.map(|_| ());
@@ -115,7 +123,6 @@ impl Client<'_> {
     async fn send_record(&self, record: &[u8]) -> Result<SendResponse<'static>, Error> {
         let mut send: Send<'_> =
             decode_body(record).map_err(|_| Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))?;
-        self.shared.ids.check_own(send.content.id, self.shared.ids.user)?;
         let mut successors = 0;
         loop {
             match self.call(&send, Self::stored).await {

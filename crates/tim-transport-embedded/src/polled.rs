@@ -9,7 +9,7 @@ use embedded_io::{Read, ReadReady, Write};
 use tim_session::proto::message::{PayloadBody, SendOptions, Text};
 use tim_session::proto::request::{RawResponse, Request, Send, SendMessage, SendResponse};
 use tim_session::proto::wire::{Encode, FrameKind, decode_body};
-use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId};
+use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, UserId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, Instant, Output, RequestError, RequestId, SessionStats,
 };
@@ -320,6 +320,11 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         })
     }
 
+    /// [`Ids::check_own`].
+    fn check_own(&self, id: MessageId, from: UserId) -> Result<(), Error> {
+        self.ids.check_own(id, from, || self.refusal())
+    }
+
     /// Makes a request, waits for its response, which is passed in place to `read`, and passes the events of that time to `on_event`.
     ///
     /// # Errors
@@ -422,7 +427,7 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         options: SendOptions<'_>,
         mut on_event: impl FnMut(Event<'_>),
     ) -> Result<SendResponse<'static>, Error> {
-        self.ids.check_own(message.id, message.envelope.from)?;
+        self.check_own(message.id, message.envelope.from)?;
         let mut successors = 0;
         loop {
             let request = SendMessage::new(&*message).with_options(options);
@@ -454,7 +459,7 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         record: &mut [u8],
         on_event: impl FnMut(Event<'_>),
     ) -> Result<SendResponse<'static>, Error> {
-        self.ids.check_own(message.id, message.envelope.from)?;
+        self.check_own(message.id, message.envelope.from)?;
         let id = message.id;
         let request = SendMessage::new(&*message).with_options(options);
         wait(storage.keep(&id, encode_in(&request, record)?))?;
@@ -462,6 +467,9 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         if is_done(&sent) {
             // What cannot be forgotten now is sent again, and the hub recognises it.
             let _ = wait(storage.forget(&id));
+        } else {
+            // The id under which it is kept. A successor of it is found again.
+            message.id = id;
         }
         sent
     }
@@ -478,6 +486,7 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         mut on_event: impl FnMut(Event<'_>),
     ) -> Result<(), Error> {
         while let Some((id, len)) = wait(storage.oldest(record))? {
+            self.check_own(id, self.ids.user)?;
             let sent = self.send_record(record.get(..len).unwrap_or_default(), &mut on_event);
             if !is_done(&sent) {
                 return sent.map(|_| ());
@@ -495,7 +504,6 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
     ) -> Result<SendResponse<'static>, Error> {
         let mut send: Send<'_> =
             decode_body(record).map_err(|_| Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))?;
-        self.ids.check_own(send.content.id, self.ids.user)?;
         let mut successors = 0;
         loop {
             match self.call(&send, crate::Client::stored, &mut *on_event) {

@@ -5,9 +5,9 @@
 
 use core::cell::{Cell, RefCell};
 
-use tim_session::proto::ErrorCode;
 use tim_session::proto::request::{DownloadResponse, RawResponse, Request};
 use tim_session::proto::wire::LEAST_MAX_FRAME;
+use tim_session::proto::{ErrorCode, MessageId, UserId};
 use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
 
 use crate::ids::Ids;
@@ -166,6 +166,11 @@ impl<'m> Shared<'m> {
             Login::LoggingOut => ErrorCode::LOGGED_OUT,
             Login::Ended(code) => code,
         })
+    }
+
+    /// [`Ids::check_own`].
+    pub(crate) fn check_own(&self, id: MessageId, from: UserId) -> Result<(), Error> {
+        self.ids.check_own(id, from, || self.refusal())
     }
 
     pub(crate) fn request_error(&self, error: RequestError) -> Error {

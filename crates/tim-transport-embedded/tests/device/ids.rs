@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use tim_session::proto::message::{Message, Text};
+use tim_session::proto::message::{Message, SendOptions, Text};
+use tim_session::proto::wire::FrameKind;
 use tim_session::proto::{ConversationId, ErrorCode, MessageId};
 use tim_transport_embedded::{Client, ClientConfig, Error};
 
 use crate::hub::{ACCOUNT, bob};
-use crate::support::{TestRunner, config, log_in, with_config};
+use crate::support::{Slot, TestRunner, config, log_in, with_config};
 use crate::world::World;
 
 /// One life of a device, from login on; the hub and the time go on.
@@ -158,4 +159,47 @@ fn a_count_of_messages_has_ten_digits() {
         assert_eq!(first, 2_213_200_001);
         assert_eq!(text(client, "y").client_sequence, first + 1);
     });
+}
+
+/// The device is reset, and the message is sent again too early, as another user, and as its own.
+#[test]
+fn a_message_stays_in_the_outbox_until_its_own_account_is_logged_in() {
+    let world = World::new();
+    let (mut slot, mut record) = (Slot::default(), [0; 200]);
+    life(&world, config(), async |client, mut runner| {
+        let mut parcel = text(client, "a parcel has come");
+        let id = parcel.id;
+        for _ in 0..2 {
+            // Its id is used, and its successor comes at a bad time.
+            world.hub.borrow_mut().model.behavior.refuse = vec![
+                (FrameKind::SEND, ErrorCode::MESSAGE_ID_REUSED),
+                (FrameKind::SEND, ErrorCode::RATE_LIMITED),
+            ];
+            let kept = client.send_kept_message(&mut parcel, SendOptions::default(), &mut slot, &mut record);
+            let sent = runner.until(kept, |_| {}).await;
+            assert_eq!(sent, Err(Error::Refused(ErrorCode::RATE_LIMITED)));
+            assert_eq!(parcel.id, id);
+        }
+    });
+    with_config(&world, config(), async |client, mut runner| {
+        let early = client
+            .resend_kept(&mut slot, &mut record, |_, _| unreachable!())
+            .await;
+        assert_eq!(early, Err(Error::NotReady(ErrorCode::USER_NOT_LOGGED_IN)));
+        log_in(client, &mut runner).await;
+        slot.swap_account();
+        let foreign = client.resend_kept(&mut slot, &mut record, |_, _| unreachable!());
+        let foreign = runner.until(foreign, |_| {}).await;
+        assert_eq!(
+            foreign,
+            Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
+        );
+        slot.swap_account();
+        let mut resent = Vec::new();
+        let own = client.resend_kept(&mut slot, &mut record, |_, sent| resent.push(sent));
+        runner.until(own, |_| {}).await.expect("answered");
+        assert!(matches!(resent[..], [Ok(sent)] if !sent.duplicate), "{resent:?}");
+        assert!(slot.0.is_none());
+    });
+    assert_eq!(world.hub.borrow().texts_of_kiosk(), ["a parcel has come"]);
 }

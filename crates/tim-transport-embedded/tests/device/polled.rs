@@ -2,16 +2,16 @@
 
 use std::task::Poll;
 
+use tim_session::proto::ErrorCode;
 use tim_session::proto::message::SendOptions;
 use tim_session::proto::request::Conversations;
-use tim_session::proto::{ErrorCode, MessageId};
 use tim_transport_embedded::{
-    ClientConfig, Clock, ConnectionLost, Error, Event, Framing, Instant, OutboxStorage, PolledClock,
-    PolledDevice, PolledTransport, Resources, SerialPort, StorageFailed,
+    ClientConfig, Clock, ConnectionLost, Error, Event, Framing, Instant, PolledClock, PolledDevice,
+    PolledTransport, Resources, SerialPort,
 };
 
 use crate::hub::bob;
-use crate::support::config;
+use crate::support::{Slot, config};
 use crate::world::{Half, World, delivered};
 
 type Device<'m, T> = PolledDevice<'m, T, Time>;
@@ -229,29 +229,6 @@ fn a_uart_with_noise_and_losses() {
     assert_eq!(heard[..20], all);
 }
 
-/// A storage for one message.
-#[derive(Default)]
-struct Slot(Option<Kept>);
-
-type Kept = (MessageId, Vec<u8>);
-
-impl OutboxStorage for Slot {
-    async fn keep(&mut self, id: &MessageId, record: &[u8]) -> Result<(), StorageFailed> {
-        self.0 = Some((*id, record.to_vec()));
-        Ok(())
-    }
-    async fn forget(&mut self, _id: &MessageId) -> Result<(), StorageFailed> {
-        self.0 = None;
-        Ok(())
-    }
-    async fn oldest(&mut self, record: &mut [u8]) -> Result<Option<(MessageId, usize)>, StorageFailed> {
-        Ok(self.0.as_ref().map(|(id, kept)| {
-            record[..kept.len()].copy_from_slice(kept);
-            (*id, kept.len())
-        }))
-    }
-}
-
 #[test]
 fn a_message_that_is_kept_is_sent_after_a_reset() {
     let world = World::new();
@@ -276,10 +253,21 @@ fn a_message_that_is_kept_is_sent_after_a_reset() {
     world.cut();
     world.hub.borrow_mut().model.behavior.ignore_requests = false;
     with_device(&world, config(), |mut device| {
-        log_in(&mut device);
         let mut resent = Vec::new();
-        let done = device.resend_kept(&mut slot, &mut record, |_, sent| resent.push(sent), |_| {});
-        done.expect("answered");
+        let mut resend = |device: &mut Device<'_, Line>, slot: &mut Slot| {
+            device.resend_kept(slot, &mut record, |_, sent| resent.push(sent), |_| {})
+        };
+        let early = resend(&mut device, &mut slot);
+        assert_eq!(early, Err(Error::NotReady(ErrorCode::USER_NOT_LOGGED_IN)));
+        log_in(&mut device);
+        slot.swap_account();
+        let foreign = resend(&mut device, &mut slot);
+        assert_eq!(
+            foreign,
+            Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
+        );
+        slot.swap_account();
+        resend(&mut device, &mut slot).expect("answered");
         assert!(matches!(resent[..], [Ok(sent)] if !sent.duplicate), "{resent:?}");
         assert!(slot.0.is_none());
     });

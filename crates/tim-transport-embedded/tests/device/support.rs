@@ -1,7 +1,9 @@
 //! A device in a world, its two ends given to a script.
 
+use tim_session::proto::MessageId;
 use tim_transport_embedded::{
-    Client, ClientConfig, Clock, Device, LoginResponse, Resources, Runner, Transport,
+    Client, ClientConfig, Clock, Device, LoginResponse, OutboxStorage, Resources, Runner, StorageFailed,
+    Transport,
 };
 
 use crate::hub::{ACCOUNT, user};
@@ -58,5 +60,40 @@ pub(crate) async fn log_in<C: Clock, T: Transport>(
 pub(crate) async fn drive(mut runner: TestRunner<'_>) {
     loop {
         runner.next_event().await;
+    }
+}
+
+/// A storage for one message.
+#[derive(Default)]
+pub(crate) struct Slot(pub(crate) Option<Kept>);
+
+pub(crate) type Kept = (MessageId, Vec<u8>);
+
+impl OutboxStorage for Slot {
+    async fn keep(&mut self, id: &MessageId, record: &[u8]) -> Result<(), StorageFailed> {
+        if self.0.as_ref().is_some_and(|kept| kept.0 != *id) {
+            return Err(StorageFailed);
+        }
+        self.0 = Some((*id, record.to_vec()));
+        Ok(())
+    }
+    async fn forget(&mut self, id: &MessageId) -> Result<(), StorageFailed> {
+        self.0.take_if(|kept| kept.0 == *id);
+        Ok(())
+    }
+    async fn oldest(&mut self, record: &mut [u8]) -> Result<Option<(MessageId, usize)>, StorageFailed> {
+        Ok(self.0.as_ref().map(|(id, kept)| {
+            record[..kept.len()].copy_from_slice(kept);
+            (*id, kept.len())
+        }))
+    }
+}
+
+impl Slot {
+    /// The message becomes one of another account, and back.
+    pub(crate) fn swap_account(&mut self) {
+        if let Some((id, _)) = &mut self.0 {
+            id.sender ^= 1 << 40;
+        }
     }
 }
