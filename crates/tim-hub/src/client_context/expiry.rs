@@ -15,8 +15,8 @@ const WARNING_MS: u64 = 5 * 60 * 1000;
 pub(crate) struct Expiry {
     expires_s: u64,
     end_ms: u64,
-    /// When the device is to be warned; `None` once it has been.
-    warn_ms: Option<u64>,
+    /// When the device is to be warned; never again once it has been.
+    warn_ms: u64,
 }
 
 /// What is due.
@@ -35,30 +35,30 @@ impl Expiry {
         Self {
             expires_s,
             end_ms,
-            warn_ms: Some(end_ms.saturating_sub(WARNING_MS.min(left_ms / 2))),
+            warn_ms: end_ms.saturating_sub(WARNING_MS.min(left_ms / 2)),
         }
     }
 
     /// What is due at this moment of the steady clock.
     pub(crate) fn due(&self, now_ms: u64) -> Due {
-        match self.warn_ms {
-            _ if now_ms >= self.end_ms => Due::End,
-            Some(warn_ms) if now_ms >= warn_ms => Due::Warning(Expiring::new(
-                self.expires_s,
-                u32::try_from((self.end_ms - now_ms) / 1000).unwrap_or(u32::MAX),
-            )),
-            _ => Due::Nothing,
+        if now_ms >= self.end_ms {
+            return Due::End;
         }
+        if now_ms < self.warn_ms {
+            return Due::Nothing;
+        }
+        let left_s = u32::try_from((self.end_ms - now_ms) / 1000).unwrap_or(u32::MAX);
+        Due::Warning(Expiring::new(self.expires_s, left_s))
     }
 
     /// The device has been warned.
     pub(crate) const fn warned(&mut self) {
-        self.warn_ms = None;
+        self.warn_ms = u64::MAX;
     }
 
     /// How long to wait before looking again. What is far away is looked at before it is due.
     pub(crate) fn next_look(&self, now_ms: u64) -> Duration {
-        let next_ms = self.warn_ms.unwrap_or(self.end_ms);
+        let next_ms = self.warn_ms.min(self.end_ms);
         Duration::from_millis(next_ms.saturating_sub(now_ms).clamp(1, WARNING_MS))
     }
 }

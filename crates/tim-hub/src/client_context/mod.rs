@@ -19,6 +19,10 @@ use tim_store::Fingerprint;
 use crate::device::{Device, Responder};
 use crate::metrics::Began;
 use crate::permissions::{Generation, GroupMembership};
+#[cfg(feature = "outgoing")]
+use crate::refusal::Refusal;
+#[cfg(feature = "outgoing")]
+use crate::service::Services;
 
 /// How many peers are known to have accounts.
 const MAX_KNOWN_PEERS: usize = 256;
@@ -48,6 +52,8 @@ pub(crate) struct ClientContext {
     caches: Option<Box<Caches>>,
     /// When the session ends, unless it is renewed.
     pub(crate) expiry: Expiry,
+    /// When the UserSig of the session was issued, Unix time in seconds.
+    pub(crate) issued_s: u64,
 }
 
 /// What is cached of the user, of peers and of the user's groups.
@@ -89,7 +95,7 @@ impl ClientContext {
         device: Arc<Device>,
         account: u64,
         limits: ClientLimits,
-        expiry: Expiry,
+        (issued_s, expiry): (u64, Expiry),
         generation: Generation,
     ) -> Self {
         Self {
@@ -101,6 +107,7 @@ impl ClientContext {
             generation,
             caches: None,
             expiry,
+            issued_s,
         }
     }
 
@@ -217,15 +224,21 @@ impl ClientContext {
         self.caches.as_ref()?.asked.as_ref()
     }
 
-    /// Why the session has no rights any more, though it has not ended yet: the user was kicked out, or the UserSig has expired, while the
-    /// application was asked about a request.
+    /// Refuses a request about which the application was asked if the user has been kicked out or blocked meanwhile, or the UserSig has
+    /// expired. The session may have ended before that, so that nobody has closed it: the store knows. Reads the store.
     #[cfg(feature = "outgoing")]
-    pub(crate) fn lost_rights(&self, now_ms: u64) -> Option<ErrorCode> {
+    pub(crate) fn check_rights(&self, services: &Services) -> Result<(), Refusal> {
         if self.device.mailbox().is_kicked_out() {
-            return Some(ErrorCode::KICKED_OUT_REST_API);
+            return Err(Refusal::new(ErrorCode::KICKED_OUT_REST_API, ""));
         }
-        let is_over = matches!(self.expiry.due(now_ms), Due::End);
-        is_over.then_some(ErrorCode::KICKED_OUT_USERSIG_EXPIRED)
+        if matches!(self.expiry.due(services.steady_ms()), Due::End) {
+            return Err(Refusal::new(ErrorCode::KICKED_OUT_USERSIG_EXPIRED, ""));
+        }
+        let admitted = services.check_admitted(&self.user(), self.issued_s);
+        admitted.map_err(|refusal| match refusal.code {
+            ErrorCode::ACCOUNT_INVALID_USERSIG => Refusal::new(ErrorCode::KICKED_OUT_REST_API, ""),
+            _ => refusal,
+        })
     }
 
     /// The application was asked about the request that is handled next.

@@ -257,7 +257,7 @@ async fn log_in(
             Arc::clone(&seat.device),
             account,
             limits,
-            Expiry::at(&entering.options.clock, expires_s),
+            (issued_s, Expiry::at(&entering.options.clock, expires_s)),
             entering.permissions.generation(),
         );
         Ok(LoggedIn {

@@ -272,19 +272,14 @@ async fn handle_after(
         Before::Refuse(refusal) => return drop(handover.send((client, Err(refusal)))),
         Before::Nothing => return drop(handover.send((client, Ok(Outcome::Later)))),
     };
-    // What the session may do is as it is now, not as it was when the application was asked.
-    if let Some(code) = client.lost_rights(services.steady_ms()) {
-        let refusal = Refusal::new(code, "");
-        if asked.is_some() {
-            handlers::tell_refused(&services, client.user(), kind, &body, &refusal);
-        }
-        return drop(handover.send((client, Err(refusal))));
-    }
     let was_asked = asked.is_some();
     asked.into_iter().for_each(|asked| client.begin_asked(asked));
     let user = client.user();
     let handled = services.reads.clone().run(user, move || {
-        let outcome = span.in_scope(|| handlers::handle(&services, &mut client, id, kind, &body));
+        // What the session may do is as it is now, not as it was when the application was asked.
+        let outcome = client
+            .check_rights(&services)
+            .and_then(|()| span.in_scope(|| handlers::handle(&services, &mut client, id, kind, &body)));
         client.end_asked();
         if let Err(refusal) = &outcome
             && was_asked

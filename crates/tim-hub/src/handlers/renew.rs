@@ -19,6 +19,7 @@ pub(super) fn renew<'a>(
         .verify(&client.user(), request.user_sig, now_s)
         .map_err(|error| Refusal::new(ErrorCode(error.code()), error.to_string()))?;
     services.check_admitted(&client.user(), claims.issued)?;
+    client.issued_s = claims.issued;
     client.expiry = Expiry::at(&services.options.clock, claims.expires);
     Reply::now(&RenewResponse::new(claims.expires))
 }

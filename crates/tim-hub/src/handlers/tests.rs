@@ -64,7 +64,7 @@ impl World {
         let generation = services.permissions.generation();
         Client {
             services,
-            context: ClientContext::new(device, number, limits, expiry, generation),
+            context: ClientContext::new(device, number, limits, (0, expiry), generation),
             next_id: 1,
         }
     }

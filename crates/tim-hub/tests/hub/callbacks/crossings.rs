@@ -1,12 +1,14 @@
 //! What else happens while the application is asked: the sender loses the right, the hub stops, the answer is another one's.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tim_hub::CallbackCommand as Command;
 use tim_proto::ErrorCode;
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::UpdateGroup;
 
-use super::{BEFORE, DEADLINE, GO, start};
+use super::{BEFORE, DEADLINE, GO, body, start};
 use crate::rest::Rest;
 use crate::support::{Answer, Device, Observed, Reply, TestHub, TestServer, c2c, group, group_id, user};
 
@@ -55,6 +57,54 @@ fn rights_are_checked_after_a_late_verdict() {
         };
         assert!(texts.is_empty(), "{texts:?}");
     }
+}
+
+/// The connection ends while the application is asked, and its user is kicked out or blocked then, be the device logged in again or not: the
+/// verdict is thrown away.
+#[test]
+fn a_verdict_does_not_outlive_a_kick_or_a_block() {
+    let server = TestServer::start([Answer::ok(GO).held()]);
+    let commands = [Command::BeforeC2c, Command::AfterC2c];
+    let hub = start(&server, &commands, |options| options.timeout = DEADLINE);
+    let mut owner = Device::login(&hub, "owner", 1);
+    let names = ["kicked", "blocked", "kicked-again", "blocked-again"];
+    for (at, name) in names.into_iter().enumerate() {
+        let mut sender = Device::login(&hub, name, 1);
+        let message = sender.message(c2c("owner"), Text::new("late"));
+        sender.start_send(&message, SendOptions::default());
+        sender.push_out();
+        server.asked(at + 1);
+    }
+    // Their connections have ended.
+    let shared = hub.shared();
+    let devices = |name: &str| shared.user(&user(name)).unwrap().unwrap().devices;
+    owner.wait_until(|| names.iter().all(|name| devices(name) == 0));
+    let mut again = ["kicked-again", "blocked-again"].map(|name| Device::login(&hub, name, 1));
+    hub.advance(Duration::from_secs(10));
+    for name in names {
+        hub.tell(async |hub| match name.starts_with("kicked") {
+            true => hub.kick(user(name)).await,
+            false => hub.block(user(name), true).await,
+        })
+        .unwrap();
+    }
+    let out = Observed::KickedOut(ErrorCode::KICKED_OUT_REST_API);
+    for device in &mut again {
+        device.until(|device| device.observed.contains(&out));
+    }
+    server.release();
+    for told in &server.asked(2 * names.len())[names.len()..] {
+        let told = body(told);
+        let code = ErrorCode::KICKED_OUT_REST_API.0;
+        assert_eq!(told["SendMsgResult"], code, "{told}");
+    }
+    for name in names {
+        let Ok(Reply::Page { texts, .. }) = owner.page(c2c(name), &[], 10) else {
+            panic!("there is no page")
+        };
+        assert!(texts.is_empty(), "{name}: {texts:?}");
+    }
+    assert!(owner.texts().is_empty(), "{:?}", owner.texts());
 }
 
 /// Nobody waits for an answer then, and what was not decided is not done. A device sends it again when the hub is back.
