@@ -20,6 +20,7 @@ mod log;
 mod notification;
 mod notifying;
 mod pending;
+mod queue;
 mod reading;
 mod registrations;
 mod routes;

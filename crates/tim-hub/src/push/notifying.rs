@@ -90,9 +90,7 @@ impl Lookup {
         let (sink, user) = (self.sink, self.user);
         loop {
             let inner = self.push.upgrade()?;
-            if newest != u64::MAX && inner.presence.is_online(&user) {
-                // The devices have it, or are about to.
-                lock(&inner.pending).pushed(sink, &user, newest);
+            if inner.settle_online(sink, &user, newest) {
                 return Some(End::Done);
             }
             let registrations = inner.registrations.seen(&user);
@@ -179,6 +177,15 @@ impl Lookup {
 }
 
 impl Inner {
+    /// Whether a user is online, of whom everything through the newest change is dealt with then: the devices have it, or are about to.
+    pub(super) fn settle_online(&self, sink: usize, user: &UserId, newest: u64) -> bool {
+        let is_settled = newest != u64::MAX && self.presence.is_online(user);
+        if is_settled {
+            lock(&self.pending).pushed(sink, user, newest);
+        }
+        is_settled
+    }
+
     fn terms(&self) -> Terms {
         let max_age_ms = u64::try_from(self.options.max_age.as_millis()).unwrap_or(u64::MAX);
         Terms {

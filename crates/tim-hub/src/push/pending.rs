@@ -1,19 +1,20 @@
 //! Of which users it is to be looked up whether they are to be notified, and up to where each was.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tim_proto::{GroupId, UserId};
 use tim_store::PushUser;
 use tokio::time::Instant;
 
+use super::queue::Queue;
 use super::sink::pause_after;
 
 /// The users with tokens, and what waits. Bounded by the number of users and sinks, and by that of the groups.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     users: HashMap<UserId, User>,
-    /// By the number of the sink.
+    /// By the number of the sink: users with something to look up, of whom nothing is under way there.
     queues: Vec<Queue>,
     /// Those whose last notification failed, and when it is tried again.
     resting: BTreeSet<(Instant, UserId, usize)>,
@@ -23,15 +24,6 @@ pub(super) struct Pending {
     unsaved: BTreeMap<UserId, u64>,
     /// How often notifications have failed.
     failures: u64,
-}
-
-/// What waits for a sink.
-#[derive(Debug, Default)]
-struct Queue {
-    /// Users with something to look up, of whom nothing is under way there.
-    due: VecDeque<UserId>,
-    /// How many users are under way.
-    under_way: usize,
 }
 
 /// A user with tokens.
@@ -145,13 +137,13 @@ impl Pending {
 
     /// How many are looked up, now or later; a user with several sinks counts at each.
     pub(super) fn waiting(&self) -> usize {
-        let queues = self.queues.iter().map(|queue| queue.due.len() + queue.under_way);
+        let queues = self.queues.iter().map(|queue| queue.len() + queue.under_way);
         queues.sum::<usize>() + self.resting.len() + self.groups.len()
     }
 
     /// Whether something is to be looked up now.
     pub(super) fn has_due(&self) -> bool {
-        !self.groups.is_empty() || self.queues.iter().any(|queue| !queue.due.is_empty())
+        !self.groups.is_empty() || self.queues.iter().any(|queue| !queue.is_empty())
     }
 
     /// When the first of those whose notification failed is to be tried again.
@@ -209,8 +201,18 @@ impl Pending {
 
     /// Takes who is to be looked up next for a sink, if fewer than so many are under way there.
     pub(super) fn take(&mut self, sink: usize, most: usize) -> Option<Due> {
+        self.take_from(sink, most, Queue::pop)
+    }
+
+    /// The same, to see whether a sink that is down works again: who failed longest ago, or never. Else those who always fail would keep
+    /// the others from being tried.
+    pub(super) fn take_to_try(&mut self, sink: usize) -> Option<Due> {
+        self.take_from(sink, 1, Queue::pop_to_try)
+    }
+
+    fn take_from(&mut self, sink: usize, most: usize, pop: fn(&mut Queue) -> Option<UserId>) -> Option<Due> {
         let queue = self.queues.get_mut(sink).filter(|queue| queue.under_way < most)?;
-        let user = queue.due.pop_front()?;
+        let user = pop(queue)?;
         let lanes = self.users.get_mut(&user).map(|known| known.lanes.iter_mut());
         let lane = lanes.into_iter().flatten().find(|lane| lane.sink == sink)?;
         queue.under_way += 1;
@@ -221,24 +223,6 @@ impl Pending {
             // What comes from now on is noted anew.
             newest: std::mem::take(&mut lane.newest),
         })
-    }
-
-    /// The same, to see whether a sink that is down works again: who failed longest ago, or never. Else those who always fail would keep
-    /// the others from being tried.
-    pub(super) fn take_to_try(&mut self, sink: usize) -> Option<Due> {
-        let queue = self.queues.get(sink).filter(|queue| queue.under_way == 0)?;
-        let failed = |user: &UserId| {
-            let lanes = self.users.get(user).map(|known| known.lanes.iter());
-            let lane = lanes.into_iter().flatten().find(|lane| lane.sink == sink);
-            lane.map_or(0, |lane| lane.failed)
-        };
-        let due = queue.due.iter().enumerate();
-        let (at, _) = due.min_by_key(|(at, user)| (failed(user), *at))?;
-        let due = &mut self.queues.get_mut(sink)?.due;
-        if let Some(user) = due.remove(at) {
-            due.push_front(user);
-        }
-        self.take(sink, 1)
     }
 
     /// Which of the tokens are to be notified of the message at this change, in this order: those that have not failed come first.
@@ -384,7 +368,7 @@ impl Lane {
             && let Some(queue) = queues.get_mut(self.sink)
         {
             self.state = State::Due;
-            queue.due.push_back(user);
+            queue.push(user, self.failed);
         }
     }
 }

@@ -34,6 +34,8 @@ const PAGE: usize = 512;
 /// After how long cursors are stored, and how many at a time.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 const SAVED_AT_ONCE: usize = 256;
+/// How many users who are online are dealt with before a trial, unless more of them wait.
+const SETTLED_AT_ONCE: usize = 256;
 /// Of how many groups the members are looked up at a time.
 const MAX_GROUPS: usize = 32;
 
@@ -240,9 +242,22 @@ impl Inner {
         let room = lock(state).room(self.options.max_concurrent, Instant::now());
         match room {
             Room::None => None,
-            Room::Trial => lock(&self.pending).take_to_try(sink),
+            Room::Trial => self.take_to_try(sink),
             Room::Users(most) => lock(&self.pending).take(sink, most),
         }
+    }
+
+    /// Takes whoever is to be tried at a sink that is down. Those who are online need no notification, and would show nothing.
+    fn take_to_try(&self, sink: usize) -> Option<Due> {
+        for _ in 0..SETTLED_AT_ONCE {
+            let due = lock(&self.pending).take_to_try(sink)?;
+            if !self.settle_online(sink, &due.user, due.newest) {
+                return Some(due);
+            }
+            self.end(sink, due.user, End::Done);
+        }
+        // There may be many more: the executor has other work too.
+        lock(&self.pending).take_to_try(sink)
     }
 
     /// When the first pause of a sink ends.

@@ -98,6 +98,29 @@ fn a_token_that_fails_neither_silences_nor_repeats_the_users_others() {
     }
 }
 
+/// The sink is down for eight users when somebody writes to Bob, who is online and has never failed.
+#[test]
+fn who_is_online_is_no_trial_of_a_sink_that_is_down() {
+    const TOKENS: [&str; 8] = ["t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7"];
+    let sink = Arc::new(Choosy::default());
+    let options = PushOptions::new(sink.clone());
+    let hub = TestHub::start_with(|hub| hub.push = Some(options));
+    let down = TOKENS.map(|token| (token, PushError::unavailable("a test wants it so")));
+    *sink.failing.lock().unwrap() = down.into();
+    offline(&hub, "bob", 2, &[(PushPlatform::IOS, "online")]);
+    let mut alice = Device::login(&hub, "alice", 1);
+    for (n, token) in TOKENS.into_iter().enumerate() {
+        offline(&hub, token, n as u64 + 3, &[(PushPlatform::IOS, token)]);
+        alice.send(c2c(token), "hello");
+    }
+    stats_once(&hub, |stats| stats.failed >= 8);
+    let _bob = Device::login(&hub, "bob", 2);
+    alice.send(c2c("bob"), "hello");
+    sink.failing.lock().unwrap().clear();
+    let stats = stats_once(&hub, |stats| stats.sent == 8 && stats.waiting == 0);
+    assert_eq!((stats.users, sink.count("online", "hello")), (9, 0));
+}
+
 #[test]
 fn who_is_blocked_is_not_notified() {
     let (hub, sink) = start();
