@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::notification::{Notification, PushError, PushSink, Sending};
 use crate::threads::lock;
 
-/// Appends each notification to a file, as a line of JSON.
+/// Appends each notification to a file, as a line of JSON. One that waits for a file that hangs holds no thread.
 #[derive(Debug)]
 pub struct PushLog {
     path: PathBuf,
     lines: Arc<Mutex<Lines>>,
+    /// One notification is written at a time. Its thread keeps the permit, also when nobody waits for it any more.
+    turn: Arc<Semaphore>,
 }
 
 /// A file of lines.
@@ -34,7 +37,8 @@ impl PushLog {
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
         let lines = Arc::new(Mutex::new(Lines::open(&path)?));
-        Ok(Self { path, lines })
+        let turn = Arc::new(Semaphore::new(1));
+        Ok(Self { path, lines, turn })
     }
 
     /// Opens the file anew, after something has renamed it. Blocks for as long as that takes.
@@ -82,14 +86,20 @@ impl Lines {
 
 impl PushSink for PushLog {
     fn send<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
-        let line = notification.to_json().to_string();
-        let lines = Arc::clone(&self.lines);
         Box::pin(async move {
-            let written = tokio::task::spawn_blocking(move || lock(&lines).write(&line)).await;
-            match written {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(PushError::unavailable(error.to_string())),
-                Err(error) => Err(PushError::unavailable(error.to_string())),
+            let unavailable = |error: &dyn std::fmt::Display| PushError::unavailable(error.to_string());
+            let turn = Arc::clone(&self.turn).acquire_owned().await;
+            let turn = turn.map_err(|error| unavailable(&error))?;
+            let line = notification.to_json().to_string();
+            let lines = Arc::clone(&self.lines);
+            let writing = tokio::task::spawn_blocking(move || {
+                let written = lock(&lines).write(&line);
+                drop(turn);
+                written
+            });
+            match writing.await {
+                Ok(written) => written.map_err(|error| unavailable(&error)),
+                Err(error) => Err(unavailable(&error)),
             }
         })
     }
@@ -120,5 +130,59 @@ impl Notification {
             "time": self.time,
             "expires": self.expires,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tim_proto::request::PushPlatform;
+    use tim_proto::{ConversationId, MessageId, UserId};
+    use tokio::runtime::Builder;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn notification() -> Notification {
+        Notification {
+            id: "1".to_owned(),
+            user: UserId::new("bob").unwrap(),
+            platform: PushPlatform::IOS,
+            token: "phone".to_owned(),
+            title: "alice".to_owned(),
+            text: "hello".to_owned(),
+            extension: String::new(),
+            badge: None,
+            channel: None,
+            conversation: ConversationId::System,
+            sequence: 1,
+            message: MessageId::NONE,
+            sender: UserId::new("alice").unwrap(),
+            time: 0,
+            expires: 0,
+        }
+    }
+
+    #[test]
+    fn a_file_that_hangs_holds_one_thread_however_often_it_is_tried() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let (log, notification) = (PushLog::open(&path).unwrap(), notification());
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let hangs = lock(&log.lines);
+        for _ in 0..10 {
+            let sent = runtime.block_on(async { timeout(Duration::ZERO, log.send(&notification)).await });
+            assert!(sent.is_err(), "it takes too long");
+        }
+        assert_eq!(
+            Arc::strong_count(&log.lines),
+            2,
+            "the log's, and that of the first"
+        );
+        drop(hangs);
+        runtime.block_on(log.send(&notification)).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(written.lines().count(), 2, "the first and the last");
     }
 }
