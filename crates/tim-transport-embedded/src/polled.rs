@@ -25,7 +25,7 @@ use crate::{Error, MAX_ERRORS, OutboxStorage, Resources, SerialPort, UserSig};
 pub struct ConnectionLost;
 
 /// A byte stream that can be opened, used in both directions, and closed, without futures. None of the functions waits for the other
-/// end. [`SerialPort`] is one over an `embedded-io` port.
+/// end, or else the device stands still meanwhile. [`SerialPort`] is one over an `embedded-io` port.
 pub trait PolledTransport {
     /// Opens the connection: `Poll::Pending` while that is under way, which each poll of the device asks, then whether it is open.
     /// The session limits the time.
@@ -43,13 +43,23 @@ pub trait PolledTransport {
     /// Writes the first of these bytes, of which there is at least one. Returns how many; 0 if there is no room.
     ///
     /// # Errors
-    /// [`ConnectionLost`].
+    /// [`ConnectionLost`]. What has arrived is read first, as the hub may have said why it ended the session.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ConnectionLost>;
+
+    /// Sends what is in a buffer of the transport's own. Called when all that is to be sent for now is written.
+    ///
+    /// # Errors
+    /// [`ConnectionLost`], as in [`PolledTransport::write`].
+    fn flush(&mut self) -> Result<(), ConnectionLost> {
+        Ok(())
+    }
 }
 
-/// An `embedded-io` port, always connected. A write may wait until the port has room for a byte.
+/// An `embedded-io` port, always connected. A write waits until the port has room for a byte, and a flush until all bytes are sent.
+/// With hardware flow control both wait for the other end: use a port whose writes end in an error after some time, or implement
+/// [`PolledTransport`] for it.
 ///
-/// As in the other driver, receive errors are noise, unless there are [`MAX_ERRORS`] without a byte in between.
+/// Receive errors are noise, unless a single read meets [`MAX_ERRORS`] of them.
 impl<R: Read + ReadReady, W: Write> PolledTransport for SerialPort<R, W> {
     fn connect(&mut self) -> Poll<bool> {
         Poll::Ready(true)
@@ -78,6 +88,10 @@ impl<R: Read + ReadReady, W: Write> PolledTransport for SerialPort<R, W> {
             _ => Err(ConnectionLost),
         }
     }
+
+    fn flush(&mut self) -> Result<(), ConnectionLost> {
+        self.writer.flush().map_err(|_| ConnectionLost)
+    }
 }
 
 /// The clock of a device that is polled, and how it waits.
@@ -85,8 +99,10 @@ pub trait PolledClock {
     /// The current time, relative to any fixed instant. It must not go back.
     fn now(&mut self) -> Instant;
 
-    /// Waits until something may have happened: a byte has arrived, or this moment has come. A processor sleeps here until the next
-    /// interrupt; to return at once is correct as well. Only the calls that wait use it ([`PolledDevice::call`]).
+    /// Waits until something may have happened: a byte has arrived, a transport that was full has room again, a connection that was
+    /// being opened is open or has failed, or this moment has come. A processor sleeps here until the next interrupt; to return at
+    /// once is correct as well, and right for a transport that causes no interrupt. Only the calls that wait use it
+    /// ([`PolledDevice::call`]).
     fn idle(&mut self, until: Option<Instant>) {
         let _ = until;
     }
@@ -170,7 +186,8 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         self.session.is_ready()
     }
 
-    /// When [`PolledDevice::poll`] must be called again even if nothing arrives. `None`: not before a byte arrives or a call is made.
+    /// When [`PolledDevice::poll`] must be called again even if nothing happens. `None`: not before a byte arrives, a transport that
+    /// was full has room, a connection is open, or a call is made.
     pub const fn next_wakeup(&self) -> Option<Instant> {
         self.wakeup
     }
@@ -187,8 +204,8 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
     }
 
     /// Moves the bytes that can be moved and returns the next event, or `None` if there is nothing more to do for now. Call it when a
-    /// byte has arrived, when there is room to write, and at [`PolledDevice::next_wakeup`], until it returns `None`. The application
-    /// has finished with an event when it calls this again.
+    /// byte has arrived, when there is room to write, when the connection has been opened, and at [`PolledDevice::next_wakeup`], until
+    /// it returns `None`. The application has finished with an event when it calls this again.
     pub fn poll(&mut self) -> Option<Event<'_>> {
         if self.advance() {
             self.session.event()
@@ -240,27 +257,38 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
                 Poll::Ready(false) => self.lose(now),
             },
             Connection::Open => match self.move_bytes(now) {
-                Ok(0) => return false,
-                Ok(_) => {}
+                Ok(has_moved) => return has_moved,
                 Err(ConnectionLost) => self.lose(now),
             },
         }
         true
     }
 
-    fn move_bytes(&mut self, now: Instant) -> Result<usize, ConnectionLost> {
-        let mut sent = 0;
-        if !self.session.outgoing().is_empty() {
-            sent = self.transport.write(self.session.outgoing())?;
-            self.session.transmitted(sent);
-        }
+    /// Reads, then writes. A write that fails ends the connection when there is nothing left to read: a GOODBYE may be there.
+    fn move_bytes(&mut self, now: Instant) -> Result<bool, ConnectionLost> {
         let mut received = 0;
         let space = self.session.space(1);
         if !space.is_empty() {
             received = self.transport.read(space)?;
             self.session.received(now, received);
         }
-        Ok(sent.saturating_add(received))
+        match self.send() {
+            Err(ConnectionLost) if received == 0 => Err(ConnectionLost),
+            sent => Ok(received > 0 || sent == Ok(true)),
+        }
+    }
+
+    /// Whether anything was sent.
+    fn send(&mut self) -> Result<bool, ConnectionLost> {
+        if self.session.outgoing().is_empty() {
+            return Ok(false);
+        }
+        let sent = self.transport.write(self.session.outgoing())?;
+        self.session.transmitted(sent);
+        if self.session.outgoing().is_empty() {
+            self.transport.flush()?;
+        }
+        Ok(sent > 0)
     }
 
     fn lose(&mut self, now: Instant) {

@@ -37,7 +37,7 @@ pub trait Transport {
     fn disconnect(&mut self) -> impl Future<Output = ()>;
 }
 
-/// How many consecutive receive errors of a [`SerialPort`] count as a lost connection.
+/// How many consecutive receive errors of a [`SerialPort`], in a single read, count as a lost connection.
 pub const MAX_ERRORS: usize = 16;
 
 /// A serial port, which is always connected. Configure [`Framing::Serial`](crate::Framing::Serial) with it.

@@ -153,22 +153,53 @@ fn requests_are_answered_by_events_and_refusals_are_errors() {
     });
 }
 
+#[test]
+fn a_goodbye_that_has_arrived_is_read_when_nothing_can_be_written() {
+    let world = World::new();
+    with_device(&world, config(), |mut device| {
+        log_in(&mut device);
+        world.portion.set(4);
+        world.hub.borrow_mut().kick(ErrorCode::KICKED_OUT_MULT_DEVICE);
+        while world.is_open.get() {
+            world.idle(None);
+        }
+        let request = device.call(&Conversations::new(), |_| (), |_| {});
+        assert_eq!(request, Err(Error::Ended(ErrorCode::KICKED_OUT_MULT_DEVICE)));
+        assert_eq!(world.connects.get(), 1);
+    });
+}
+
 impl embedded_io::ErrorType for Port {
     type Error = embedded_io::ErrorKind;
 }
 
-/// A UART in a world.
-struct Port(Half);
+/// A UART in a world, whose writer has a buffer.
+struct Port {
+    line: Half,
+    unsent: Vec<u8>,
+}
+
+impl Port {
+    /// How many bytes are written before the first ones are sent by themselves.
+    const BUFFER: usize = 100;
+
+    fn new(world: &World) -> Self {
+        Self {
+            line: Half(world.clone()),
+            unsent: Vec::new(),
+        }
+    }
+}
 
 impl embedded_io::ReadReady for Port {
     fn read_ready(&mut self) -> Result<bool, embedded_io::ErrorKind> {
-        Ok(self.0.0.has_input())
+        Ok(self.line.0.has_input())
     }
 }
 
 impl embedded_io::Read for Port {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, embedded_io::ErrorKind> {
-        let world = &self.0.0;
+        let world = &self.line.0;
         if let Some(left) = world.read_errors.get().checked_sub(1) {
             world.read_errors.set(left);
             return Err(embedded_io::ErrorKind::InvalidData);
@@ -179,14 +210,20 @@ impl embedded_io::Read for Port {
 
 impl embedded_io::Write for Port {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, embedded_io::ErrorKind> {
-        loop {
-            match self.0.0.write_now(bytes) {
-                0 => self.0.0.idle(None), // it blocks
-                len => return Ok(len),
-            }
+        if self.unsent.len() == Self::BUFFER {
+            self.flush()?;
         }
+        let len = bytes.len().min(Self::BUFFER - self.unsent.len());
+        self.unsent.extend(&bytes[..len]);
+        Ok(len)
     }
     fn flush(&mut self) -> Result<(), embedded_io::ErrorKind> {
+        while !self.unsent.is_empty() {
+            match self.line.0.write_now(&self.unsent) {
+                0 => self.line.0.idle(None), // it blocks
+                len => drop(self.unsent.drain(..len)),
+            }
+        }
         Ok(())
     }
 }
@@ -201,7 +238,7 @@ fn a_uart_with_noise_and_losses() {
     let mut config = config();
     config.framing = Framing::Serial;
     let mut resources = Resources::<512, 512, 512>::new();
-    let port = SerialPort::new(Port(Half(world.clone())), Port(Half(world.clone())));
+    let port = SerialPort::new(Port::new(&world), Port::new(&world));
     let mut device = PolledDevice::new(config, "sig", &mut resources, 42, port, Time(world.clone()));
     world.noise(&[0x55; 70]);
     log_in(&mut device);
