@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use serde_json::{Map, Value};
 use tim_proto::UserId;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::warn;
@@ -24,8 +24,12 @@ use crate::outgoing::{Again, Endpoint, Failed, Fault, HttpClient, Progress};
 use crate::stopping::Stopping;
 use crate::threads::lock;
 
-/// How many requests about what is to come may be under way. Further ones wait, within their time.
+/// How many requests about what is to come may be under way.
 const MAX_BEFORE: usize = 256;
+/// How many further ones may wait for one of them to end, within their time. Beyond that they are not made.
+const MAX_WAITING_BEFORE: usize = 1024;
+/// The longest time for an answer; longer ones are as long.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How many bytes may wait in the queue.
 const MAX_QUEUED_BYTES: usize = 16 << 20;
 
@@ -79,7 +83,7 @@ pub struct CallbackStats {
     pub answered: u64,
     /// Requests without an answer that decides.
     pub failed: u64,
-    /// Questions that were not asked, as the endpoint had failed too often.
+    /// Questions that were not asked, as the endpoint had failed too often, or too many others were under way.
     pub skipped: u64,
     /// Events that wait.
     pub waiting: usize,
@@ -99,7 +103,10 @@ struct Inner {
     app: u32,
     clock: Clock,
     stopping: Arc<Stopping>,
+    /// For the questions that are under way.
     before: Semaphore,
+    /// For these and those that wait.
+    places: Semaphore,
     breaker: Mutex<Breaker>,
     queue: Mutex<Queue>,
     wakeup: Arc<Notify>,
@@ -153,6 +160,7 @@ impl Callbacks {
             clock,
             stopping,
             before: Semaphore::new(MAX_BEFORE),
+            places: Semaphore::new(MAX_BEFORE + MAX_WAITING_BEFORE),
             breaker: Mutex::default(),
             queue: Mutex::default(),
             wakeup: Arc::default(),
@@ -200,12 +208,12 @@ impl Callbacks {
         }
     }
 
-    /// Asks, and lets `decide` look at the answer: one that decides nothing is none.
+    /// Asks, and lets `decide` look at the answer: one that decides nothing is none. What waits holds no body yet.
     pub(crate) async fn ask<T>(
         &self,
         command: CallbackCommand,
         platform: Platform,
-        body: Map<String, Value>,
+        body: impl FnOnce() -> Map<String, Value>,
         decide: impl FnOnce(&Map<String, Value>) -> Result<T, String>,
     ) -> Result<T, Unanswered> {
         let Some(inner) = &self.0 else {
@@ -214,29 +222,33 @@ impl Callbacks {
         if inner.stopping.is_set() {
             return Err(Unanswered::Stopping);
         }
-        let event = Event::new(command, platform, body);
-        let cause = event.cause;
-        if !lock(&inner.breaker).admits(Instant::now(), cause) {
-            inner.skipped.fetch_add(1, Ordering::Relaxed);
-            return Err(Unanswered::NoAnswer);
-        }
-        let progress = Progress::default();
         let asked = async {
-            let permit = inner.before.acquire().await;
-            let _permit = permit.map_err(|error| Fault::Unanswered.because(error))?;
-            inner.request(event, Again::IfUnanswered, &progress).await
+            let deadline = inner.deadline();
+            let _turn = inner.turn(deadline).await?;
+            let event = Event::new(command, platform, body());
+            let cause = event.cause;
+            if !lock(&inner.breaker).admits(Instant::now(), cause) {
+                return None;
+            }
+            let progress = Progress::default();
+            let asking = inner.request(event, Again::IfUnanswered, &progress);
+            let answer = inner.in_time(deadline, asking, &progress).await;
+            let decided = answer.and_then(|answer| {
+                let decided = about(command, answer).and_then(|answer| decide(&answer));
+                decided.map_err(|what| Fault::Useless.because(what))
+            });
+            inner.note(command, cause, decided.as_ref().err());
+            Some(decided.map_err(|_| Unanswered::NoAnswer))
         };
-        let answer = tokio::select! {
+        let decided = tokio::select! {
             biased;
             () = Arc::clone(&inner.stopping).listener().wait() => return Err(Unanswered::Stopping),
-            answer = inner.in_time(asked, &progress) => answer,
+            decided = asked => decided,
         };
-        let decided = answer.and_then(|answer| {
-            let decided = about(command, answer).and_then(|answer| decide(&answer));
-            decided.map_err(|what| Fault::Useless.because(what))
-        });
-        inner.note(command, cause, decided.as_ref().err());
-        decided.map_err(|_| Unanswered::NoAnswer)
+        decided.unwrap_or_else(|| {
+            inner.skipped.fetch_add(1, Ordering::Relaxed);
+            Err(Unanswered::NoAnswer)
+        })
     }
 
     /// Tells of an event, later.
@@ -286,6 +298,23 @@ impl Drop for Inner {
 }
 
 impl Inner {
+    /// Waits for the turn of a question; `None` if it is not to be asked: the endpoint is left alone, too many wait, or its time is over. That
+    /// says nothing of the endpoint.
+    async fn turn(&self, deadline: Instant) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+        if lock(&self.breaker).is_open(Instant::now()) {
+            return None;
+        }
+        let place = self.places.try_acquire().ok()?;
+        let turn = tokio::time::timeout_at(deadline, self.before.acquire()).await;
+        Some((place, turn.ok()?.ok()?))
+    }
+
+    /// Until when a request that begins now may take.
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        now + self.options.timeout.min(MAX_TIMEOUT)
+    }
+
     async fn request(
         &self,
         event: Event,
@@ -319,12 +348,13 @@ impl Inner {
 
     async fn in_time<T>(
         &self,
+        deadline: Instant,
         work: impl Future<Output = Result<T, Failed>>,
         progress: &Progress,
     ) -> Result<T, Failed> {
-        let timeout = self.options.timeout;
-        let done = tokio::time::timeout(timeout, work).await;
+        let done = tokio::time::timeout_at(deadline, work).await;
         done.unwrap_or_else(|_| {
+            let timeout = self.options.timeout;
             let what = format_args!("it has not answered within {timeout:?}");
             Err(progress.fault().because(what))
         })
@@ -411,7 +441,8 @@ async fn run(callbacks: Weak<Inner>, wakeup: Arc<Notify>) {
             under_way.spawn(async move {
                 let progress = Progress::default();
                 let telling = inner.request(event, Again::IfUnsent, &progress);
-                let told = inner.in_time(telling, &progress).await;
+                let deadline = inner.deadline();
+                let told = inner.in_time(deadline, telling, &progress).await;
                 inner.note(command, cause, told.err().as_ref());
             });
         }
@@ -421,5 +452,59 @@ async fn run(callbacks: Weak<Inner>, wakeup: Arc<Notify>) {
             Some(_) = under_way.join_next() => {}
             () = wakeup.notified() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Callbacks to an endpoint that nobody listens at, and a question that must not be asked.
+    fn callbacks() -> Callbacks {
+        let options = CallbackOptions::new(Endpoint::new("http://127.0.0.1:1/"));
+        Callbacks::new(Some(options), 1, Clock::system(), Arc::default()).unwrap()
+    }
+
+    async fn ask_in_vain(callbacks: &Callbacks) {
+        let body = || panic!("there is a body");
+        let asked = callbacks.ask(CallbackCommand::BeforeC2c, Platform::Device, body, |_| Ok(()));
+        assert!(matches!(asked.await, Err(Unanswered::NoAnswer)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_whose_turn_does_not_come_is_no_failure_of_the_endpoint() {
+        let callbacks = callbacks();
+        let inner = callbacks.0.as_ref().unwrap();
+        let all = inner.before.acquire_many(MAX_BEFORE as u32).await.unwrap();
+        let start = Instant::now();
+        for n in 1..=10 {
+            ask_in_vain(&callbacks).await;
+            assert_eq!(start.elapsed().as_secs(), n * inner.options.timeout.as_secs());
+        }
+        let stats = callbacks.stats();
+        assert_eq!((stats.failed, stats.skipped, stats.is_open), (0, 10, false));
+        assert_eq!(inner.places.available_permits(), MAX_BEFORE + MAX_WAITING_BEFORE);
+        drop(all);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_questions_the_last_ones_are_not_asked() {
+        let callbacks = callbacks();
+        let inner = callbacks.0.as_ref().unwrap();
+        let _all = inner.before.acquire_many(MAX_BEFORE as u32).await.unwrap();
+        let _under_way = inner.places.acquire_many(MAX_BEFORE as u32).await.unwrap();
+        let mut waiting = JoinSet::new();
+        for _ in 0..MAX_WAITING_BEFORE {
+            let callbacks = callbacks.clone();
+            waiting.spawn(async move { ask_in_vain(&callbacks).await });
+        }
+        while inner.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let start = Instant::now();
+        ask_in_vain(&callbacks).await;
+        assert_eq!((start.elapsed(), callbacks.stats().skipped), (Duration::ZERO, 1));
+        waiting.join_all().await;
+        assert_eq!(callbacks.stats().skipped, MAX_WAITING_BEFORE as u64 + 1);
     }
 }

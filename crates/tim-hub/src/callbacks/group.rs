@@ -131,7 +131,8 @@ impl Callbacks {
     ) -> Decision<Vec<UserId>> {
         let command = question.command();
         let decide = |answer: &Map<String, Value>| question.verdict(answer);
-        match self.ask(command, platform, question.body(now_ms), decide).await {
+        let body = || question.body(now_ms);
+        match self.ask(command, platform, body, decide).await {
             Ok(decision) => decision,
             Err(Unanswered::Stopping) => Decision::Stopping,
             Err(Unanswered::NoAnswer) if self.refuses_without_answer() => {

@@ -58,7 +58,7 @@ impl Callbacks {
                 Verdict::Refuse(refusal) => Decision::Refuse(refusal),
             })
         };
-        let body = about.body(command);
+        let body = || about.body(command);
         let decided = self.ask(command, about.sender.platform, body, decide).await;
         match decided {
             Ok(decision) => decision,
