@@ -31,7 +31,7 @@ impl Sender {
 }
 
 /// What the application is told after a message was stored, once it is known where.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct AfterSend {
     callbacks: Callbacks,
     command: CallbackCommand,

@@ -171,9 +171,9 @@ impl GroupQueue {
 
 /// Has the store append a message, and answers its sender.
 pub(crate) fn append_to_log(writer: &Writer, append: Write, receipt: SendReceipt) {
-    let responder = receipt.responder.clone();
+    let refuse = receipt.refuser();
     let submitted = writer.submit(append, move |answer| receipt.written(answer));
     if let Err(error) = submitted {
-        responder.refuse(error.into());
+        refuse(error.into());
     }
 }

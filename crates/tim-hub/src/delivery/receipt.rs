@@ -113,11 +113,21 @@ impl SendReceipt {
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) {
+        self.refuser()(refusal);
+    }
+
+    /// Refuses the message when the receipt itself has been given away, to a writer that does not take the message.
+    pub(crate) fn refuser(&self) -> impl FnOnce(Refusal) + use<> {
+        let responder = self.responder.clone();
         #[cfg(feature = "outgoing")]
-        self.after
-            .iter()
-            .for_each(|after| after.refused(refusal.code.0, &refusal.text));
-        self.responder.refuse(refusal);
+        let after = self.after.clone();
+        move |refusal| {
+            #[cfg(feature = "outgoing")]
+            after
+                .iter()
+                .for_each(|after| after.refused(refusal.code.0, &refusal.text));
+            responder.refuse(refusal);
+        }
     }
 
     fn respond(self, at: Stored, duplicate: bool) {

@@ -135,7 +135,7 @@ fn with_account(peer: UserId, append: Append) -> Write {
 /// Appends a message to a peer who had an account a moment ago. If it was removed since, as nobody had used it, the peer gets another.
 fn append_to_peer(writer: &Arc<Writer>, peer: UserId, append: Append, receipt: SendReceipt) {
     let (again, repeated) = (Arc::downgrade(writer), append.clone());
-    let responder = receipt.responder.clone();
+    let refuse = receipt.refuser();
     let submitted = writer.submit(Write::Append(append), move |answer| {
         match (answer, again.upgrade()) {
             (Err(WriteError::Refused(Refused::NoSuchUser(user))), Some(writer)) if user == peer => {
@@ -145,7 +145,7 @@ fn append_to_peer(writer: &Arc<Writer>, peer: UserId, append: Append, receipt: S
         }
     });
     if let Err(error) = submitted {
-        responder.refuse(error.into());
+        refuse(error.into());
     }
 }
 

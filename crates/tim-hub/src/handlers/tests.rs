@@ -189,6 +189,42 @@ fn only_members_send_to_a_group_and_read_it() {
     assert_eq!(alice.history(group("g"), &[], 1).unwrap().sequences.len(), 1);
 }
 
+/// The receipt of a message goes with it to the writer, which takes no more of one user's.
+#[cfg(feature = "outgoing")]
+#[test]
+fn the_application_is_told_of_a_message_that_the_writer_does_not_take() {
+    let data = tempfile::tempdir().unwrap();
+    let store = tim_store_sqlite::open(data.path()).unwrap();
+    let (store, faults) = tim_store::faults::wrap(store.into());
+    let mut options = HubOptions::new(App::new(1, "a key of the tests, long enough"));
+    // No task is there that would tell it.
+    let endpoint = crate::Endpoint::new("http://127.0.0.1:1/");
+    options.callbacks = Some(crate::CallbackOptions::new(endpoint));
+    let hub = Hub::with_store(options, store).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let world = World {
+        hub,
+        runtime,
+        _data: data,
+    };
+    let mut alice = world.client("alice");
+    world.client("bob");
+    faults.hold_commits();
+    let most = tim_store::WriterConfig::default().per_user + tim_store::MAX_BATCH;
+    let refused = (0..=most).find_map(|_| {
+        let message = alice.message(c2c("bob"), "hello");
+        let (id, body) = (alice.begin(), to_vec(&SendMessage::new(&message)));
+        let handled = blocking(|| handle(alice.services, &mut alice.context, id, FrameKind::SEND, &body));
+        handled.unwrap();
+        alice.context.device().mailbox().next_response()
+    });
+    let refused = refused.unwrap().result.unwrap_err();
+    let told = alice.services.callbacks.stats().waiting;
+    faults.release();
+    assert_eq!(refused.code, ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR);
+    assert_eq!(told, 1, "nothing else is stored or refused yet");
+}
+
 #[test]
 fn history_comes_in_pages_within_the_limits() {
     let world = World::new();
