@@ -69,20 +69,20 @@ impl Batch<'_> {
             }
             .into());
         }
-        let (platform, token) = (register.platform.0, register.token.as_str());
-        let former = self
-            .db
-            .prepare_cached("SELECT id, user FROM push_tokens WHERE token = ?1 AND platform = ?2")?
-            .query_row(params![token, platform], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        match former {
-            Some((id, owner)) if owner == user => self.switch_token(id, register.enabled)?,
-            former => {
-                if let Some((id, owner)) = former {
-                    self.remove_token(id, owner)?;
-                }
-                self.add_token(user, register)?;
+        let mut own = None;
+        for token in [Some(&register.token), register.written.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            match self.token(register.platform, token)? {
+                Some((id, owner)) if owner == user && own.is_none() => own = Some(id),
+                Some((id, owner)) => self.remove_token(id, owner)?,
+                None => {}
             }
+        }
+        match own {
+            Some(id) => self.keep_token(id, register)?,
+            None => self.add_token(user, register)?,
         }
         self.keep_account(user)?;
         let pushed = self
@@ -92,10 +92,19 @@ impl Batch<'_> {
         Ok(Written::PushRegistered { pushed })
     }
 
-    fn switch_token(&self, id: i64, enabled: bool) -> rusqlite::Result<()> {
+    /// The number and the owner of a token.
+    fn token(&self, platform: PushPlatform, token: &str) -> rusqlite::Result<Option<(i64, i64)>> {
         self.db
-            .prepare_cached("UPDATE push_tokens SET enabled = ?2 WHERE id = ?1")?
-            .execute(params![id, enabled])?;
+            .prepare_cached("SELECT id, user FROM push_tokens WHERE token = ?1 AND platform = ?2")?
+            .query_row(params![token, platform.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+    }
+
+    /// A token stays, and takes the form in which it is registered now.
+    fn keep_token(&self, id: i64, register: &RegisterPush) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("UPDATE push_tokens SET token = ?2, enabled = ?3 WHERE id = ?1")?
+            .execute(params![id, register.token, register.enabled])?;
         Ok(())
     }
 

@@ -12,6 +12,8 @@ pub struct RegisterPush {
     pub platform: PushPlatform,
     /// The token, at most [`MAX_PUSH_TOKEN`](tim_proto::request::MAX_PUSH_TOKEN) bytes.
     pub token: String,
+    /// The token as the application has written it, if that is not the form that is kept: it may have been registered like that before.
+    pub written: Option<String>,
     /// Whether notifications are sent to it.
     pub enabled: bool,
 }

@@ -143,8 +143,8 @@ pub enum Write {
     /// entry uses, and an append that comes later is refused. Durable when it is answered; the contents are the caller's to remove
     /// then. Result: [`Written::FilesRemoved`].
     RemoveFiles(RemoveFiles),
-    /// Registers a token of a push service for a user. A token belongs to one user: whoever had it before does not have it any more. Of
-    /// more than [`MAX_PUSH_TOKENS`](super::MAX_PUSH_TOKENS) the user's oldest is removed. A user with the first token is to be notified
+    /// Registers a token of a push service for a user. A token belongs to one user: whoever had it before does not have it any more, in
+    /// either form. Of more than [`MAX_PUSH_TOKENS`](super::MAX_PUSH_TOKENS) the user's oldest is removed. A user with the first token is to be notified
     /// of what comes later. Refused with [`Refused::TextTooLong`] if the token is empty or too long. Result: [`Written::PushRegistered`].
     RegisterPush(Box<RegisterPush>),
     /// Removes a token of a user, if the user has it: with a number, only if it has that number, so that nobody loses one that was

@@ -25,13 +25,20 @@ pub(super) fn register<'a>(
     let is_known = known.iter().any(|known| {
         (known.platform, known.token.as_str(), known.enabled) == (platform, &*token, request.enabled)
     });
-    if is_known && !is_removing {
+    let written = (token != request.token).then(|| request.token.to_owned());
+    let is_also_written = written.as_ref().is_some_and(|written| {
+        known
+            .iter()
+            .any(|known| (known.platform, &known.token) == (platform, written))
+    });
+    if is_known && !is_also_written && !is_removing {
         return Reply::now(&Done);
     }
     let write = Write::RegisterPush(Box::new(tim_store::RegisterPush {
         user,
         platform,
         token: token.into_owned(),
+        written,
         enabled: request.enabled,
     }));
     let (push, responder) = (
@@ -58,16 +65,23 @@ pub(super) fn unregister<'a>(
     // What is none to the sink was registered before there was this sink, or never.
     let token = checked(services, request.platform, request.token).unwrap_or(Cow::Borrowed(request.token));
     let responder = client.responder::<UnregisterPush<'static>>();
-    let write = Write::UnregisterPush {
-        user: client.user(),
-        platform: request.platform,
-        token: token.into_owned(),
+    let (user, platform) = (client.user(), request.platform);
+    let remove = |token: &str| Write::UnregisterPush {
+        user,
+        platform,
+        token: token.to_owned(),
         number: None,
     };
-    services.writer.submit(write, move |answer| match answer {
-        Ok(_) => responder.respond(&Done),
-        Err(error) => responder.refuse(error.into()),
-    })?;
+    if token != request.token {
+        // It may have been registered as it is written here, before there was this sink. What fails here fails below too.
+        services.writer.submit(remove(request.token), |_| {})?;
+    }
+    services
+        .writer
+        .submit(remove(&token), move |answer| match answer {
+            Ok(_) => responder.respond(&Done),
+            Err(error) => responder.refuse(error.into()),
+        })?;
     Reply::later()
 }
 

@@ -143,7 +143,7 @@ macro_rules! suite {
                 a_user_is_blocked_until_somebody_says_otherwise,
             }
             push {
-                a_token_is_of_who_registered_it_last, a_token_that_was_registered_anew_is_not_removed_as_the_former_one, a_user_has_so_many_tokens, what_was_pushed_only_moves_forward,
+                a_token_is_of_who_registered_it_last, a_token_that_was_registered_anew_is_not_removed_as_the_former_one, a_token_that_was_written_otherwise_is_the_same, a_user_has_so_many_tokens, what_was_pushed_only_moves_forward,
                 members_with_tokens_are_found,
             }
             unused {

@@ -12,8 +12,18 @@ pub fn register(user: UserId, token: &str, enabled: bool) -> Write {
         user,
         platform: PushPlatform::IOS,
         token: token.to_owned(),
+        written: None,
         enabled,
     }))
+}
+
+/// The same, of a token that the application has written otherwise.
+fn register_written(user: UserId, token: &str, written: &str) -> Write {
+    let mut write = register(user, token, true);
+    if let Write::RegisterPush(register) = &mut write {
+        register.written = Some(written.to_owned());
+    }
+    write
 }
 
 pub fn unregister(user: UserId, token: &str) -> Write {
@@ -110,6 +120,36 @@ pub fn a_token_that_was_registered_anew_is_not_removed_as_the_former_one(world: 
     }
     world.write(unregister_numbered(alice, "t", newer)).unwrap();
     assert_eq!((tokens(world, &alice), users(world)), (vec![], vec![]));
+}
+
+pub fn a_token_that_was_written_otherwise_is_the_same(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let only = |token: &str| vec![(token.to_owned(), true)];
+    world.write(register(alice, "T", true)).unwrap();
+    let [former] = &world.reader().push_tokens(&alice).unwrap()[..] else {
+        panic!("it is registered");
+    };
+    world.say(
+        LogKey::c2c(alice, bob),
+        bob,
+        "Alice is still to be notified of this",
+    );
+    // It takes the other form, and Alice is where she was.
+    let registered = Written::PushRegistered { pushed: 0 };
+    assert_eq!(world.write(register_written(alice, "t", "T")), Ok(registered));
+    assert_eq!(tokens(world, &alice), only("t"));
+    assert_eq!(
+        world.reader().push_tokens(&alice).unwrap()[0].number,
+        former.number
+    );
+    // Both forms are there: of the same user, then of somebody else.
+    world.write(register(alice, "T", true)).unwrap();
+    world.write(register_written(alice, "t", "T")).unwrap();
+    assert_eq!(tokens(world, &alice), only("t"));
+    world.write(register(alice, "T", true)).unwrap();
+    world.write(register_written(bob, "t", "T")).unwrap();
+    assert_eq!((tokens(world, &alice), tokens(world, &bob)), (vec![], only("t")));
+    assert_eq!(users(world).iter().map(|it| it.user).collect::<Vec<_>>(), [bob]);
 }
 
 pub fn a_user_has_so_many_tokens(world: &mut World) {

@@ -1,7 +1,8 @@
 //! Several sinks: each works for itself.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tim_hub::{Notification, PushError, PushOptions, PushRoutes, PushSink, Sending};
@@ -9,7 +10,7 @@ use tim_proto::ErrorCode;
 use tim_proto::request::{PushPlatform, RegisterPush, UnregisterPush};
 
 use super::super::support::{Device, TestHub, c2c};
-use super::{TestSink, leave, offline};
+use super::{TestSink, leave, offline, stats_once};
 
 /// iPhones go to the first, everything else to the second.
 fn start() -> (TestHub, Arc<TestSink>, Arc<TestSink>) {
@@ -152,6 +153,46 @@ impl PushSink for Hexadecimal {
             false => Err("a token is hexadecimal".to_owned()),
         }
     }
+}
+
+/// Takes any token until it knows that tokens are in lower case.
+#[derive(Default)]
+struct Learning {
+    knows: AtomicBool,
+    /// The tokens of all notifications.
+    sent: Mutex<Vec<String>>,
+}
+
+impl PushSink for Learning {
+    fn send<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
+        self.sent.lock().unwrap().push(notification.token.clone());
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn token<'a>(&self, _: PushPlatform, token: &'a str) -> Result<Cow<'a, str>, String> {
+        Ok(match self.knows.load(Ordering::Relaxed) {
+            true => token.to_ascii_lowercase().into(),
+            false => token.into(),
+        })
+    }
+}
+
+#[test]
+fn a_token_that_was_registered_before_its_form_was_known_is_the_same() {
+    let sink = Arc::new(Learning::default());
+    let options = PushOptions::new(sink.clone());
+    let hub = TestHub::start_with(|hub| hub.push = Some(options));
+    let mut bob = Device::login(&hub, "bob", 2);
+    for token in ["0A", "0B"] {
+        bob.ask(&RegisterPush::new(PushPlatform::IOS, token)).unwrap();
+    }
+    sink.knows.store(true, Ordering::Relaxed);
+    bob.ask(&RegisterPush::new(PushPlatform::IOS, "0A")).unwrap();
+    bob.ask(&UnregisterPush::new(PushPlatform::IOS, "0B")).unwrap();
+    leave(&hub, bob);
+    Device::login(&hub, "alice", 1).send(c2c("bob"), "hello");
+    stats_once(&hub, |stats| stats.sent > 0 && stats.waiting == 0);
+    assert_eq!(*sink.sent.lock().unwrap(), ["0a"]);
 }
 
 #[test]
