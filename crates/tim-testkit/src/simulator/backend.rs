@@ -223,17 +223,8 @@ impl Backend {
                     .insert((*user, user_in(&row["Peer_Account"])?), count);
             }
             for other in users.get(at..).unwrap_or_default() {
-                let body = json!({
-                    "From_Account": user.as_str(), "To_Account": other.as_str(),
-                    "MaxCnt": MAX_HISTORY, "MinTime": 0, "MaxTime": u32::MAX,
-                });
-                let found = answer(&life.hub, "openim/admin_getroammsg", body).await?;
-                let rows = found["MsgList"].as_array().into_iter().flatten();
-                let rows = rows.map(|row| {
-                    let sequence = row["MsgSeq"].as_u64().unwrap_or(0);
-                    (sequence, row["MsgFlagBits"] == 8)
-                });
-                view.histories.insert((*user, *other), rows.collect());
+                let rows = history(&life.hub, user, other).await?;
+                view.histories.insert((*user, *other), rows);
             }
         }
         for group in (0..population.groups.len() as u8).map(Plan::group) {
@@ -249,6 +240,36 @@ impl Backend {
             }
         }
         Ok(Some(view))
+    }
+}
+
+/// The whole history of two users, oldest first, page by page: the sequence of each message, and whether it is revoked.
+async fn history(hub: &tim_hub::Hub, user: &UserId, other: &UserId) -> Result<Vec<(u64, bool)>, String> {
+    let (mut rows, mut last) = (Vec::new(), String::new());
+    loop {
+        let body = json!({
+            "From_Account": user.as_str(), "To_Account": other.as_str(),
+            "MaxCnt": MAX_HISTORY, "MinTime": 0, "MaxTime": u32::MAX, "LastMsgKey": last,
+        });
+        let found = answer(hub, "openim/admin_getroammsg", body).await?;
+        let page = found["MsgList"].as_array().into_iter().flatten();
+        let page: Vec<_> = page
+            .map(|row| {
+                let sequence = row["MsgSeq"].as_u64().unwrap_or(0);
+                (sequence, row["MsgFlagBits"] == 8)
+            })
+            .collect();
+        let is_all = found["Complete"] == 1;
+        if page.is_empty() && !is_all {
+            return Err(format!(
+                "a page of {user} and {other} is empty and not the last: {found}"
+            ));
+        }
+        rows.splice(0..0, page);
+        if is_all {
+            return Ok(rows);
+        }
+        last = found["LastMsgKey"].as_str().unwrap_or_default().to_owned();
     }
 }
 
