@@ -220,19 +220,19 @@ settings! {
     /// HOST, HOST:PORT or *.DOMAIN. Can be repeated [default: none].
     #[serde(default, deserialize_with = "one_or_more")]
     push_web_host("TIM_PUSH_WEB_HOST", "HOST", value_delimiter = ','): Vec<String> = Vec::new();
-    /// How old a message may be of which a user is notified, as after a failure of a push service [default: 1d].
+    /// Maximum age of a message that still causes a notification, as after a failure of a push service [default: 1d].
     push_max_age("TIM_PUSH_MAX_AGE", "TIME"): Seconds = Seconds(24 * 3600);
     /// Language of the texts that stand for pictures and other messages without a text: en or zh [default: en].
     push_language("TIM_PUSH_LANGUAGE", "LANGUAGE"): String = "en".to_owned();
-    /// Ask a server of the application about messages and changes of groups, and tell it of them and of who is online: the http:// or https://
-    /// URL to post to [default: none].
+    /// The http:// or https:// URL of a server of the application to post callbacks to: before and after messages and changes of groups, and
+    /// when users come online or go offline [default: none].
     callback_url("TIM_CALLBACK_URL", "URL"): String = String::new();
     /// File with a token that signs the requests to --callback-url: the parameters Sign and RequestTime [default: none].
     callback_token_file("TIM_CALLBACK_TOKEN_FILE", "FILE"): PathBuf = PathBuf::new();
     /// Callback that is made, such as C2C.CallbackBeforeSendMsg; the others are not. Can be repeated [default: all].
     #[serde(default, deserialize_with = "one_or_more")]
     callback_command("TIM_CALLBACK_COMMAND", "COMMAND", value_delimiter = ','): Vec<String> = Vec::new();
-    /// Refuse what the --callback-url is asked about and gives no answer to in time, instead of doing it [default: false].
+    /// Refuse what --callback-url is asked about if it gives no usable answer in time, instead of allowing it [default: false].
     callback_refuse("TIM_CALLBACK_REFUSE", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool = false;
     /// Maximum size of the database in bytes; 0 is no limit [default: 0].
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;

@@ -144,8 +144,10 @@ fn others(settings: &Settings) -> Result<Option<Others>, Failure> {
     let (log, url) = (&settings.push_log, &settings.push_webhook);
     match (log.as_os_str().is_empty(), url.is_empty()) {
         (true, true) => Ok(None),
-        (false, false) => Err(Failure::usage("--push-log and --push-webhook exclude each other")
-            .hint("a server at the URL of --push-webhook can write what it gets into a file")),
+        (false, false) => Err(
+            Failure::usage("--push-log and --push-webhook cannot be used together")
+                .hint("a server at the URL of --push-webhook can write what it gets into a file"),
+        ),
         (false, true) => {
             let opened = PushLog::open(log).map_err(|error| {
                 Failure::usage(format_args!("--push-log {}: {error}", log.display()))

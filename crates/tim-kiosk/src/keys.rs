@@ -100,13 +100,13 @@ impl<'k> Keys<'k> {
             match resent.await {
                 Ok(()) => {}
                 Err(Error::TimedOut) => self.screen.show("-- no answer, sending it again"),
-                // An earlier firmware's user has left it. There is no room beside it, and nobody else to send it.
-                Err(Error::Invalid(_)) => {
+                // An earlier firmware's user has left it, or the hub has lost the account. There is no room beside it, and nobody to send it.
+                Err(Error::OtherAccount) => {
                     if let Some((id, _)) = outbox.oldest(&mut record).await? {
                         outbox.forget(&id).await?;
                     }
                     self.screen
-                        .show("-- a message of another user was left and is removed");
+                        .show("-- a message of another account was left and is removed");
                 }
                 Err(error) => return Err(error),
             }

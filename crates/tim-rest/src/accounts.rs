@@ -34,7 +34,7 @@ answer! {
 }
 
 call! {
-    /// Which of up to 100 users have accounts. Who has none is no failure.
+    /// Which of up to 100 users have accounts. A missing account is not an error.
     args check_accounts = "im_open_login_svc", "account_check", again -> CheckedAccounts;
     CheckAccounts::new {
         users: Names = "CheckItem" with "crate::wire::user_ids",

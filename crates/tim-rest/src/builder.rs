@@ -46,8 +46,9 @@ impl Builder {
         self
     }
 
-    /// How long each of these may take, from connecting to the end of the answer; half of it is for the TCP connection. Waiting for other calls
-    /// of the same client does not count ([`Builder::max_connections`]). Default 10 s; Tencent's service gives up after 3 s. A [`Driver`] of your own has its own limit.
+    /// The time limit of each attempt, from connecting to the end of the answer; half of it is for the TCP connection. Waiting for other
+    /// calls of the same client does not count ([`Builder::max_connections`]). Default 10 s; Tencent's service gives up after 3 s. A
+    /// [`Driver`] of your own has its own limit.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

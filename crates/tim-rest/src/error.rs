@@ -71,8 +71,8 @@ impl Error {
         self.again() != Again::Never
     }
 
-    /// Whether it is certain that nothing was done. Of the codes of a service that this crate does not know, nothing is certain. If not, repeating a call can do something twice, unless it
-    /// [is repeatable](crate::Request::IS_REPEATABLE).
+    /// Whether it is certain that nothing was done. Codes of services that this crate does not know count as uncertain. If this returns
+    /// `false`, repeating the call may carry it out twice, unless it [is repeatable](crate::Request::IS_REPEATABLE).
     #[must_use]
     pub fn is_certainly_not_done(&self) -> bool {
         match self {

@@ -46,6 +46,9 @@ pub enum Error {
     /// The application's [`OutboxStorage`](crate::OutboxStorage) failed or is full. A message that was to be kept was not sent.
     #[error("the device's storage failed or is full")]
     Storage,
+    /// A message that was kept is one of another account, so this one cannot send it. It is still kept.
+    #[error("the kept message is one of another account")]
+    OtherAccount,
     /// The hub's response is malformed. This is an error in the hub; report it.
     #[error("the hub's response is malformed; report it")]
     Protocol,
@@ -63,6 +66,7 @@ impl Error {
             Self::LoggedOut => ErrorCode::LOGGED_OUT,
             Self::File => ErrorCode::MESSAGE_FILE_UPLOAD_FAIL,
             Self::Storage => ErrorCode::MESSAGE_SEND_FAIL,
+            Self::OtherAccount => ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE,
             Self::Protocol => ErrorCode::PROTOCOL_VIOLATION,
         }
     }

@@ -99,8 +99,9 @@ impl Client<'_> {
     /// [`Error::NotReady`] before the first login; [`Error::Storage`]; an error that is not final. The messages that `on_sent` was
     /// not told of are still kept; call this again.
     ///
-    /// [`Error::Invalid`]: the oldest message is one of another account, which must send it. It and those behind it are still kept.
-    /// Log in as its user, or remove it: [`OutboxStorage::oldest`] returns its id, [`OutboxStorage::forget`] takes it.
+    /// [`Error::OtherAccount`]: the oldest message is one of another account: of another user, or of this one before the hub removed
+    /// the account as unused or lost its data. It and those behind it are still kept. Log in as its user, or remove it:
+    /// [`OutboxStorage::oldest`] returns its id, [`OutboxStorage::forget`] takes it.
     pub async fn resend_kept(
         &self,
         storage: &mut impl OutboxStorage,
@@ -108,7 +109,7 @@ impl Client<'_> {
         mut on_sent: impl FnMut(&MessageId, Result<SendResponse<'static>, Error>),
     ) -> Result<(), Error> {
         while let Some((id, len)) = storage.oldest(record).await? {
-            self.shared.check_own(id, self.shared.ids.user)?;
+            self.shared.check_own(id, self.shared.ids.user).map_err(of_kept)?;
             let sent = self.send_record(record.get(..len).unwrap_or_default()).await;
             if !is_done(&sent) {
                 return sent.map(|_| ());
@@ -133,6 +134,14 @@ impl Client<'_> {
                 outcome => return outcome,
             }
         }
+    }
+}
+
+/// What [`Error`] says that a message is not one of this account, of a kept one.
+pub(crate) fn of_kept(error: Error) -> Error {
+    match error {
+        Error::Invalid(_) => Error::OtherAccount,
+        other => other,
     }
 }
 

@@ -15,7 +15,7 @@ use tim_session::{
 };
 
 use crate::ids::Ids;
-use crate::outbox::{encode_in, is_done};
+use crate::outbox::{encode_in, is_done, of_kept};
 use crate::shared::{Session, failure};
 use crate::{Error, MAX_ERRORS, OutboxStorage, Resources, SerialPort, UserSig};
 
@@ -130,6 +130,8 @@ pub struct PolledDevice<'m, T, C> {
     clock: C,
     connection: Connection,
     wakeup: Option<Instant>,
+    /// Whether the transport may have written bytes in a buffer of its own.
+    is_unflushed: bool,
     /// Why the session has ended.
     ended: Option<ErrorCode>,
 }
@@ -160,6 +162,7 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
             transport,
             clock,
             connection: Connection::Closed,
+            is_unflushed: false,
             wakeup: None,
             ended: None,
         }
@@ -232,7 +235,7 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
                 Output::Connect => self.connection = Connection::Opening,
                 Output::Disconnect => {
                     self.transport.disconnect();
-                    self.connection = Connection::Closed;
+                    (self.connection, self.is_unflushed) = (Connection::Closed, false);
                 }
                 Output::Wait(until) => {
                     self.wakeup = until;
@@ -280,20 +283,23 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
 
     /// Whether anything was sent.
     fn send(&mut self) -> Result<bool, ConnectionLost> {
-        if self.session.outgoing().is_empty() {
-            return Ok(false);
+        let mut sent = 0;
+        if !self.session.outgoing().is_empty() {
+            sent = self.transport.write(self.session.outgoing())?;
+            self.session.transmitted(sent);
+            self.is_unflushed |= sent > 0;
         }
-        let sent = self.transport.write(self.session.outgoing())?;
-        self.session.transmitted(sent);
-        if self.session.outgoing().is_empty() {
+        // One that has failed is tried again, even if nothing else is to be sent: that ends the connection.
+        if self.is_unflushed && self.session.outgoing().is_empty() {
             self.transport.flush()?;
+            self.is_unflushed = false;
         }
         Ok(sent > 0)
     }
 
     fn lose(&mut self, now: Instant) {
         self.transport.disconnect();
-        self.connection = Connection::Closed;
+        (self.connection, self.is_unflushed) = (Connection::Closed, false);
         self.session.disconnected(now);
     }
 
@@ -514,7 +520,7 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         mut on_event: impl FnMut(Event<'_>),
     ) -> Result<(), Error> {
         while let Some((id, len)) = wait(storage.oldest(record))? {
-            self.check_own(id, self.ids.user)?;
+            self.check_own(id, self.ids.user).map_err(of_kept)?;
             let sent = self.send_record(record.get(..len).unwrap_or_default(), &mut on_event);
             if !is_done(&sent) {
                 return sent.map(|_| ());

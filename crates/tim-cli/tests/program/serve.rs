@@ -585,7 +585,11 @@ fn the_keys_of_push_services_are_checked_at_the_start_and_read_again() {
     let pem = std::fs::read(&files.key).unwrap();
     std::fs::write(&files.key, "nothing").unwrap();
     hub.hang_up();
-    hub.wait_for_log("cannot reload the key or token of a push service; the old one stays in use");
+    for setting in ["--push-apns-key", "--push-vapid-key"] {
+        let warned = hub.wait_for_log("cannot reload the key or token of a push service");
+        assert!(warned.contains(setting), "{warned}");
+    }
+    hub.wait_for_log("settings reloaded");
     std::fs::write(&files.key, pem).unwrap();
     hub.hang_up();
     hub.wait_for_log("settings reloaded");

@@ -43,8 +43,7 @@ pub struct CallbackOptions {
     pub commands: Vec<CallbackCommand>,
     /// How long it may take for an answer. Default 2 s.
     pub timeout: Duration,
-    /// Whether what the application is asked about is refused if there is no answer, or none that decides. Otherwise it is done. Default
-    /// false.
+    /// Whether to refuse what the application is asked about if there is no usable answer. Otherwise it is allowed. Default false.
     pub refuse_without_answer: bool,
     /// How many events may wait that it is to be told of. Further ones are dropped and counted. Default 4,096.
     pub max_waiting: usize,
@@ -117,6 +116,9 @@ struct Inner {
     dropped: AtomicU64,
     log: LogLimiter,
 }
+
+/// A place among those that wait, and one among those that are asked.
+type Turn<'a> = (SemaphorePermit<'a>, SemaphorePermit<'a>);
 
 #[derive(Default)]
 struct Queue {
@@ -224,7 +226,7 @@ impl Callbacks {
         }
         let asked = async {
             let deadline = inner.deadline();
-            let _turn = inner.turn(deadline).await?;
+            let (_turn, has_waited) = inner.turn(deadline).await?;
             let event = Event::new(command, platform, body());
             let cause = event.cause;
             if !lock(&inner.breaker).admits(Instant::now(), cause) {
@@ -233,6 +235,10 @@ impl Callbacks {
             let progress = Progress::default();
             let asking = inner.request(event, Again::IfUnanswered, &progress);
             let answer = inner.in_time(deadline, asking, &progress).await;
+            // What had less time than others says nothing of the endpoint.
+            if has_waited && answer.is_err() && Instant::now() >= deadline {
+                return None;
+            }
             let decided = answer.and_then(|answer| {
                 let decided = about(command, answer).and_then(|answer| decide(&answer));
                 decided.map_err(|what| Fault::Useless.because(what))
@@ -298,15 +304,18 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    /// Waits for the turn of a question; `None` if it is not to be asked: the endpoint is left alone, too many wait, or its time is over. That
-    /// says nothing of the endpoint.
-    async fn turn(&self, deadline: Instant) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+    /// Waits for the turn of a question, and says whether it had to; `None` if it is not to be asked: the endpoint is left alone, too many
+    /// wait, or its time is over. That says nothing of the endpoint.
+    async fn turn(&self, deadline: Instant) -> Option<(Turn<'_>, bool)> {
         if lock(&self.breaker).is_open(Instant::now()) {
             return None;
         }
         let place = self.places.try_acquire().ok()?;
+        if let Ok(turn) = self.before.try_acquire() {
+            return Some(((place, turn), false));
+        }
         let turn = tokio::time::timeout_at(deadline, self.before.acquire()).await;
-        Some((place, turn.ok()?.ok()?))
+        Some(((place, turn.ok()?.ok()?), true))
     }
 
     /// Until when a request that begins now may take.
@@ -379,7 +388,7 @@ impl Inner {
     fn drop_event(&self, command: CallbackCommand) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
         if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
-            warn!(%command, suppressed, "an event is not told of: too many wait, or the endpoint fails");
+            warn!(%command, suppressed, "an event was dropped: too many wait, or the endpoint fails");
         }
     }
 
@@ -485,6 +494,30 @@ mod tests {
         assert_eq!((stats.failed, stats.skipped, stats.is_open), (0, 10, false));
         assert_eq!(inner.places.available_permits(), MAX_BEFORE + MAX_WAITING_BEFORE);
         drop(all);
+    }
+
+    #[tokio::test]
+    async fn a_question_that_had_to_wait_and_then_has_no_time_left_is_no_failure_of_the_endpoint() {
+        // It takes connections and never answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let mut options = CallbackOptions::new(Endpoint::new(url));
+        options.timeout = Duration::from_millis(400);
+        let callbacks = Callbacks::new(Some(options), 1, Clock::system(), Arc::default()).unwrap();
+        let inner = callbacks.0.as_ref().unwrap();
+        let all = inner.before.acquire_many(MAX_BEFORE as u32).await.unwrap();
+        let ask = || callbacks.ask(CallbackCommand::BeforeC2c, Platform::Device, Map::new, |_| Ok(()));
+        let (asked, ()) = tokio::join!(ask(), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            drop(all);
+        });
+        assert!(matches!(asked, Err(Unanswered::NoAnswer)));
+        let stats = callbacks.stats();
+        assert_eq!((stats.failed, stats.skipped), (0, 1));
+        // Without having waited, it is one.
+        assert!(matches!(ask().await, Err(Unanswered::NoAnswer)));
+        let stats = callbacks.stats();
+        assert_eq!((stats.failed, stats.skipped), (1, 1));
     }
 
     #[tokio::test(start_paused = true)]

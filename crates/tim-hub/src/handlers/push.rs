@@ -12,7 +12,8 @@ use crate::client_context::ClientContext;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
-/// Registers a token. Applications do that after each login, so a token that is there already costs no write.
+/// Registers a token. Applications do that after each login, so a token that is there already, in the form in which it is kept, costs no
+/// write.
 pub(super) fn register<'a>(
     services: &Arc<Services>,
     client: &mut ClientContext,
@@ -26,12 +27,8 @@ pub(super) fn register<'a>(
         (known.platform, known.token.as_str(), known.enabled) == (platform, &*token, request.enabled)
     });
     let written = (token != request.token).then(|| request.token.to_owned());
-    let is_also_written = written.as_ref().is_some_and(|written| {
-        known
-            .iter()
-            .any(|known| (known.platform, &known.token) == (platform, written))
-    });
-    if is_known && !is_also_written && !is_removing {
+    // In another form, somebody else may have registered it before that was known.
+    if is_known && written.is_none() && !is_removing {
         return Reply::now(&Done);
     }
     let write = Write::RegisterPush(Box::new(tim_store::RegisterPush {

@@ -271,7 +271,7 @@ impl Apns {
                 if !self.is_said.swap(true, Ordering::Relaxed) {
                     error!(
                         reason,
-                        "Apple's push service refuses what the hub says of itself: {}",
+                        "Apple's push service rejects the hub's credentials: {}",
                         advice(reason)
                     );
                 }

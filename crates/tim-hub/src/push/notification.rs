@@ -182,7 +182,7 @@ impl PushError {
 pub struct PushOptions {
     /// What takes the notifications. Those for which there is nothing are not sent.
     pub routes: PushRoutes,
-    /// How old a message may be of which a user is notified. Older ones are dropped, as after a long failure of the sink. Default 24 h.
+    /// Maximum age of a message that still causes a notification, as after a long failure of the sink. Default 24 h.
     pub max_age: Duration,
     /// How long a sink may take for a notification. Default 10 s.
     pub timeout: Duration,

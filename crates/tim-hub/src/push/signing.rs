@@ -36,7 +36,7 @@ impl SigningKey {
         let pair =
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der(), &random);
         let pair = pair.map_err(|error| {
-            format!("the private key is none of the curve P-256 with its public key: {error}")
+            format!("it is not a P-256 private key that includes its public key: {error}")
         })?;
         Ok(Self { pair, random })
     }

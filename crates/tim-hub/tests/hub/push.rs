@@ -104,6 +104,14 @@ fn start() -> (TestHub, Arc<TestSink>) {
     (hub, sink)
 }
 
+/// How long a push service may take that answers so: only one that hangs is to be given up soon.
+fn timeout_for(answer: &push_service::Answer) -> Duration {
+    match answer {
+        push_service::Answer::Hang => Duration::from_secs(1),
+        _ => DEADLINE,
+    }
+}
+
 /// What the hub has counted, once it is this: a sink has taken a notification before the hub knows.
 fn stats_once(hub: &TestHub, until: impl Fn(&PushStats) -> bool) -> PushStats {
     let start = Instant::now();

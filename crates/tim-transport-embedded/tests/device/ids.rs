@@ -190,10 +190,7 @@ fn a_message_stays_in_the_outbox_until_its_own_account_is_logged_in() {
         slot.swap_account();
         let foreign = client.resend_kept(&mut slot, &mut record, |_, _| unreachable!());
         let foreign = runner.until(foreign, |_| {}).await;
-        assert_eq!(
-            foreign,
-            Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
-        );
+        assert_eq!(foreign, Err(Error::OtherAccount));
         slot.swap_account();
         let mut resent = Vec::new();
         let own = client.resend_kept(&mut slot, &mut record, |_, sent| resent.push(sent));

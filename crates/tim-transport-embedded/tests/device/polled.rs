@@ -299,10 +299,7 @@ fn a_message_that_is_kept_is_sent_after_a_reset() {
         log_in(&mut device);
         slot.swap_account();
         let foreign = resend(&mut device, &mut slot);
-        assert_eq!(
-            foreign,
-            Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
-        );
+        assert_eq!(foreign, Err(Error::OtherAccount));
         slot.swap_account();
         resend(&mut device, &mut slot).expect("answered");
         assert!(matches!(resent[..], [Ok(sent)] if !sent.duplicate), "{resent:?}");

@@ -19,7 +19,7 @@ use tim_proto::request::{PushPlatform, RegisterPush};
 use tim_testkit::certificates::{Age, Authority};
 
 use super::super::support::{Answer, Device, PushService, Pushed, TestHub, c2c};
-use super::{DEADLINE, TestSink, offline, send_with};
+use super::{DEADLINE, TestSink, offline, send_with, timeout_for};
 
 const TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
 const IPHONE: &[(PushPlatform, &str)] = &[(PushPlatform::IOS, TOKEN)];
@@ -201,8 +201,9 @@ fn what_is_not_available_is_asked_again_and_replaces_itself() {
     ];
     // All at once: each takes a second.
     let worlds = faults.map(|(fault, connection)| {
+        let timeout = timeout_for(&fault);
         let service = PushService::start([fault, taken()]);
-        let world = start_with(&service.url(), |push| push.timeout = Duration::from_secs(1));
+        let world = start_with(&service.url(), |push| push.timeout = timeout);
         offline(&world.hub, "bob", 2, IPHONE);
         let mut alice = Device::login(&world.hub, "alice", 1);
         alice.send(c2c("bob"), "hello");
@@ -389,7 +390,7 @@ fn a_server_that_hangs_holds_back_no_other_device_of_the_user() {
         alice.send(c2c("bob"), text);
     }
     assert_eq!(others.texts(10), said);
-    assert_eq!(service.asked(1).len(), 1);
+    assert!(!service.asked(1).is_empty());
 }
 
 #[test]

@@ -20,7 +20,7 @@ use tim_testkit::certificates::{Age, Authority};
 
 use super::super::support::{Answer, Device, PushService, Pushed, TestHub, c2c};
 use super::apns::TestKey;
-use super::{DEADLINE, TestSink, leave, offline, send_with};
+use super::{DEADLINE, TestSink, leave, offline, send_with, stats_once, timeout_for};
 
 const AUTH: [u8; 16] = [7; 16];
 
@@ -95,6 +95,11 @@ struct World {
 }
 
 fn start(answers: impl IntoIterator<Item = Answer>) -> World {
+    start_with(DEADLINE, answers)
+}
+
+/// With a limit for the time of an answer.
+fn start_with(timeout: Duration, answers: impl IntoIterator<Item = Answer>) -> World {
     let files = tempfile::tempdir().unwrap();
     let authority = Authority::new(files.path(), "authority");
     let certificate = authority.sign("service", &["127.0.0.1"], Age::Valid);
@@ -113,7 +118,7 @@ fn start(answers: impl IntoIterator<Item = Answer>) -> World {
         .with(PushPlatform::WEB, web.clone())
         .with_others(others.clone());
     let mut push = PushOptions::with_routes(routes);
-    push.timeout = Duration::from_secs(1);
+    push.timeout = timeout;
     let hub = TestHub::start_with(|hub| hub.push = Some(push));
     World {
         hub,
@@ -214,7 +219,7 @@ fn what_a_push_service_answers() {
     let busy = Answer::Status(429, "", String::new());
     let faults = [later, busy, Answer::Close, Answer::Hang];
     let worlds = faults.map(|fault| {
-        let world = start([fault, taken()]);
+        let world = start_with(timeout_for(&fault), [fault, taken()]);
         let browser = world.offline("bob", 2);
         let mut alice = Device::login(&world.hub, "alice", 1);
         alice.send(c2c("bob"), "hello");
@@ -334,7 +339,7 @@ fn only_subscriptions_at_push_services_are_registered() {
 
 #[test]
 fn a_push_service_that_is_down_holds_back_no_phone_of_the_user() {
-    let world = start([Answer::Hang]);
+    let world = start_with(timeout_for(&Answer::Hang), [Answer::Hang]);
     let token = Browser::new().subscription(&world.endpoint("/bob"));
     let tokens = [
         (PushPlatform::WEB, token.as_str()),
@@ -349,7 +354,7 @@ fn a_push_service_that_is_down_holds_back_no_phone_of_the_user() {
     assert_eq!(world.others.texts(10), said);
     // It comes back. What it has not got yet comes now, and the phone gets nothing twice.
     world.service.set([taken()]);
-    world.service.asked(11);
+    stats_once(&world.hub, |stats| stats.sent == 20);
     alice.send(c2c("bob"), "the last");
     assert_eq!(world.others.texts(11)[10], "the last");
 }

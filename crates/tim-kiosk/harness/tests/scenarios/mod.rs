@@ -319,10 +319,7 @@ pub(super) async fn a_picture(board: Board) -> Lobby {
 /// The power is cut at random moments while the kiosk says numbered things and alice says others. What the kiosk has taken for sending
 /// is in the history once, and what alice has said is shown once, or again from flash if the cut came before the screen had it.
 pub(super) async fn power_resets(board: Board) -> Lobby {
-    let resets = env::var("KIOSK_RESETS")
-        .ok()
-        .and_then(|resets| resets.parse().ok())
-        .unwrap_or(12);
+    let resets = env::var("KIOSK_RESETS").map_or(12, |resets| resets.parse().expect("a number of resets"));
     let mut it = Lobby::open(board).await;
     let mut random = Random(u64::from(board == Board::Mps2) + 4711);
     let (mut said, mut is_ready) = (0, true);
@@ -378,12 +375,13 @@ async fn check_said(it: &mut Lobby) {
     once.dedup();
     assert_eq!(once.len(), heard.len(), "something was said twice: {heard:?}");
     let left = lines.iter().filter(|line| line.contains(" was left and is sent"));
+    let left = left.count();
     println!(
-        "{} messages taken, {} said, {} of them after a reset",
+        "{} messages taken, {} said, {left} of them after a reset",
         taken.len(),
-        heard.len(),
-        left.count()
+        heard.len()
     );
+    assert!(!taken.is_empty() && left > 0, "no cut fell into a message");
 }
 
 /// Each of what alice has said was shown when it came at most once, and shown then or at the next start.
