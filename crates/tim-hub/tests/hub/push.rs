@@ -105,9 +105,9 @@ fn start() -> (TestHub, Arc<TestSink>) {
 }
 
 /// How long a push service may take that answers so: only one that hangs is to be given up soon.
-fn timeout_for(answer: &push_service::Answer) -> Duration {
+fn timeout_for(answer: &Answer) -> Duration {
     match answer {
-        push_service::Answer::Hang => Duration::from_secs(1),
+        Answer::Hang => Duration::from_secs(1),
         _ => DEADLINE,
     }
 }
