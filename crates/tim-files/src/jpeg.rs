@@ -51,7 +51,33 @@ fn end(jpeg: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Bytes among which markers and short lengths are frequent.
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            Just(0xff),
+            proptest::sample::select(vec![0, 1, 2, 3, SOI, EOI, SOS, 0xd0, 0xe1]),
+            any::<u8>(),
+        ];
+        proptest::collection::vec(byte, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn of_any_bytes_only_the_end_is_cut_off_and_only_once(whole in bytes()) {
+            let mut found = whole.clone();
+            cut(&mut found);
+            prop_assert!(whole.starts_with(&found));
+            prop_assert!(found.len() == whole.len() || found.ends_with(&[0xff, EOI]));
+            prop_assert!(scans(&found) <= scans(&whole));
+            let before = found.clone();
+            cut(&mut found);
+            prop_assert_eq!(found, before);
+        }
+    }
 
     /// Segments, in each of which are markers that count for nothing at its end, and scans.
     fn jpeg(scans: usize) -> Vec<u8> {

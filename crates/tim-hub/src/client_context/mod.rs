@@ -21,8 +21,6 @@ use crate::metrics::Began;
 use crate::permissions::{Generation, GroupMembership};
 #[cfg(feature = "outgoing")]
 use crate::refusal::Refusal;
-#[cfg(feature = "outgoing")]
-use crate::service::Services;
 
 /// How many peers are known to have accounts.
 const MAX_KNOWN_PEERS: usize = 256;
@@ -225,16 +223,21 @@ impl ClientContext {
     }
 
     /// Refuses a request about which the application was asked if the user has been kicked out or blocked meanwhile, or the UserSig has
-    /// expired. The session may have ended before that, so that nobody has closed it: the store knows. Reads the store.
+    /// expired. The session may have ended before that, so that nobody has closed it: `check_admitted` asks the store about the user and when
+    /// the UserSig was issued.
     #[cfg(feature = "outgoing")]
-    pub(crate) fn check_rights(&self, services: &Services) -> Result<(), Refusal> {
+    pub(crate) fn check_rights(
+        &self,
+        steady_ms: u64,
+        check_admitted: impl FnOnce(&UserId, u64) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         if self.device.mailbox().is_kicked_out() {
             return Err(Refusal::new(ErrorCode::KICKED_OUT_REST_API, ""));
         }
-        if matches!(self.expiry.due(services.steady_ms()), Due::End) {
+        if matches!(self.expiry.due(steady_ms), Due::End) {
             return Err(Refusal::new(ErrorCode::KICKED_OUT_USERSIG_EXPIRED, ""));
         }
-        let admitted = services.check_admitted(&self.user(), self.issued_s);
+        let admitted = check_admitted(&self.user(), self.issued_s);
         admitted.map_err(|refusal| match refusal.code {
             ErrorCode::ACCOUNT_INVALID_USERSIG => Refusal::new(ErrorCode::KICKED_OUT_REST_API, ""),
             _ => refusal,

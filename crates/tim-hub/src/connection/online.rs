@@ -278,7 +278,9 @@ async fn handle_after(
     let handled = services.reads.clone().run(user, move || {
         // What the session may do is as it is now, not as it was when the application was asked.
         let outcome = client
-            .check_rights(&services)
+            .check_rights(services.steady_ms(), |user, issued_s| {
+                services.check_admitted(user, issued_s)
+            })
             .and_then(|()| span.in_scope(|| handlers::handle(&services, &mut client, id, kind, &body)));
         client.end_asked();
         if let Err(refusal) = &outcome
