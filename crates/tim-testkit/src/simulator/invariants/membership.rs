@@ -82,6 +82,10 @@ impl<'a> Model<'a> {
             };
             let out = match call.op {
                 Call::Quit(_) => call.device.user_id() == user,
+                // By the application's server: whoever was a member is none any more.
+                Call::Remove(_, users) if matches!(returned, Returned::Done) => {
+                    users.iter().any(|number| Plan::user(*number) == user)
+                }
                 Call::Remove(..) => removed(),
                 Call::Ban(_, _, seconds) => *seconds > 0 && removed(),
                 Call::Dismiss(_) => true,
