@@ -141,6 +141,12 @@ impl Keepalive {
         self.blocked_since = None;
     }
 
+    /// When to give up waiting for capacity: outgoing bytes are blocked, at least since now.
+    pub(crate) fn stuck_at(&mut self, now: Instant, keepalive_config: &KeepaliveConfig) -> Instant {
+        let since = *self.blocked_since.get_or_insert(now);
+        since.plus_micros(keepalive_config.keep_alive_timeout)
+    }
+
     /// When [`Keepalive::due`] must be called next.
     pub(crate) fn deadline(&self, keepalive_config: &KeepaliveConfig) -> Instant {
         match (keepalive_config.framing, self.pinged, self.unconfirmed) {
@@ -181,8 +187,7 @@ impl Keepalive {
         }
         if blocked && keepalive_config.framing == Framing::Serial {
             self.blocked_at = now;
-            let since = *self.blocked_since.get_or_insert(now);
-            let lost = now >= since.plus_micros(keepalive_config.keep_alive_timeout);
+            let lost = now >= self.stuck_at(now, keepalive_config);
             return Some(if lost { Due::Lost } else { Due::Later });
         }
         if self.pinged.is_some() && planted::is(Fault::SilenceTrusted) {

@@ -178,7 +178,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 Poll::Pending => {}
             }
             let received = free.saturating_sub(self.io.session().receive_capacity());
-            let was_waiting = self.takes_nothing();
+            let was_waiting = self.takes_nothing() || self.is_held_up();
             moved |= self.finish_login(context);
             moved |= self.finish_request(context);
             // Before the next request is taken, which may go to the read pool at once: a client that always has one more
@@ -244,8 +244,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         matches!(self.stage, Stage::LoggingIn(_)) && self.io.session().received_len() >= MAX_OF_STRANGER
     }
 
-    /// The session's next deadline, or that of the UserSig. While requests are held up, the session is not polled, and the
-    /// return of the one on the read pool comes first.
+    /// The session's next deadline, or that of the UserSig.
     fn next_wake(&mut self) -> Option<Instant> {
         // Also one that has just ended, as nothing was read during it.
         if self.paused_until.is_some() && !self.closing {
@@ -255,9 +254,6 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let vacant = self.vacant_since.map(|since| since + self.max_vacancy());
             return self.wake.into_iter().chain(vacant).min();
         };
-        if online.is_held_up() {
-            return None;
-        }
         let Some(client) = &online.client else {
             return self.wake;
         };

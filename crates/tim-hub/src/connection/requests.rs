@@ -1,7 +1,7 @@
 //! Requests: they are handled in order, here or on the read pool, and answered when their responses are there.
 //!
 //! While one of them is on the read pool, the session goes on: it answers PINGs and takes ACKs. Requests that come in meanwhile
-//! are held, up to a bound. Beyond it the session is not polled, so that the client is not read from any more.
+//! are held, up to a bound. Beyond it the session takes no requests.
 
 use std::task::{Context, Poll};
 
@@ -41,7 +41,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 moved = true;
                 continue;
             }
-            let now = self.io.now();
+            let (now, is_held_up) = (self.io.now(), self.is_held_up());
+            self.io.session().hold_requests(is_held_up);
             let output = match self.io.session().poll(now) {
                 HubOutput::Wait(until) => SessionOutput::Wait(until),
                 HubOutput::Close(reason) => SessionOutput::Close(reason),
@@ -83,10 +84,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         moved
     }
 
-    /// Whether nothing that the client has sent is taken now: it is paused, too many of its requests are held, or there is no
-    /// capacity for responses. A session that ends does not wait.
+    /// Whether nothing that the client has sent is taken now: it is paused, or there is no capacity for responses. A session that
+    /// ends does not wait.
     pub(super) fn takes_nothing(&mut self) -> bool {
-        !self.ending && (self.is_paused() || self.is_held_up() || !self.has_capacity())
+        !self.ending && (self.is_paused() || !self.has_capacity())
     }
 
     /// Handles the oldest request that is held; whether there was one whose turn it is.
@@ -178,8 +179,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         matches!(&self.stage, Stage::Online(online) if online.is_busy())
     }
 
-    /// Whether so many requests are held that the session is not polled.
-    fn is_held_up(&self) -> bool {
+    /// Whether so many requests are held that no more are taken.
+    pub(super) fn is_held_up(&self) -> bool {
         matches!(&self.stage, Stage::Online(online) if online.is_held_up())
     }
 }

@@ -169,12 +169,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             None => return false,
             Some(Due::Later) => {}
             Some(Due::Lost) => self.hang_up_and_lose(now),
-            Some(Due::Ping) => {
-                let ping = tim_proto::request::Done;
-                if self.link.send(FrameKind::PING, 0, &ping).is_err() {
-                    self.hang_up_and_lose(now); // nothing has been sent for so long that the buffer is full
-                }
-            }
+            Some(Due::Ping) => _ = self.owed.get_or_insert((FrameKind::PING, 0)),
         }
         true
     }

@@ -88,8 +88,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             break;
         }
-        self.acknowledge();
-        self.flush_outbox();
+        self.flush();
         if self.link.take_sent() {
             self.keepalive.sent(now);
         }
@@ -133,6 +132,20 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         };
         if sent.is_ok() {
             (self.unacked, self.ack_is_expected) = (0, true);
+        }
+    }
+
+    /// Sends what waits: acknowledgements, requests, and a PONG or PING, as far as they fit.
+    pub(super) fn flush(&mut self) {
+        self.acknowledge();
+        self.flush_outbox();
+        if let Some((kind, id)) = self.owed
+            && self.hello_received()
+            && self.link.send(kind, id, &tim_proto::request::Done).is_ok()
+        {
+            self.owed = None;
+            // A PONG proves the deliveries, and the hub does not wait for their acknowledgement any longer.
+            self.ack_is_expected &= self.unacked == 0;
         }
     }
 
@@ -227,10 +240,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let in_login = matches!(self.phase, Phase::Login { .. });
         Ok(match at.kind {
             FrameKind::PING => {
-                // If the PONG does not fit, the hub will ask again.
-                let _ = self.link.send(FrameKind::PONG, at.id, &tim_proto::request::Done);
-                // It proves the deliveries, and the hub does not wait for their acknowledgement any longer.
-                self.ack_is_expected &= self.unacked == 0;
+                self.owed = Some((FrameKind::PONG, at.id));
                 None
             }
             FrameKind::PONG => {

@@ -116,6 +116,8 @@ pub struct ClientSession<S, B> {
     ack_is_expected: bool,
     /// Whether the application holds acknowledgements back.
     acks_held: bool,
+    /// The PONG, or else the PING, that is to be sent when it fits: kind and id. One PONG proves as much as several.
+    owed: Option<(FrameKind, u32)>,
     locals: [Option<LocalEvent>; MAX_LOCAL_EVENTS],
     /// The event that the last poll returned.
     current: Option<Current>,
@@ -219,6 +221,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             last_taken: 0,
             ack_is_expected: true,
             acks_held: false,
+            owed: None,
             locals: [None; MAX_LOCAL_EVENTS],
             current: None,
             malformed_frames: 0,
@@ -409,6 +412,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.link.reset();
         self.keepalive = Keepalive::new(now);
         self.ack_is_expected = true;
+        self.owed = None;
         if self.send_hello() {
             self.phase = Phase::Hello {
                 until: now + self.config.login_timeout,
@@ -468,7 +472,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         if len > 0 {
             self.keepalive.bytes_sent();
         }
-        self.flush_outbox();
+        self.flush();
     }
 
     /// Holds acknowledgements back, or releases them, for an application that queues deliveries. While they are held, the hub

@@ -4,7 +4,7 @@ use tim_proto::ErrorCode;
 use tim_proto::request::{Done, Failure, Login};
 use tim_proto::wire::{self, End, FrameError, FrameKind, Hello, decode_body, features};
 
-use super::{CloseReason, HubSession, Phase};
+use super::{CloseReason, HubSession, Owed, Phase};
 use crate::buffer::Buffer;
 use crate::keepalive::{Due, Keepalive};
 use crate::link::{FrameAt, Packet};
@@ -36,9 +36,35 @@ impl<B: Buffer> HubSession<B> {
             _ => None,
         };
         if let Some(code) = code {
-            let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure::new(code, ""));
+            self.bid_farewell(&Failure::new(code, ""));
         }
         self.phase = Phase::Closing(reason);
+    }
+
+    /// Sends a GOODBYE, now or when there is capacity.
+    pub(super) fn bid_farewell(&mut self, failure: &Failure<'_>) {
+        self.owed = Owed {
+            farewell: self.link.send(FrameKind::GOODBYE, 0, failure).is_err(),
+            code: failure.code,
+            retry_after_ms: failure.retry_after_ms,
+            ..Owed::default()
+        };
+    }
+
+    /// Sends what did not fit before, as far as it fits now.
+    pub(super) fn send_owed(&mut self) {
+        let owed = self.owed;
+        if owed.pong && self.link.send(FrameKind::PONG, owed.pong_id, &Done).is_ok() {
+            self.owed.pong = false;
+            self.expected = 0; // the PONG proves the request, and the client does not wait for the response any longer
+        }
+        if owed.ping && self.link.send(FrameKind::PING, 0, &Done).is_ok() {
+            self.owed.ping = false;
+        }
+        if owed.farewell {
+            let failure = Failure::new(owed.code, "").with_retry_after_ms(owed.retry_after_ms);
+            self.owed.farewell = self.link.send(FrameKind::GOODBYE, 0, &failure).is_err();
+        }
     }
 
     pub(super) fn advance_time(&mut self, now: Instant) {
@@ -48,8 +74,10 @@ impl<B: Buffer> HubSession<B> {
             }
             Phase::Online => self.check_keepalive(now),
             Phase::LoggingOut { id, until } if self.open_requests == 0 || now >= until => {
-                let _ = self.link.send(FrameKind::LOGOUT.answer(), id, &Done);
-                self.phase = Phase::Closing(CloseReason::LoggedOut);
+                let is_sent = self.link.send(FrameKind::LOGOUT.answer(), id, &Done).is_ok();
+                if is_sent || now >= until {
+                    self.phase = Phase::Closing(CloseReason::LoggedOut);
+                }
             }
             _ => {}
         }
@@ -59,8 +87,8 @@ impl<B: Buffer> HubSession<B> {
         let blocked = !self.link.outgoing().is_empty();
         match self.keepalive.due(now, &self.limits.keepalive, blocked) {
             None | Some(Due::Later) => {}
-            Some(Due::Ping) if self.link.send(FrameKind::PING, 0, &Done).is_ok() => {}
-            Some(Due::Ping | Due::Lost) => self.phase = Phase::Closing(CloseReason::TimedOut),
+            Some(Due::Ping) => self.owed.ping = true,
+            Some(Due::Lost) => self.phase = Phase::Closing(CloseReason::TimedOut),
         }
     }
 
@@ -76,15 +104,20 @@ impl<B: Buffer> HubSession<B> {
     /// Handles frames up to the first one that is an event, or up to the most that one poll handles.
     pub(super) fn next_frame(&mut self, now: Instant) -> Result<Next, CloseReason> {
         let mut handled = 0;
-        while self.takes_frames() && self.open_requests < self.limits.max_requests {
+        while self.takes_frames() {
             if handled == MAX_OWN_FRAMES {
                 return Ok(Next::More);
             }
             let next = match self.framing() {
+                _ if self.waiting.is_some() => self.waiting.take(),
                 Framing::Stream => self.next_on_stream(now)?,
                 Framing::Serial => self.next_on_serial(now)?,
             };
             let Some(at) = next else { break };
+            if self.has_to_wait(at.kind) {
+                self.waiting = Some(at);
+                break;
+            }
             if self.use_frame(at, now).map_err(CloseReason::Violation)? {
                 return Ok(Next::Event(at));
             }
@@ -92,6 +125,12 @@ impl<B: Buffer> HubSession<B> {
             handled += 1;
         }
         Ok(Next::Nothing)
+    }
+
+    /// Whether it is a request that cannot be taken now.
+    fn has_to_wait(&self, kind: FrameKind) -> bool {
+        let has_enough = self.requests_held || self.open_requests >= self.limits.max_requests;
+        has_enough && self.is_online() && is_request(kind)
     }
 
     const fn takes_frames(&self) -> bool {
@@ -181,6 +220,7 @@ impl<B: Buffer> HubSession<B> {
             window: 0,
         };
         self.keepalive = Keepalive::new(now);
+        self.owed = Owed::default();
         // Sent regardless of the client's version, so that it learns the hub's version.
         let _ = self.link.send_hello(&ours);
         if hello.end != End::CLIENT {
@@ -203,8 +243,8 @@ impl<B: Buffer> HubSession<B> {
         let online = self.phase == Phase::Online;
         match at.kind {
             FrameKind::PING => {
-                let _ = self.link.send(FrameKind::PONG, at.id, &Done);
-                self.expected = 0; // the PONG proves the request, and the client does not wait for the response any longer
+                (self.owed.pong, self.owed.pong_id) = (true, at.id);
+                self.send_owed();
                 self.note_idle_frame();
                 Ok(false)
             }
@@ -269,6 +309,20 @@ impl<B: Buffer> HubSession<B> {
     pub(super) fn max_frame(&self) -> usize {
         self.link.rx_limit().min(self.limits.max_frame as usize)
     }
+}
+
+/// Whether a frame of this kind is a request of a client that is logged in, to be answered by the hub. LOGOUT has no effect on those before it.
+fn is_request(kind: FrameKind) -> bool {
+    !kind.is_answer()
+        && !matches!(
+            kind,
+            FrameKind::LOGIN
+                | FrameKind::LOGOUT
+                | FrameKind::PING
+                | FrameKind::PONG
+                | FrameKind::ACK
+                | FrameKind::GOODBYE
+        )
 }
 
 fn violation(error: FrameError) -> CloseReason {

@@ -8,6 +8,7 @@ pub use config::HubConfig;
 use config::Limits;
 pub use event::{CloseReason, DeliverError, HubEvent, HubOutput, SendError};
 
+use tim_proto::ErrorCode;
 use tim_proto::planted::{self, Fault};
 use tim_proto::request::{Failure, Login, LoginResponse, RawRequest, Request};
 use tim_proto::wire::{BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, encoded_len};
@@ -67,11 +68,30 @@ pub struct HubSession<B> {
     acknowledged: u32,
     /// How many frames without effect have been handled since the driver asked.
     idle_frames: u32,
+    /// Whether the driver takes no requests for now.
+    requests_held: bool,
+    /// A request that was read and is not taken yet. Its bytes stay at the front of what was received.
+    waiting: Option<FrameAt>,
+    /// What has to be sent when there is capacity.
+    owed: Owed,
+}
+
+/// Frames that did not fit into the outgoing bytes when they were due.
+#[derive(Debug, Clone, Copy, Default)]
+struct Owed {
+    pong: bool,
+    ping: bool,
+    /// The GOODBYE that ends the session, or what refuses the login, without its text.
+    farewell: bool,
+    /// The id of the last PING without a PONG: one PONG proves as much as several.
+    pong_id: u32,
+    code: ErrorCode,
+    retry_after_ms: u32,
 }
 
 // A hub has one for each connection.
 #[cfg(all(feature = "alloc", target_pointer_width = "64"))]
-const _: () = assert!(size_of::<HubSession<crate::GrowBuffer>>() <= 336);
+const _: () = assert!(size_of::<HubSession<crate::GrowBuffer>>() <= 392);
 
 impl<B: Buffer> HubSession<B> {
     /// A session for a connection that was just accepted. `rx` must hold `config.max_frame` bytes, and `tx` the longest response.
@@ -100,6 +120,9 @@ impl<B: Buffer> HubSession<B> {
             delivered: 0,
             acknowledged: 0,
             idle_frames: 0,
+            requests_held: false,
+            waiting: None,
+            owed: Owed::default(),
             limits,
         }
     }
@@ -158,11 +181,14 @@ impl<B: Buffer> HubSession<B> {
         if len > 0 {
             self.keepalive.bytes_sent();
         }
+        self.send_owed();
     }
 
     /// The next step. Call it after each input, and again until it returns [`HubOutput::Wait`].
     pub fn poll(&mut self, now: Instant) -> HubOutput<'_> {
-        self.link.release_taken();
+        if self.waiting.is_none() {
+            self.link.release_taken();
+        }
         let now = self.time.at(now);
         let next = match self.phase {
             Phase::Closing(_) | Phase::Closed => Ok(Next::Nothing),
@@ -174,14 +200,20 @@ impl<B: Buffer> HubSession<B> {
             Ok(Next::Nothing) => self.advance_time(now), // frames before timers: what arrived before a late poll is not late
             Err(reason) => self.end(reason),
         }
+        self.send_owed();
+        let mut wake = None;
         if let Phase::Closing(reason) = self.phase {
-            self.phase = Phase::Closed;
-            return HubOutput::Close(reason);
+            let until = self.keepalive.stuck_at(now, &self.limits.keepalive);
+            if !self.owed.farewell || now >= until {
+                self.phase = Phase::Closed;
+                return HubOutput::Close(reason);
+            }
+            wake = Some(until);
         }
         if self.link.take_sent() {
             self.keepalive.sent(now);
         }
-        let wake = self.next_wake();
+        wake = wake.or_else(|| self.next_wake());
         HubOutput::Wait(wake.map(|until| self.time.in_driver_time(until)))
     }
 
@@ -197,6 +229,8 @@ impl<B: Buffer> HubSession<B> {
         (self.peer_max_frame, self.peer_features, self.window) = (0, 0, 0);
         (self.expected, self.open_requests) = (0, 0);
         (self.delivered, self.acknowledged) = (0, 0);
+        (self.waiting, self.requests_held) = (None, false);
+        self.owed = Owed::default();
     }
 
     /// Accepts the login. Session and attempt of the LOGIN replace those of `response`.
@@ -218,10 +252,18 @@ impl<B: Buffer> HubSession<B> {
     /// Refuses the login with a reason and the time of the next attempt, and closes the connection.
     pub fn refuse(&mut self, failure: &Failure<'_>) {
         if self.phase == Phase::Checking {
-            // If the reason does not fit, the connection is closed without it.
-            let _ = self.send(FrameKind::ERROR, self.expected, failure);
+            if self.send(FrameKind::ERROR, self.expected, failure).is_err() {
+                self.bid_farewell(failure);
+            }
             self.phase = Phase::Closing(CloseReason::Goodbye(failure.code));
         }
+    }
+
+    /// Takes no more requests, or takes them again, for a driver that has enough of them. What the client says besides is handled
+    /// all the same, as far as it does not stand behind a request: PINGs are answered, and acknowledgements count. Poll after
+    /// releasing them.
+    pub const fn hold_requests(&mut self, hold: bool) {
+        self.requests_held = hold;
     }
 
     /// Responds to the request `id`, which is an `R`.
@@ -353,10 +395,12 @@ impl<B: Buffer> HubSession<B> {
         matches!(self.phase, Phase::Online)
     }
 
-    /// Closes the connection with a reason and the time of the next attempt.
+    /// Closes the connection with a reason and the time of the next attempt. If there is no capacity for that now, the connection
+    /// stays open until there is, without the text of the reason; not longer than [`HubConfig::keep_alive_timeout`] if the
+    /// client takes nothing.
     pub fn goodbye(&mut self, failure: &Failure<'_>) {
         if !matches!(self.phase, Phase::Closing(_) | Phase::Closed) {
-            let _ = self.link.send(FrameKind::GOODBYE, 0, failure);
+            self.bid_farewell(failure);
             self.phase = Phase::Closing(CloseReason::Goodbye(failure.code));
         }
     }

@@ -2,6 +2,7 @@
 
 mod client;
 mod hub;
+mod owed;
 mod queues;
 mod serial;
 mod support;

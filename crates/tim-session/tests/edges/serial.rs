@@ -83,7 +83,7 @@ fn a_hub_end_on_a_serial_line_begins_again_with_nothing_of_the_last_session() {
     assert!(!hub.outgoing().is_empty(), "it counts from the new hello");
 }
 
-fn serial_ends() -> (Client, Hub) {
+pub(crate) fn serial_ends() -> (Client, Hub) {
     let (mut client_config, mut hub_config) = (config(), HubConfig::default());
     (hub_config.framing, client_config.framing) = (Framing::Serial, Framing::Serial);
     let (mut client, mut hub) = online_with(
