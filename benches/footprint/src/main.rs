@@ -17,13 +17,14 @@ type Failure = Box<dyn std::error::Error>;
 /// What an image that does nothing takes: subtracted from all others.
 const BASELINE: &str = "empty";
 /// The images, in the table's order, with what the table calls them.
-const IMAGES: [(&str, &str); 10] = [
+const IMAGES: [(&str, &str); 11] = [
     ("codec", "codec"),
     ("parsers", "parsers"),
     ("codec-parsers", "codec, parsers"),
     ("session", "codec, parsers, session"),
     ("client", "client: codec, parsers, session, transport"),
-    ("client-polled", "client, polled"),
+    ("client-polled", "client, polled, serial line"),
+    ("client-polled-stream", "client, polled, stream"),
     ("client-all", "client, all calls"),
     ("client-files", "client, all calls, files"),
     ("minimq", "minimq 0.13"),

@@ -13,7 +13,7 @@ use core::time::Duration;
 use tim_proto::planted::{self, Fault};
 
 use crate::time::micros;
-use crate::{Framing, Instant};
+use crate::{Framing, FramingChoice, Instant};
 
 /// How many retry intervals the silence after a PING may last.
 const MAX_SILENCE: u64 = 3;
@@ -21,16 +21,16 @@ const MAX_SILENCE: u64 = 3;
 /// The configured intervals, in microseconds. Each is at least [`MIN_WAIT`](crate::config::MIN_WAIT), so that time always
 /// advances.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KeepaliveConfig {
-    pub(crate) framing: Framing,
+pub(crate) struct KeepaliveConfig<F = Framing> {
+    pub(crate) framing: F,
     keep_alive: u64,
     pub(crate) keep_alive_timeout: u64,
     retry: u64,
 }
 
-impl KeepaliveConfig {
+impl<F: FramingChoice> KeepaliveConfig<F> {
     pub(crate) fn new(
-        framing: Framing,
+        framing: F,
         keep_alive: Duration,
         keep_alive_timeout: Duration,
         serial_retry: Duration,
@@ -142,14 +142,18 @@ impl Keepalive {
     }
 
     /// When to give up waiting for capacity: outgoing bytes are blocked, at least since now.
-    pub(crate) fn stuck_at(&mut self, now: Instant, keepalive_config: &KeepaliveConfig) -> Instant {
+    pub(crate) fn stuck_at(
+        &mut self,
+        now: Instant,
+        keepalive_config: &KeepaliveConfig<impl FramingChoice>,
+    ) -> Instant {
         let since = *self.blocked_since.get_or_insert(now);
         since.plus_micros(keepalive_config.keep_alive_timeout)
     }
 
     /// When [`Keepalive::due`] must be called next.
-    pub(crate) fn deadline(&self, keepalive_config: &KeepaliveConfig) -> Instant {
-        match (keepalive_config.framing, self.pinged, self.unconfirmed) {
+    pub(crate) fn deadline(&self, keepalive_config: &KeepaliveConfig<impl FramingChoice>) -> Instant {
+        match (keepalive_config.framing.framing(), self.pinged, self.unconfirmed) {
             // From the PING on, not from the end of the silence: a late poll is not the peer's fault.
             (Framing::Stream, Some(asked), _) => asked.plus_micros(keepalive_config.keep_alive_timeout),
             (Framing::Serial, Some(asked), _) => {
@@ -165,7 +169,7 @@ impl Keepalive {
     }
 
     /// When to send again if nothing arrives.
-    pub(crate) fn repeat_at(&self, keepalive_config: &KeepaliveConfig) -> Instant {
+    pub(crate) fn repeat_at(&self, keepalive_config: &KeepaliveConfig<impl FramingChoice>) -> Instant {
         let since = self.unconfirmed.unwrap_or(self.heard).max(self.blocked_at);
         since.plus_micros(keepalive_config.retry)
     }
@@ -179,13 +183,13 @@ impl Keepalive {
     pub(crate) fn due(
         &mut self,
         now: Instant,
-        keepalive_config: &KeepaliveConfig,
+        keepalive_config: &KeepaliveConfig<impl FramingChoice>,
         blocked: bool,
     ) -> Option<Due> {
         if now < self.deadline(keepalive_config) {
             return None;
         }
-        if blocked && keepalive_config.framing == Framing::Serial {
+        if blocked && keepalive_config.framing.framing() == Framing::Serial {
             self.blocked_at = now;
             let lost = now >= self.stuck_at(now, keepalive_config);
             return Some(if lost { Due::Lost } else { Due::Later });

@@ -24,7 +24,7 @@ pub use client::{
 };
 pub use config::ConfigError;
 pub use hub::{CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession, SendError};
-pub use link::Framing;
+pub use link::{Framing, FramingChoice, OnlySerial, OnlyStream};
 pub use stats::SessionStats;
 pub use tim_proto as proto;
 pub use time::Instant;

@@ -5,13 +5,13 @@ use tim_session::proto::message::SendOptions;
 use tim_session::proto::request::{Failure, Fetch, Send, SendResponse};
 use tim_session::proto::wire::{DecodeFault, FrameKind};
 use tim_session::{
-    DeliverError, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, NetState, NotReadyReason,
-    Output, RequestError,
+    ClientSession, DeliverError, Event, FixedBuffer, Framing, FramingChoice, HubConfig, HubEvent, HubOutput,
+    HubSession, NetState, NotReadyReason, OnlySerial, OnlyStream, Output, RequestError,
 };
 
 use tim_testkit::ends::{
-    Client, Hub, NOW, approach_in_pieces, carry, carry_in_pieces, client_with, config, connecting, drain,
-    hub_with, let_in, text, welcome,
+    Client, Hub, NOW, approach, approach_in_pieces, carry, carry_in_pieces, client_with, config, connecting,
+    drain, hub_with, let_in, memory, text, welcome,
 };
 
 /// A client that takes two deliveries ahead, and a hub's end.
@@ -285,4 +285,31 @@ fn a_delivery_that_was_handed_over_before_a_cut_is_not_handed_over_again() {
     assert!(matches!(client.poll(NOW), Output::Event(Event::Delivered(_))));
     client.disconnected(NOW); // before the next poll
     assert_eq!(client.cursor(), [9]);
+}
+
+/// A framing that is chosen when the program is compiled is the one that the session speaks, whatever the configuration says.
+#[test]
+fn a_framing_can_be_a_type() {
+    fn logs_in_and_sends<F: FramingChoice>(framing: F, configured: Framing, spoken: Framing) {
+        let (mut client_config, mut hub_config) = (config(), HubConfig::default());
+        (client_config.framing, hub_config.framing) = (configured, spoken);
+        let [rx, tx, outbox] = [2048; 3].map(memory);
+        let mut client = ClientSession::with_framing(framing, client_config, "sig", rx, tx, outbox, 1);
+        assert_eq!(client.config().framing, spoken);
+        let mut hub = hub_with(hub_config, [2048; 2]);
+        connecting(&mut client, NOW);
+        approach(&mut client, &mut hub, NOW);
+        let_in(&mut hub);
+        carry(&mut client, &mut hub, NOW);
+        assert_eq!(drain(&mut client, NOW), ["LoggedIn", "NetState", "Ready"]);
+        assert!(client.send(NOW, &text("x"), SendOptions::default()).is_ok());
+        carry(&mut client, &mut hub, NOW);
+        assert!(matches!(
+            hub.poll(NOW),
+            HubOutput::Event(HubEvent::Request { .. })
+        ));
+    }
+    logs_in_and_sends(OnlyStream, Framing::Serial, Framing::Stream);
+    logs_in_and_sends(OnlySerial, Framing::Stream, Framing::Serial);
+    logs_in_and_sends(Framing::Serial, Framing::Stream, Framing::Serial);
 }

@@ -8,8 +8,8 @@ use tim_session::proto::message::{Message, SendOptions};
 use tim_session::proto::request::{Done, LoginResponse};
 use tim_session::proto::wire::FrameKind;
 use tim_session::{
-    Buffer, ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession,
-    Instant, Output, RequestId,
+    Buffer, ClientConfig, ClientSession, Event, FixedBuffer, FramingChoice, HubConfig, HubEvent, HubOutput,
+    HubSession, Instant, Output, RequestId,
 };
 
 use crate::messages::{self, text_of};
@@ -70,7 +70,7 @@ pub fn hub_at(now: Instant) -> Hub {
 }
 
 /// Takes the client's outgoing bytes.
-pub fn take_up<S: AsRef<str>, B: Buffer>(client: &mut ClientSession<S, B>) -> Vec<u8> {
+pub fn take_up<S: AsRef<str>, B: Buffer, F: FramingChoice>(client: &mut ClientSession<S, B, F>) -> Vec<u8> {
     let bytes = client.outgoing().to_vec();
     client.transmitted(bytes.len());
     bytes
@@ -84,8 +84,8 @@ pub fn take_down<B: Buffer>(hub: &mut HubSession<B>) -> Vec<u8> {
 }
 
 /// Moves what is outgoing, both ways.
-pub fn carry<S: AsRef<str>, A: Buffer, B: Buffer>(
-    client: &mut ClientSession<S, A>,
+pub fn carry<S: AsRef<str>, A: Buffer, B: Buffer, F: FramingChoice>(
+    client: &mut ClientSession<S, A, F>,
     hub: &mut HubSession<B>,
     now: Instant,
 ) {
@@ -93,8 +93,8 @@ pub fn carry<S: AsRef<str>, A: Buffer, B: Buffer>(
 }
 
 /// Moves what is outgoing, both ways, in pieces of `len` bytes.
-pub fn carry_in_pieces<S: AsRef<str>, A: Buffer, B: Buffer>(
-    client: &mut ClientSession<S, A>,
+pub fn carry_in_pieces<S: AsRef<str>, A: Buffer, B: Buffer, F: FramingChoice>(
+    client: &mut ClientSession<S, A, F>,
     hub: &mut HubSession<B>,
     now: Instant,
     len: usize,
@@ -108,8 +108,8 @@ pub fn carry_in_pieces<S: AsRef<str>, A: Buffer, B: Buffer>(
 }
 
 /// The names of the client's outputs up to the next wait, and until when that is.
-pub fn drain_until<S: AsRef<str>, B: Buffer>(
-    client: &mut ClientSession<S, B>,
+pub fn drain_until<S: AsRef<str>, B: Buffer, F: FramingChoice>(
+    client: &mut ClientSession<S, B, F>,
     now: Instant,
 ) -> (Vec<String>, Option<Instant>) {
     let mut names = Vec::new();
@@ -124,7 +124,10 @@ pub fn drain_until<S: AsRef<str>, B: Buffer>(
 }
 
 /// The names of the client's outputs up to the next wait.
-pub fn drain<S: AsRef<str>, B: Buffer>(client: &mut ClientSession<S, B>, now: Instant) -> Vec<String> {
+pub fn drain<S: AsRef<str>, B: Buffer, F: FramingChoice>(
+    client: &mut ClientSession<S, B, F>,
+    now: Instant,
+) -> Vec<String> {
     drain_until(client, now).0
 }
 
@@ -142,14 +145,17 @@ pub fn drain_hub<B: Buffer>(hub: &mut HubSession<B>, now: Instant) -> Vec<String
 }
 
 /// Logs in, up to the wish for a connection.
-pub fn connecting<S: AsRef<str>, B: Buffer>(client: &mut ClientSession<S, B>, now: Instant) {
+pub fn connecting<S: AsRef<str>, B: Buffer, F: FramingChoice>(
+    client: &mut ClientSession<S, B, F>,
+    now: Instant,
+) {
     client.login(now);
     assert_eq!(drain(client, now), ["NetState", "Connect"]);
 }
 
 /// From a fresh connection up to the LOGIN that the hub has to check.
-pub fn approach<S: AsRef<str>, A: Buffer, B: Buffer>(
-    client: &mut ClientSession<S, A>,
+pub fn approach<S: AsRef<str>, A: Buffer, B: Buffer, F: FramingChoice>(
+    client: &mut ClientSession<S, A, F>,
     hub: &mut HubSession<B>,
     now: Instant,
 ) {
@@ -158,8 +164,8 @@ pub fn approach<S: AsRef<str>, A: Buffer, B: Buffer>(
 }
 
 /// [`approach`], in pieces of `len` bytes; the LOGIN is left for the caller to poll.
-pub fn approach_in_pieces<S: AsRef<str>, A: Buffer, B: Buffer>(
-    client: &mut ClientSession<S, A>,
+pub fn approach_in_pieces<S: AsRef<str>, A: Buffer, B: Buffer, F: FramingChoice>(
+    client: &mut ClientSession<S, A, F>,
     hub: &mut HubSession<B>,
     now: Instant,
     len: usize,

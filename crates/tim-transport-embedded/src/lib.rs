@@ -33,7 +33,8 @@ pub use polled::{ConnectionLost, PolledClock, PolledDevice, PolledTransport};
 pub use runner::Runner;
 pub use shared::MAX_CALLS;
 pub use tim_session::{
-    self as session, ClientConfig, Event, Framing, Instant, NetState, NotReadyReason, SessionStats, proto,
+    self as session, ClientConfig, Event, Framing, FramingChoice, Instant, NetState, NotReadyReason,
+    OnlySerial, OnlyStream, SessionStats, proto,
 };
 pub use transport::{MAX_ERRORS, NoisyReader, SerialPort, Transport};
 pub use user_sig::UserSig;

@@ -11,7 +11,8 @@ use tim_session::proto::request::{RawResponse, Request, Send, SendMessage, SendR
 use tim_session::proto::wire::{Encode, FrameKind, decode_body};
 use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, UserId};
 use tim_session::{
-    ClientConfig, ClientSession, Event, FixedBuffer, Instant, Output, RequestError, RequestId, SessionStats,
+    ClientConfig, ClientSession, Event, FixedBuffer, Framing, FramingChoice, Instant, Output, RequestError,
+    RequestId, SessionStats,
 };
 
 use crate::ids::Ids;
@@ -123,8 +124,8 @@ enum Connection {
 /// events of that time on.
 ///
 /// The crate's front page has an example.
-pub struct PolledDevice<'m, T, C> {
-    session: Session<'m>,
+pub struct PolledDevice<'m, T, C, F = Framing> {
+    session: Session<'m, F>,
     ids: Ids,
     transport: T,
     clock: C,
@@ -136,7 +137,7 @@ pub struct PolledDevice<'m, T, C> {
     ended: Option<ErrorCode>,
 }
 
-impl<T, C> fmt::Debug for PolledDevice<'_, T, C> {
+impl<T, C, F> fmt::Debug for PolledDevice<'_, T, C, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PolledDevice")
             .field("user", &self.ids.user)
@@ -155,10 +156,27 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
         transport: T,
         clock: C,
     ) -> Self {
+        let framing = config.framing;
+        Self::with_framing(framing, config, user_sig, resources, seed, transport, clock)
+    }
+}
+
+impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, T, C, F> {
+    /// As [`PolledDevice::new`], with a framing that is chosen when the program is compiled: [`OnlyStream`](crate::OnlyStream) or
+    /// [`OnlySerial`](crate::OnlySerial). It replaces that of the configuration, and saves the flash of the other one.
+    pub fn with_framing<const RX: usize, const TX: usize, const OUTBOX: usize>(
+        framing: F,
+        config: ClientConfig,
+        user_sig: impl Into<UserSig<'m>>,
+        resources: &'m mut Resources<RX, TX, OUTBOX>,
+        seed: u64,
+        transport: T,
+        clock: C,
+    ) -> Self {
         let [rx, tx, outbox] = resources.buffers().map(FixedBuffer);
         Self {
             ids: Ids::new(config.user, config.device, seed),
-            session: ClientSession::new(config, user_sig.into(), rx, tx, outbox, seed),
+            session: ClientSession::with_framing(framing, config, user_sig.into(), rx, tx, outbox, seed),
             transport,
             clock,
             connection: Connection::Closed,
@@ -169,7 +187,7 @@ impl<'m, T: PolledTransport, C: PolledClock> PolledDevice<'m, T, C> {
     }
 
     /// The session: resuming after a reset, the number of pending requests, holding acknowledgements, replacing the UserSig.
-    pub const fn session(&mut self) -> &mut ClientSession<UserSig<'m>, FixedBuffer<'m>> {
+    pub const fn session(&mut self) -> &mut ClientSession<UserSig<'m>, FixedBuffer<'m>, F> {
         &mut self.session
     }
 

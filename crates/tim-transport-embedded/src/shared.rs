@@ -8,7 +8,9 @@ use core::cell::{Cell, RefCell};
 use tim_session::proto::request::{DownloadResponse, RawResponse, Request};
 use tim_session::proto::wire::LEAST_MAX_FRAME;
 use tim_session::proto::{ErrorCode, MessageId, UserId};
-use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
+use tim_session::{
+    ClientSession, Event, FixedBuffer, Framing, Instant, NotReadyReason, Output, RequestError,
+};
 
 use crate::ids::Ids;
 use crate::wait::{Claim, Signal, Slot, Stage};
@@ -21,7 +23,7 @@ pub const MAX_CALLS: usize = 4;
 const FETCH_OVERHEAD: u32 = 32;
 const _: () = assert!(DownloadResponse::OVERHEAD <= FETCH_OVERHEAD as usize);
 
-pub(crate) type Session<'m> = ClientSession<UserSig<'m>, FixedBuffer<'m>>;
+pub(crate) type Session<'m, F = Framing> = ClientSession<UserSig<'m>, FixedBuffer<'m>, F>;
 
 /// The state of the login.
 #[derive(Clone, Copy, PartialEq, Eq)]

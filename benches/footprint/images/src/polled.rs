@@ -1,4 +1,4 @@
-//! The whole client on a serial line, polled by a main loop: wire format, parsers, session and transport.
+//! The whole client, polled by a main loop: wire format, parsers, session and transport.
 
 use core::cell::RefCell;
 use core::convert::Infallible;
@@ -6,8 +6,10 @@ use core::hint::black_box;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use tim_proto::UserId;
-use tim_session::{ClientConfig, Framing, Instant};
-use tim_transport_embedded::{Event, PolledClock, PolledDevice, Resources, SerialPort};
+use tim_session::{ClientConfig, Instant};
+use tim_transport_embedded::{
+    Event, FramingChoice, OnlySerial, OnlyStream, PolledClock, PolledDevice, Resources, SerialPort,
+};
 
 use crate::{Board, parsers};
 
@@ -69,18 +71,28 @@ impl<B: Board> PolledClock for Time<'_, '_, B> {
     }
 }
 
+/// The client on a serial line.
+pub fn on_serial<B: Board>(board: &mut B) -> Option<()> {
+    run(OnlySerial, board)
+}
+
+/// The client on a stream.
+pub fn on_stream<B: Board>(board: &mut B) -> Option<()> {
+    run(OnlyStream, board)
+}
+
 /// As the client with futures: picks up where it was, logs in, sends a text, and waits until a message of somebody else's was
 /// shown and taken.
-pub fn run<B: Board>(board: &mut B) -> Option<()> {
+fn run<B: Board>(framing: impl FramingChoice, board: &mut B) -> Option<()> {
     let (mut resources, board) = (Resources::<512, 512, 512>::new(), RefCell::new(board));
     let user = UserId::new(black_box("kiosk-1")).ok()?;
-    let mut config = ClientConfig::new(black_box(1_400_000_000), user, black_box(0xC0FFEE));
-    config.framing = Framing::Serial;
+    let config = ClientConfig::new(black_box(1_400_000_000), user, black_box(0xC0FFEE));
     let port = || Port {
         board: &board,
         next: None,
     };
-    let mut device = PolledDevice::new(
+    let mut device = PolledDevice::with_framing(
+        framing,
         config,
         black_box("eJw"),
         &mut resources,

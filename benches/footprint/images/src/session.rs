@@ -5,12 +5,12 @@ use core::hint::black_box;
 
 use tim_proto::UserId;
 use tim_proto::message::SendOptions;
-use tim_session::{ClientConfig, ClientSession, Event, FixedBuffer, Instant, Output};
+use tim_session::{ClientConfig, ClientSession, Event, FixedBuffer, Instant, OnlyStream, Output};
 
 use crate::{Board, codec, parsers};
 
 /// What the session is made of beside its buffers.
-pub type Session<'b> = ClientSession<&'static str, FixedBuffer<'b>>;
+pub type Session<'b> = ClientSession<&'static str, FixedBuffer<'b>, OnlyStream>;
 
 /// Until a message of its own was answered and one of somebody else's was shown.
 pub fn run<B: Board>(board: &mut B) -> Option<()> {
@@ -22,7 +22,8 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
         FixedBuffer(&mut tx),
         FixedBuffer(&mut outbox),
     );
-    let mut session: Session<'_> = ClientSession::new(config, black_box("eJw"), rx, tx, outbox, black_box(7));
+    let mut session: Session<'_> =
+        ClientSession::with_framing(OnlyStream, config, black_box("eJw"), rx, tx, outbox, black_box(7));
     let (mut answered, mut shown) = (false, false);
     B::keeps(&session);
     session.login(Instant::from_micros(board.micros()));

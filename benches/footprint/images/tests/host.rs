@@ -172,7 +172,12 @@ fn session_logs_in_sends_and_shows() {
 fn client_logs_in_sends_and_shows() {
     let mut config = HubConfig::default();
     config.framing = Framing::Serial;
-    for run in [client::run, polled::run] {
+    let on_stream = HubConfig::default();
+    for (run, config) in [
+        (client::run as fn(&mut _) -> _, config),
+        (polled::on_serial, config),
+        (polled::on_stream, on_stream),
+    ] {
         let mut bench = Bench::new(hub(config));
         assert_eq!(run(&mut bench), Some(()));
         // And where to pick up the next time: behind what was shown.

@@ -10,9 +10,9 @@ use super::{ClientSession, LOGIN_ID, Phase};
 use crate::buffer::Buffer;
 use crate::keepalive::{Due, Keepalive, KeepaliveConfig};
 use crate::link::{FrameAt, Packet};
-use crate::{Framing, Instant};
+use crate::{Framing, FramingChoice, Instant};
 
-impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
+impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     pub(super) fn next_on_stream(&mut self, now: Instant) -> Result<Option<FrameAt>, ConnectionFailed> {
         if let Phase::Hello { .. } = self.phase {
             match self.link.take_hello() {
@@ -141,7 +141,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// The id of the last LOGIN. A serial port may carry responses to earlier ones, even of an earlier run of the device, so each
     /// LOGIN has an id of its own there.
-    pub(super) const fn login_id(&self) -> u32 {
+    pub(super) fn login_id(&self) -> u32 {
         if self.on_serial() {
             let drawn = (self.session ^ (self.session >> 32)) as u32;
             drawn.wrapping_add(self.attempt)
@@ -150,12 +150,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    pub(super) const fn on_serial(&self) -> bool {
-        matches!(self.config.framing, Framing::Serial)
+    pub(super) fn on_serial(&self) -> bool {
+        self.link.framing() == Framing::Serial
     }
 
     /// Whether keepalive applies in the current phase.
-    pub(super) const fn expects_peer(&self) -> bool {
+    pub(super) fn expects_peer(&self) -> bool {
         match self.phase {
             Phase::Online => true,
             Phase::Login { .. } | Phase::LoggingOut { .. } => self.on_serial(),
@@ -174,9 +174,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         true
     }
 
-    pub(super) fn keepalive_config(&self) -> KeepaliveConfig {
+    pub(super) fn keepalive_config(&self) -> KeepaliveConfig<F> {
         KeepaliveConfig::new(
-            self.config.framing,
+            self.link.framing,
             self.config.keep_alive,
             self.config.keep_alive_timeout,
             self.config.serial_retry,

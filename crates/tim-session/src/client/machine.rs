@@ -9,7 +9,7 @@ use super::event::{Event, LocalEvent, NetState, NotReadyReason};
 use super::{ClientSession, Cursor, Phase, RequestId, STABLE_AFTER};
 use crate::buffer::Buffer;
 use crate::link::{FrameAt, Link};
-use crate::{Framing, Instant};
+use crate::{Framing, FramingChoice, Instant};
 
 /// The longest wait that a hub may request.
 const MAX_RETRY_AFTER_MS: u32 = 10 * 60 * 1000;
@@ -51,7 +51,7 @@ pub(super) enum FrameUse {
     FailureOfRepetition,
 }
 
-impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
+impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     #[cfg_attr(target_arch = "arm", inline(never))] // as current_event; RISC-V has larger offsets
     pub(super) fn step(&mut self, now: Instant) -> Step {
         self.settle_event();
@@ -220,7 +220,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// Handles frames up to the first one that is an event.
     fn next_frame(&mut self, now: Instant) -> Result<Option<(FrameAt, FrameUse)>, ConnectionFailed> {
         loop {
-            let next = match self.config.framing {
+            let next = match self.link.framing() {
                 Framing::Stream => self.next_on_stream(now)?,
                 Framing::Serial => self.next_on_serial(now)?,
             };
@@ -498,7 +498,7 @@ pub(super) struct ConnectionFailed;
 
 /// The event of `current`; a frame is decoded in place.
 #[cfg_attr(target_pointer_width = "32", inline(never))] // its stack frame would enlarge the caller's
-pub(super) fn current_event<B: Buffer>(link: &Link<B>, current: Current) -> Event<'_> {
+pub(super) fn current_event<B: Buffer, F: FramingChoice>(link: &Link<B, F>, current: Current) -> Event<'_> {
     let (at, usage) = match current {
         Current::Local(local) => return local.into(),
         Current::Failed(id, code) => {

@@ -24,7 +24,7 @@ use crate::buffer::{Buffer, fill};
 use crate::keepalive::Keepalive;
 use crate::link::Link;
 use crate::time::SessionTime;
-use crate::{Instant, SessionStats};
+use crate::{Framing, FramingChoice, Instant, SessionStats};
 use backoff::Backoff;
 use event::LocalEvent;
 use machine::{Current, Step, current_event};
@@ -59,7 +59,8 @@ enum Phase {
 
 /// A user's device.
 ///
-/// `S` holds the UserSig (`&'static str` on a device, `String` elsewhere); `B` is the type of the buffers, see [`Buffer`].
+/// `S` holds the UserSig (`&'static str` on a device, `String` elsewhere); `B` is the type of the buffers, see [`Buffer`]; `F` says
+/// which framing the connection has, see [`FramingChoice`].
 ///
 /// ```
 /// use tim_session::{ClientConfig, ClientSession, FixedBuffer, Instant, Output};
@@ -77,10 +78,10 @@ enum Phase {
 /// assert_eq!(session.outgoing().len(), 20); // the hello
 /// # Ok::<(), tim_session::proto::IdError>(())
 /// ```
-pub struct ClientSession<S, B> {
+pub struct ClientSession<S, B, F = Framing> {
     config: ClientConfig,
     user_sig: S,
-    link: Link<B>,
+    link: Link<B, F>,
     outbox: Outbox<B>,
     phase: Phase,
     /// Whether the session has ended and pending requests have yet to be reported as failed.
@@ -125,7 +126,7 @@ pub struct ClientSession<S, B> {
 }
 
 /// Without the UserSig, which is a credential. Buffers show their lengths, not their contents.
-impl<S, B: fmt::Debug> fmt::Debug for ClientSession<S, B> {
+impl<S, B: fmt::Debug, F: fmt::Debug> fmt::Debug for ClientSession<S, B, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientSession")
             .field("config", &self.config)
@@ -193,15 +194,33 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     ///
     /// Minimum values apply regardless of the configuration (see [`ClientConfig`]). If the device accepts only frames shorter
     /// than [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME), [`ClientSession::login`] results in [`Event::LoginFailed`].
-    pub fn new(mut config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
+    pub fn new(config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
+        Self::with_framing(config.framing, config, user_sig, rx, tx, outbox, seed)
+    }
+}
+
+impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
+    /// As [`ClientSession::new`], with a framing that is chosen when the program is compiled: [`OnlyStream`](crate::OnlyStream) or
+    /// [`OnlySerial`](crate::OnlySerial). It replaces that of the configuration. A device has the code of one framing only, which
+    /// saves it up to 2 kB of flash.
+    pub fn with_framing(
+        framing: F,
+        mut config: ClientConfig,
+        user_sig: S,
+        rx: B,
+        tx: B,
+        outbox: B,
+        seed: u64,
+    ) -> Self {
         config.raise_to_floors();
+        config.framing = framing.framing();
         Self {
             backoff: Backoff::new(config.backoff_min, config.backoff_max, seed),
             session: session_number(&config, seed),
             attempt: 0,
             online_since: Instant::ZERO,
             replaced: false,
-            link: Link::new(config.framing, rx, tx),
+            link: Link::new(framing, rx, tx),
             config,
             user_sig,
             outbox: Outbox::new(outbox),
@@ -447,7 +466,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let now = self.time.at(now);
         self.link.received(len);
         if len > 0 {
-            self.keepalive.bytes_received(self.config.framing, now);
+            self.keepalive.bytes_received(self.link.framing(), now);
         }
     }
 

@@ -45,14 +45,58 @@ impl Framing {
     }
 }
 
+mod sealed {
+    pub trait Sealed: Copy + core::fmt::Debug {
+        fn framing(self) -> super::Framing;
+    }
+}
+pub(crate) use sealed::Sealed;
+
+/// What says which [`Framing`] a session has: a value of [`Framing`], chosen at run time, or one of the types [`OnlyStream`] and
+/// [`OnlySerial`], chosen when the program is compiled. The code of the other framing is then left out, which saves a device flash.
+///
+/// The trait is sealed.
+pub trait FramingChoice: Sealed {}
+
+/// [`Framing::Stream`], as a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OnlyStream;
+
+/// [`Framing::Serial`], as a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OnlySerial;
+
+impl FramingChoice for Framing {}
+impl FramingChoice for OnlyStream {}
+impl FramingChoice for OnlySerial {}
+
+impl Sealed for Framing {
+    #[inline]
+    fn framing(self) -> Framing {
+        self
+    }
+}
+impl Sealed for OnlyStream {
+    #[inline]
+    fn framing(self) -> Framing {
+        Framing::Stream
+    }
+}
+impl Sealed for OnlySerial {
+    #[inline]
+    fn framing(self) -> Framing {
+        Framing::Serial
+    }
+}
+
 /// The received and outgoing bytes of one connection at a time.
 #[derive(Debug)]
-pub(crate) struct Link<B> {
+pub(crate) struct Link<B, F = Framing> {
     rx: ByteQueue<B>,
     tx: ByteQueue<B>,
     /// How many bytes at the front of `rx` belong to the last event; they are removed when the next one is requested.
     taken: usize,
-    framing: Framing,
+    pub(crate) framing: F,
     serial: Serial,
     pub(crate) counters: Counters,
 }
@@ -91,8 +135,8 @@ pub(crate) struct FrameAt {
     body: (usize, usize),
 }
 
-impl<B: Buffer> Link<B> {
-    pub(crate) const fn new(framing: Framing, rx: B, tx: B) -> Self {
+impl<B: Buffer, F: FramingChoice> Link<B, F> {
+    pub(crate) const fn new(framing: F, rx: B, tx: B) -> Self {
         Self {
             rx: ByteQueue::new(rx),
             tx: ByteQueue::new(tx),
@@ -107,6 +151,10 @@ impl<B: Buffer> Link<B> {
                 corrupt_packets: 0,
             },
         }
+    }
+
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing.framing()
     }
 
     /// Discards everything, because the connection is lost.
@@ -157,18 +205,18 @@ impl<B: Buffer> Link<B> {
 
     /// The longest frame that can be sent now.
     pub(crate) fn tx_capacity(&self) -> usize {
-        self.framing
+        self.framing()
             .frame_len(self.tx.limit().saturating_sub(self.tx.len()))
     }
 
     /// The longest frame that can ever be sent.
     pub(crate) fn tx_limit(&self) -> usize {
-        self.framing.frame_len(self.tx.limit())
+        self.framing().frame_len(self.tx.limit())
     }
 
     /// The longest frame that can be received whole.
     pub(crate) fn rx_limit(&self) -> usize {
-        self.framing.frame_len(self.rx.limit())
+        self.framing().frame_len(self.rx.limit())
     }
 
     /// Removes the bytes of the last event.
@@ -182,7 +230,7 @@ impl<B: Buffer> Link<B> {
     /// Whether another whole frame follows the current one.
     pub(crate) fn more_frames(&self, max: usize) -> bool {
         let rest = self.rx.as_slice().get(self.taken..).unwrap_or(&[]);
-        match self.framing {
+        match self.framing() {
             Framing::Stream => stream::has_frame(rest, max),
             Framing::Serial => serial::has_packet(rest),
         }
@@ -241,12 +289,12 @@ impl<B: Buffer> Link<B> {
 
     /// Appends a packet of at most `most` bytes, written by `write`, to the outgoing bytes.
     fn put(&mut self, most: usize, write: Write<'_>) -> Result<(), BufferTooSmall> {
-        let needed = self.framing.buffer_len(most);
-        let available = self.tx_capacity();
+        let needed = self.framing().buffer_len(most);
+        let (available, framing) = (self.tx_capacity(), self.framing());
         let Some(room) = self.tx.reserve(needed) else {
             return Err(BufferTooSmall { needed, available });
         };
-        let len = match self.framing {
+        let len = match framing {
             Framing::Stream => stream::write(room, write)?,
             Framing::Serial => self.serial.write(room, most, write)?,
         };

@@ -10,7 +10,7 @@ use tim_proto::wire::{
     serial_encoded_max_len, serial_gap,
 };
 
-use super::{FrameAt, Link, Write};
+use super::{FrameAt, FramingChoice, Link, Write};
 use crate::buffer::Buffer;
 
 /// The length of a packet's counter.
@@ -109,7 +109,7 @@ impl Serial {
     }
 }
 
-impl<B: Buffer> Link<B> {
+impl<B: Buffer, F: FramingChoice> Link<B, F> {
     /// The packet that was just sent is answered or acknowledged under this id.
     pub(crate) const fn expect_proof(&mut self, id: u32) {
         self.serial.proved_by = id;

@@ -2,10 +2,10 @@
 
 use tim_proto::wire::{BufferTooSmall, Frame, FrameError, Hello, HelloError, MAGIC, Parsed, Writer};
 
-use super::{FrameAt, Link, Write};
+use super::{FrameAt, FramingChoice, Link, Write};
 use crate::buffer::Buffer;
 
-impl<B: Buffer> Link<B> {
+impl<B: Buffer, F: FramingChoice> Link<B, F> {
     /// The peer's hello, once it has arrived completely.
     pub(crate) fn take_hello(&mut self) -> Result<Option<Hello>, HelloError> {
         let bytes = self.rx.as_slice();

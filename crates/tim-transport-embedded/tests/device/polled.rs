@@ -6,15 +6,15 @@ use tim_session::proto::ErrorCode;
 use tim_session::proto::message::SendOptions;
 use tim_session::proto::request::Conversations;
 use tim_transport_embedded::{
-    ClientConfig, Clock, ConnectionLost, Error, Event, Framing, Instant, PolledClock, PolledDevice,
-    PolledTransport, Resources, SerialPort,
+    ClientConfig, Clock, ConnectionLost, Error, Event, Framing, FramingChoice, Instant, OnlySerial,
+    PolledClock, PolledDevice, PolledTransport, Resources, SerialPort,
 };
 
 use crate::hub::bob;
 use crate::support::{Slot, config};
 use crate::world::{Half, World, delivered};
 
-type Device<'m, T> = PolledDevice<'m, T, Time>;
+type Device<'m, T, F = Framing> = PolledDevice<'m, T, Time, F>;
 
 /// The world's time, which passes while the device idles.
 struct Time(World);
@@ -65,13 +65,17 @@ fn with_device(world: &World, config: ClientConfig, script: impl FnOnce(Device<'
     ));
 }
 
-fn log_in<T: PolledTransport>(device: &mut Device<'_, T>) {
+fn log_in<T: PolledTransport, F: FramingChoice>(device: &mut Device<'_, T, F>) {
     device.login();
     device.wait_until_ready(|_| {}).expect("ready");
 }
 
 /// What the device is delivered until it has had this text.
-fn texts_until<T: PolledTransport>(world: &World, device: &mut Device<'_, T>, last: &str) -> Vec<String> {
+fn texts_until<T: PolledTransport, F: FramingChoice>(
+    world: &World,
+    device: &mut Device<'_, T, F>,
+    last: &str,
+) -> Vec<String> {
     let mut texts = Vec::new();
     while texts.last().is_none_or(|text| text != last) {
         match device.poll() {
@@ -235,11 +239,10 @@ fn a_uart_with_noise_and_losses() {
     world.is_open.set(true);
     world.serial.set(true);
     world.hub.borrow_mut().open(Clock::now(&world));
-    let mut config = config();
-    config.framing = Framing::Serial;
     let mut resources = Resources::<512, 512, 512>::new();
     let port = SerialPort::new(Port::new(&world), Port::new(&world));
-    let mut device = PolledDevice::new(config, "sig", &mut resources, 42, port, Time(world.clone()));
+    let clock = Time(world.clone());
+    let mut device = PolledDevice::with_framing(OnlySerial, config(), "sig", &mut resources, 42, port, clock);
     world.noise(&[0x55; 70]);
     log_in(&mut device);
     let mut heard = Vec::new();
