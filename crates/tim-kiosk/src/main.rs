@@ -36,7 +36,7 @@ use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::proto::{ConversationId, MessageKind, wire};
 use tim_transport_embedded::session::MAX_CURSOR_LEN;
 use tim_transport_embedded::{
-    Client, Device, EmbassyClock, Error, Event, NetState, Resources, Runner, SerialPort, Transport,
+    Client, Device, EmbassyClock, Error, Event, Events, NetState, Resources, SerialPort,
 };
 
 /// The size of a frame on a serial port.
@@ -96,7 +96,7 @@ async fn kiosk(board: Board) {
         store: Mutex::new(store),
     };
     join4(
-        kiosk.show_events(runner),
+        runner.run(async |events| kiosk.show_events(events).await),
         Keys::new(client, &kiosk.screen, &kiosk.store, starts).obey(console.receiver, &kiosk.begin),
         kiosk.run_errands(),
         kiosk.stay_logged_in(),
@@ -136,12 +136,12 @@ enum Errand {
 }
 
 impl Kiosk<'_> {
-    /// Shows events, forever. This also drives the device.
-    async fn show_events<T: Transport>(&self, mut runner: Runner<'_, EmbassyClock, T>) {
+    /// Shows events, forever.
+    async fn show_events(&self, mut events: Events<'_>) {
         let screen = &self.screen;
         loop {
             let mut arrival = None;
-            match runner.next_event().await {
+            match events.next_event().await {
                 Event::NetState(NetState::Connected) => {
                     screen.show("-- connected");
                     // Messages may have been read on another device meanwhile.
@@ -184,7 +184,7 @@ impl Kiosk<'_> {
                 }
                 _ => {} // not relevant in a lobby
             }
-            self.keep_position(&runner, arrival.as_ref()).await;
+            self.keep_position(&events, arrival.as_ref()).await;
             if let Some(arrival) = arrival {
                 self.show_arrival(&arrival);
             }
@@ -193,14 +193,10 @@ impl Kiosk<'_> {
 
     /// Saves where the deliveries have come to, with the entry in hand. It is shown afterwards: if the power is cut in between, it is
     /// shown at the next start.
-    async fn keep_position<T: Transport>(
-        &self,
-        runner: &Runner<'_, EmbassyClock, T>,
-        arrival: Option<&Arrival>,
-    ) {
+    async fn keep_position(&self, events: &Events<'_>, arrival: Option<&Arrival>) {
         let mut cursor = heapless::Vec::<u8, MAX_CURSOR_LEN>::new();
         // It is never longer.
-        let _ = runner.cursor(|bytes| cursor.extend_from_slice(bytes));
+        let _ = events.cursor(|bytes| cursor.extend_from_slice(bytes));
         let entry = arrival.map_or(&[][..], Arrival::as_bytes);
         if self.store.lock().await.reach(&cursor, entry).await.is_err() {
             self.screen.show("-- the flash is broken");

@@ -21,7 +21,7 @@ use embassy_time::Timer;
 use tim_transport_embedded::proto::UserId;
 use tim_transport_embedded::proto::message::Text;
 use tim_transport_embedded::{
-    Client, ClientConfig, Clock, Device, EmbassyClock, Error, Event, Resources, Runner, Transport,
+    Client, ClientConfig, Device, EmbassyClock, Error, Event, Events, Resources, Transport,
 };
 
 /// Where the hub is.
@@ -72,16 +72,17 @@ async fn firmware(
     let config = ClientConfig::new(1_400_000_000, user, 0xC0FFEE);
     let mut device = Device::new(config, user_sig, &mut resources, seed, EmbassyClock);
     let (client, runner) = device.split(transport);
-    match select(receive(runner), report(client, desk)).await {
+    let run = runner.run(async |events| receive(events).await);
+    match select(run, report(client, desk)).await {
         Either::First(()) => Ok(()),
         Either::Second(result) => result,
     }
 }
 
-/// Drives the device and prints what arrives.
-async fn receive<C: Clock, T: Transport>(mut runner: Runner<'_, C, T>) {
+/// Prints what arrives.
+async fn receive(mut events: Events<'_>) {
     loop {
-        match runner.next_event().await {
+        match events.next_event().await {
             Event::Delivered(delivery) => {
                 if let Some(text) = delivery.header.payload::<Text<'_>>() {
                     println!("{}: {}", delivery.header.sender(), text.text);

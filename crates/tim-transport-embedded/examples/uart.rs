@@ -17,7 +17,7 @@ use embedded_io_async::{Read, Write};
 use tim_transport_embedded::proto::UserId;
 use tim_transport_embedded::proto::message::Text;
 use tim_transport_embedded::{
-    ClientConfig, Device, EmbassyClock, Error, Event, Framing, Resources, SerialPort,
+    Client, ClientConfig, Device, EmbassyClock, Error, Event, Events, Framing, Resources, SerialPort,
 };
 
 /// Runs until the hub ends the session for good.
@@ -37,16 +37,27 @@ async fn firmware(
     config.framing = Framing::Serial; // frames with a checksum, which resynchronize after noise
     config.window = 2;
     let mut device = Device::new(config, user_sig, &mut resources, seed, EmbassyClock);
-    let (client, mut runner) = device.split(SerialPort::new(rx, tx));
+    let (client, runner) = device.split(SerialPort::new(rx, tx));
+    runner
+        .run(async |events| terminal(client, events, user, desk).await)
+        .await
+}
 
-    runner.until(client.login(), print).await?;
-    runner.until(client.wait_until_ready(), print).await?;
+/// The application, which runs while the device is driven.
+async fn terminal(
+    client: Client<'_>,
+    mut events: Events<'_>,
+    user: UserId,
+    desk: UserId,
+) -> Result<(), Error> {
+    events.until(client.login(), print).await?;
+    events.until(client.wait_until_ready(), print).await?;
     let mut hello = client.create_text_message(desk, "The terminal in the lobby is on. [微笑]")?;
-    runner.until(client.send_message(&mut hello), print).await?;
+    events.until(client.send_message(&mut hello), print).await?;
 
     loop {
         // An event borrows the receive buffer. Copy out of it what is needed for longer.
-        let unread = match runner.next_event().await {
+        let unread = match events.next_event().await {
             Event::Delivered(delivery) => {
                 print(Event::Delivered(delivery));
                 delivery.header.conversation_of(&user)
@@ -55,7 +66,7 @@ async fn firmware(
             _ => continue,
         };
         // If the connection is lost meanwhile, the conversation stays unread.
-        let _ = runner.until(client.set_message_read(unread), print).await;
+        let _ = events.until(client.set_message_read(unread), print).await;
     }
 }
 

@@ -88,7 +88,7 @@ impl<'m, C: Clock> Device<'m, C> {
         }
     }
 
-    /// Resumes deliveries after the position that [`Runner::cursor`] returned in an earlier run. Returns whether `cursor` is
+    /// Resumes deliveries after the position that [`Events::cursor`](crate::Events::cursor) returned in an earlier run. Returns whether `cursor` is
     /// valid.
     pub fn resume_from(&mut self, cursor: &[u8]) -> bool {
         self.shared.session.get_mut().resume_from(cursor)

@@ -30,7 +30,7 @@ pub use file_io::{FileFailed, FileSink, FileSource, read_through};
 pub use files::UploadedFile;
 pub use outbox::{OutboxStorage, StorageFailed};
 pub use polled::{ConnectionLost, PolledClock, PolledDevice, PolledTransport};
-pub use runner::Runner;
+pub use runner::{Events, Runner};
 pub use shared::MAX_CALLS;
 pub use tim_session::{
     self as session, ClientConfig, Event, Framing, FramingChoice, Instant, NetState, NotReadyReason,

@@ -213,7 +213,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
         self.wakeup
     }
 
-    /// The device's position in its deliveries, as [`Runner::cursor`](crate::Runner::cursor): save it after each event.
+    /// The device's position in its deliveries, as [`Events::cursor`](crate::Events::cursor): save it after each event.
     pub fn cursor(&self) -> &[u8] {
         self.session.cursor()
     }

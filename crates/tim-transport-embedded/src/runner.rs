@@ -1,54 +1,37 @@
 //! The driver: moves bytes, tracks time and hands events to the application.
 //!
-//! It keeps no protocol state across an await. The state of the connection is in [`Connection`], which changes only between
-//! awaits, so any future of the driver can be dropped at any point.
+//! Each connection has a future that reads and one that writes. They live as long as the connection: whatever arrives, and
+//! whatever the application does, no read, write or flush is dropped before it has completed. The session is polled beside them.
 
 use core::cell::RefMut;
+use core::convert::Infallible;
 use core::fmt;
-use core::future::{Future, pending, poll_fn};
+use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use embedded_io_async::{Read, Write};
 use tim_session::{Event, Instant, NetState, SessionStats};
 
-use crate::shared::{Session, Shared, Turn};
+use crate::shared::{Session, Shared};
 use crate::{Clock, Transport, UserSig};
 
-/// How many bytes are read or written at a time. The future holds a buffer of this size per direction.
+/// How many bytes are read or written at a time. A connection has a buffer of this size per direction.
 const PORTION: usize = 64;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Connection {
-    Closed,
-    Opening,
-    Open,
-    /// It failed. The session learns of it once it has processed what was received before.
-    Lost,
-    /// It must be closed before anything else happens.
-    Closing,
-}
-
-/// Drives the device: owns the transport, and returns the session's events.
+/// Drives the device: owns the transport.
 ///
-/// The device makes progress only while [`Runner::next_event`] or [`Runner::until`] is awaited: then bytes are sent and
-/// received, timers run, and the calls of [`Client`](crate::Client) complete.
+/// The device makes progress while [`Runner::run`] is awaited: then bytes are sent and received, timers run, and the calls of
+/// [`Client`](crate::Client) complete.
 pub struct Runner<'m, C, T> {
     shared: &'m Shared<'m>,
     clock: &'m C,
     transport: T,
-    connection: Connection,
-    /// Whether written bytes have not been flushed.
-    unflushed: bool,
-    /// The session, while the application holds one of its events.
-    held: Option<RefMut<'m, Session<'m>>>,
 }
 
 impl<C, T> fmt::Debug for Runner<'_, C, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runner")
-            .field("connection", &self.connection)
-            .finish_non_exhaustive()
+        f.debug_struct("Runner").finish_non_exhaustive()
     }
 }
 
@@ -58,35 +41,154 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
             shared,
             clock,
             transport,
-            connection: Connection::Closed,
-            unflushed: false,
-            held: None,
         }
     }
 
-    /// Drives the device until the next event, and returns it. Responses are not events: the calls return them.
+    /// Drives the device while `application` runs, which takes its events, and returns what it returns.
     ///
-    /// The application has finished with an event when it calls this again: only then is a delivery acknowledged. Until then the device is suspended, and calls of other tasks wait. Therefore the task that
-    /// drives must not await a call while it holds an event; pass the call to [`Runner::until`] instead.
+    /// ```
+    /// # use tim_transport_embedded::{Client, Clock, Error, Event, Runner, Transport};
+    /// # async fn example<C: Clock, T: Transport>(client: Client<'_>, runner: Runner<'_, C, T>) -> Result<(), Error> {
+    /// runner
+    ///     .run(async |mut events| {
+    ///         events.until(client.login(), |_| {}).await?;
+    ///         while !matches!(events.next_event().await, Event::KickedOut(_)) {}
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// If the future is dropped, the device is as if it was switched off.
+    pub fn run<R>(self, application: impl AsyncFnOnce(Events<'m>) -> R) -> impl Future<Output = R> {
+        let Self {
+            shared,
+            clock,
+            transport,
+        } = self;
+        let drive = Drive {
+            shared,
+            clock,
+            io: serve(shared, clock, transport),
+            set_timer: |moment| clock.wait_until(moment),
+            timer: None,
+            wakes_at: None,
+        };
+        // Not an async block, which would store both twice: as they were made and pinned.
+        Run {
+            drive,
+            application: application(Events { shared, held: None }),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Completes with `application`, and drives the device meanwhile.
+    struct Run<D, A> {
+        #[pin]
+        drive: D,
+        #[pin]
+        application: A,
+    }
+}
+
+impl<D: Future<Output = Infallible>, A: Future> Future for Run<D, A> {
+    type Output = A::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<A::Output> {
+        let this = self.project();
+        let _ = this.drive.poll(context);
+        this.application.poll(context)
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Polls the session whenever something has happened, and then `io`. Never completes.
+    struct Drive<'m, C, I, S, W> {
+        shared: &'m Shared<'m>,
+        clock: &'m C,
+        #[pin]
+        io: I,
+        set_timer: S,
+        #[pin]
+        timer: Option<W>,
+        // What the timer is set to.
+        wakes_at: Option<Instant>,
+    }
+}
+
+impl<C, I, S, W> Future for Drive<'_, C, I, S, W>
+where
+    C: Clock,
+    I: Future<Output = Infallible>,
+    S: Fn(Instant) -> W,
+    W: Future<Output = ()>,
+{
+    type Output = Infallible;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Infallible> {
+        let mut this = self.project();
+        loop {
+            let until = this.shared.turn(this.clock.now());
+            if *this.wakes_at != until {
+                *this.wakes_at = until;
+                this.timer.set(until.map(&*this.set_timer));
+            }
+            let _ = this.io.as_mut().poll(context);
+            let timer = this.timer.as_mut().as_pin_mut();
+            if timer.is_some_and(|timer| timer.poll(context).is_ready()) {
+                *this.wakes_at = None;
+                this.timer.set(None);
+            } else if this.shared.driver.poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// The session's events, for the application that [`Runner::run`] runs.
+///
+/// The session waits until the application has taken each event, and calls do not complete meanwhile: one task takes events at all
+/// times, either with [`Events::next_event`] or with [`Events::until`].
+pub struct Events<'m> {
+    shared: &'m Shared<'m>,
+    /// The session, while the application holds one of its events.
+    held: Option<RefMut<'m, Session<'m>>>,
+}
+
+impl fmt::Debug for Events<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events")
+            .field("is_held", &self.held.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m> Events<'m> {
+    /// The next event. Responses are not events: the calls return them.
+    ///
+    /// The application has finished with an event when it calls this again: only then is a delivery acknowledged. Until then the session is
+    /// suspended, and calls of other tasks wait. Therefore the task that takes events must not await a call while it holds one; pass
+    /// the call to [`Events::until`] instead.
     ///
     /// Cancel-safe: no event is lost if the future is dropped.
     pub async fn next_event(&mut self) -> Event<'_> {
-        loop {
-            self.drive().await;
-            if self.take_hold() {
-                break;
-            }
-        }
+        self.release();
+        poll_fn(|context| match self.shared.event.wait(context) {
+            Poll::Ready(()) if self.take_hold() => Poll::Ready(()),
+            _ => Poll::Pending,
+        })
+        .await;
         self.current()
     }
 
-    /// Drives the device until `future` completes, and passes the events of that time to `on_event`. A firmware with a single
-    /// task makes its calls this way:
+    /// Waits for `future`, and passes the events of that time to `on_event`. A firmware with a single task makes its calls this
+    /// way:
     ///
     /// ```
-    /// # use tim_transport_embedded::{Client, Clock, Error, Runner, Transport};
-    /// # async fn example<C: Clock, T: Transport>(client: Client<'_>, mut runner: Runner<'_, C, T>) -> Result<(), Error> {
-    /// runner.until(client.wait_until_ready(), |_| {}).await
+    /// # use tim_transport_embedded::{Client, Error, Events};
+    /// # async fn example(client: Client<'_>, mut events: Events<'_>) -> Result<(), Error> {
+    /// events.until(client.wait_until_ready(), |_| {}).await
     /// # }
     /// ```
     ///
@@ -96,40 +198,21 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
         future: F,
         on_event: impl FnMut(Event<'_>),
     ) -> impl Future<Output = F::Output> {
-        // Not an async block, which would store `future` twice: as it was passed and pinned.
+        self.release();
         Until {
             future,
-            drive: self.drive_on(on_event),
-        }
-    }
-
-    async fn drive_on(&mut self, mut on_event: impl FnMut(Event<'_>)) {
-        loop {
-            self.drive().await;
-            if self.take_hold() {
-                on_event(self.current());
-                self.release();
-            }
-            // `future` may complete because of this event; the next one is then not for `on_event`.
-            let mut yielded = false;
-            poll_fn(|context| match core::mem::replace(&mut yielded, true) {
-                true => Poll::Ready(()),
-                false => {
-                    context.waker().wake_by_ref();
-                    Poll::Pending
-                }
-            })
-            .await;
+            events: self,
+            on_event,
         }
     }
 
     /// The device's position in its deliveries. While the application holds a delivery, which is from the
-    /// [`Runner::next_event`] that returned it to the next one, this is the position after it; else the position after the last
+    /// [`Events::next_event`] that returned it to the next one, this is the position after it; else the position after the last
     /// one. At most [`MAX_CURSOR_LEN`](tim_session::MAX_CURSOR_LEN) bytes; empty before the first login.
     ///
     /// An application that saves it after each event, and passes it to [`Device::resume_from`](crate::Device::resume_from)
     /// after a reset, is delivered each entry once. The hub is told only afterwards that the entry has arrived, so a reset in
-    /// between loses nothing. The crate's front page has the loop. To events that [`Runner::until`] passes on,
+    /// between loses nothing. The crate's front page has the loop. To events that [`Events::until`] passes on,
     /// [`Delivery::cursor`](tim_session::proto::request::Delivery::cursor) is the same, and empty for an entry that the hub does
     /// not store.
     pub fn cursor<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
@@ -180,189 +263,50 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
         if let Ok(mut session) = self.shared.session.try_borrow_mut() {
             session.hold_acknowledgements(hold);
         }
-    }
-
-    /// Drives the device until the session has an event for the application.
-    async fn drive(&mut self) {
-        self.release();
-        if self.connection == Connection::Closing {
-            self.close().await;
-        }
-        let mut turn = self.turn();
-        loop {
-            turn = match turn {
-                Turn::Event => return,
-                Turn::Responded => {
-                    poll_fn(|context| self.shared.driver.poll(context)).await;
-                    self.turn()
-                }
-                Turn::Connect => {
-                    self.connection = Connection::Opening;
-                    self.turn()
-                }
-                Turn::Disconnect => {
-                    self.close().await;
-                    self.turn()
-                }
-                Turn::Wait(until) => match self.connection {
-                    Connection::Lost => {
-                        self.shared.connected(self.clock.now(), false);
-                        self.close().await;
-                        self.turn()
-                    }
-                    Connection::Opening => self.open(until).await,
-                    Connection::Open => {
-                        self.exchange(until).await;
-                        self.turn()
-                    }
-                    Connection::Closed | Connection::Closing => {
-                        self.due(until).await;
-                        self.turn()
-                    }
-                },
-            };
-        }
-    }
-
-    fn turn(&self) -> Turn {
-        self.shared.turn(self.clock.now())
-    }
-
-    /// Closes the connection unless it is closed. If the future is dropped, the next call continues.
-    async fn close(&mut self) {
-        if self.connection != Connection::Closed {
-            self.connection = Connection::Closing;
-            self.transport.disconnect().await;
-            self.connection = Connection::Closed;
-        }
-    }
-
-    /// Opens the connection, unless the session needs something else first. Calls made meanwhile do not interrupt it.
-    async fn open(&mut self, mut until: Option<Instant>) -> Turn {
-        let (shared, clock) = (self.shared, self.clock);
-        let opened = {
-            let mut connect = pin!(self.transport.connect());
-            loop {
-                let mut due = pin!(due(shared, clock, until));
-                let opened = poll_fn(|context| match connect.as_mut().poll(context) {
-                    Poll::Ready(is_open) => Poll::Ready(Some(is_open)),
-                    Poll::Pending => due.as_mut().poll(context).map(|()| None),
-                });
-                if let Some(is_open) = opened.await {
-                    break is_open;
-                }
-                match shared.turn(clock.now()) {
-                    Turn::Wait(later) => until = later,
-                    turn => return turn,
-                }
-            }
-        };
-        self.unflushed = false;
-        shared.connected(clock.now(), opened);
-        if opened {
-            self.connection = Connection::Open;
-        } else {
-            self.close().await;
-        }
-        self.turn()
-    }
-
-    /// Sends and receives until some bytes have moved or the session must be polled.
-    async fn exchange(&mut self, until: Option<Instant>) {
-        let (mut input, mut output) = ([0; PORTION], [0; PORTION]);
-        let (capacity, len) = self.shared.portion(&mut output);
-        let unflushed = self.unflushed;
-        let (received, sent) = {
-            let (mut reader, mut writer) = self.transport.split();
-            let mut read = pin!(async {
-                match input.get_mut(..capacity) {
-                    Some(space) if !space.is_empty() => reader.read(space).await.ok(),
-                    _ => pending().await,
-                }
-            });
-            let mut write = pin!(async {
-                match output.get(..len) {
-                    Some(bytes) if !bytes.is_empty() => writer.write(bytes).await.ok(),
-                    _ if unflushed => writer.flush().await.ok().map(|()| 0),
-                    _ => pending().await,
-                }
-            });
-            let mut due = pin!(due(self.shared, self.clock, until));
-            poll_fn(|context| {
-                let moved = (read.as_mut().poll(context), write.as_mut().poll(context));
-                let is_due = due.as_mut().poll(context).is_ready();
-                match moved {
-                    (Poll::Pending, Poll::Pending) if !is_due => Poll::Pending,
-                    moved => Poll::Ready(moved),
-                }
-            })
-            .await
-        };
-        self.was_sent(sent, len);
-        self.was_received(received, &input);
-    }
-
-    /// `None`: the transport failed.
-    fn was_sent(&mut self, sent: Poll<Option<usize>>, asked: usize) {
-        match sent {
-            Poll::Pending => {}
-            Poll::Ready(Some(_)) if asked == 0 => self.unflushed = false,
-            Poll::Ready(Some(len)) if len > 0 => {
-                self.shared.transmitted(len);
-                self.unflushed = true;
-            }
-            Poll::Ready(_) => self.connection = Connection::Lost,
-        }
-    }
-
-    /// `None` or zero bytes: the transport failed or was closed.
-    fn was_received(&mut self, received: Poll<Option<usize>>, input: &[u8]) {
-        match received {
-            Poll::Pending => {}
-            Poll::Ready(Some(len)) if len > 0 => {
-                let bytes = input.get(..len).unwrap_or(input);
-                self.shared.received(self.clock.now(), bytes);
-            }
-            Poll::Ready(_) => self.connection = Connection::Lost,
-        }
-    }
-
-    async fn due(&self, until: Option<Instant>) {
-        due(self.shared, self.clock, until).await;
+        self.shared.driver.set();
     }
 
     /// Borrows the session for as long as the application holds its event.
     fn take_hold(&mut self) -> bool {
         self.held = self.shared.session.try_borrow_mut().ok();
-        self.held
-            .as_ref()
-            .is_some_and(|session| session.event().is_some())
+        self.held.is_some()
     }
 
     /// The event of the borrowed session.
     fn current(&self) -> Event<'_> {
         let event = self.held.as_ref().and_then(|session| session.event());
-        event.unwrap_or(Event::NetState(NetState::Disconnected)) // there is one: `take_hold` said so
+        event.unwrap_or(Event::NetState(NetState::Disconnected)) // there is one: `Shared::event` says so
+    }
+
+    /// Passes the event on that there is, if any. The session has the next one only when it is polled again: the future that is waited
+    /// for may have completed by then, and so the next event is not for `on_event`.
+    fn pass_on(&mut self, context: &mut Context<'_>, on_event: &mut dyn FnMut(Event<'_>)) {
+        while self.shared.event.wait(context).is_ready() && self.take_hold() {
+            on_event(self.current());
+            self.release();
+        }
     }
 
     fn release(&mut self) {
         if self.held.take().is_some() {
+            self.shared.event.reset();
+            self.shared.driver.set();
             self.shared.wake_all();
         }
     }
 }
 
 pin_project_lite::pin_project! {
-    /// Completes with `future`, and polls `drive`, which never completes, along with it.
-    struct Until<F, D> {
+    /// Completes with `future`, and takes the events meanwhile.
+    struct Until<'e, 'm, F, E> {
         #[pin]
         future: F,
-        #[pin]
-        drive: D,
+        events: &'e mut Events<'m>,
+        on_event: E,
     }
 }
 
-impl<F: Future, D: Future> Future for Until<F, D> {
+impl<F: Future, E: FnMut(Event<'_>)> Future for Until<'_, '_, F, E> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
@@ -370,22 +314,91 @@ impl<F: Future, D: Future> Future for Until<F, D> {
         if let Poll::Ready(output) = this.future.poll(context) {
             return Poll::Ready(output);
         }
-        let _ = this.drive.poll(context);
+        this.events.pass_on(context, this.on_event);
         Poll::Pending
     }
 }
 
-/// Waits until `until`, or until a call requires the session to be polled.
-async fn due<C: Clock>(shared: &Shared<'_>, clock: &C, until: Option<Instant>) {
-    let mut timer = pin!(async {
-        match until {
-            Some(moment) => clock.wait_until(moment).await,
-            None => pending().await,
+/// Opens connections and serves them, one after the other. What waits here for the session needs no waker: [`Drive`] polls it after
+/// each change of the session.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn would store the transport twice"
+)]
+fn serve<C: Clock, T: Transport>(
+    shared: &Shared<'_>,
+    clock: &C,
+    mut transport: T,
+) -> impl Future<Output = Infallible> {
+    async move {
+        loop {
+            poll_fn(|_| shared.is_wanted()).await;
+            let is_open = {
+                let mut connect = pin!(transport.connect());
+                poll_fn(|context| match shared.is_given_up() {
+                    true => Poll::Ready(false),
+                    false => connect.as_mut().poll(context),
+                })
+                .await
+            };
+            poll_fn(|_| shared.report(clock.now(), is_open)).await;
+            if is_open {
+                exchange(shared, clock, transport.split()).await;
+                poll_fn(|_| shared.report(clock.now(), false)).await;
+            }
+            transport.disconnect().await;
+        }
+    }
+}
+
+/// Sends and receives on an open connection, until the transport ends it or the session gives it up.
+async fn exchange<C: Clock>(
+    shared: &Shared<'_>,
+    clock: &C,
+    (mut reader, mut writer): (impl Read, impl Write),
+) {
+    let mut read = pin!(async {
+        let mut input = [0; PORTION];
+        loop {
+            let space = poll_fn(|_| shared.space(PORTION)).await;
+            let space = input.get_mut(..space).unwrap_or_default();
+            match reader.read(space).await {
+                Ok(len) if len > 0 => {
+                    let bytes = input.get(..len).unwrap_or(&input);
+                    poll_fn(|_| shared.received(clock.now(), bytes)).await;
+                }
+                _ => return,
+            }
         }
     });
-    poll_fn(|context| match shared.driver.poll(context) {
-        Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => timer.as_mut().poll(context),
+    let mut write = pin!(async {
+        let mut output = [0; PORTION];
+        loop {
+            let len = poll_fn(|_| shared.take_outgoing(&mut output)).await;
+            let mut rest = output.get(..len).unwrap_or_default();
+            while !rest.is_empty() {
+                match writer.write(rest).await {
+                    Ok(len) if len > 0 => rest = rest.get(len..).unwrap_or_default(),
+                    _ => return,
+                }
+            }
+            if shared.is_all_taken() && writer.flush().await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut has_failed = false;
+    poll_fn(|context| {
+        if shared.is_given_up() {
+            return Poll::Ready(());
+        }
+        let is_closed = read.as_mut().poll(context).is_ready();
+        has_failed = has_failed || write.as_mut().poll(context).is_ready();
+        // A write that fails ends the connection when there is nothing left to read: a GOODBYE may be there.
+        match is_closed || (has_failed && !shared.driver.is_set()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     })
     .await;
 }

@@ -4,6 +4,7 @@
 //! event that the application holds; calls wait meanwhile.
 
 use core::cell::{Cell, RefCell};
+use core::task::Poll;
 
 use tim_session::proto::request::{DownloadResponse, RawResponse, Request};
 use tim_session::proto::wire::LEAST_MAX_FRAME;
@@ -40,15 +41,15 @@ pub(crate) enum Login {
     Ended(ErrorCode),
 }
 
-/// What the driver must do next.
-pub(crate) enum Turn {
-    /// Return the event to the application.
-    Event,
-    /// Wait until a call has read its response.
-    Responded,
-    Connect,
-    Disconnect,
-    Wait(Option<Instant>),
+/// What the session wants of the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Nothing: there is none, or the session has it.
+    Nothing,
+    /// It is to be opened, or is being opened.
+    Open,
+    /// It is to be closed. The session waits until that has begun.
+    Close,
 }
 
 pub(crate) struct Shared<'m> {
@@ -58,6 +59,11 @@ pub(crate) struct Shared<'m> {
     pub(crate) wakeup: Cell<Option<Instant>>,
     /// The driver has something to do.
     pub(crate) driver: Signal,
+    /// The session has an event for the application, which has not finished with it.
+    pub(crate) event: Signal,
+    wish: Cell<Wish>,
+    /// Whether the session has processed all that it was told.
+    is_idle: Cell<bool>,
     pub(crate) login: Cell<Login>,
     pub(crate) ready: Cell<bool>,
     pub(crate) ids: Ids,
@@ -72,6 +78,9 @@ impl<'m> Shared<'m> {
             slots: Default::default(),
             wakeup: Cell::new(None),
             driver: Signal::default(),
+            event: Signal::default(),
+            wish: Cell::new(Wish::Nothing),
+            is_idle: Cell::new(false),
             login: Cell::new(Login::Never),
             ready: Cell::new(false),
             ids: Ids::new(config.user, config.device, seed),
@@ -80,41 +89,40 @@ impl<'m> Shared<'m> {
         }
     }
 
-    /// Polls the session until the driver has to do something.
-    pub(crate) fn turn(&self, now: Instant) -> Turn {
+    /// Polls the session until it waits: for the returned time, or (`None`) for the application, a call or the driver.
+    pub(crate) fn turn(&self, now: Instant) -> Option<Instant> {
+        self.is_idle.set(false);
         let responded = |slot: &Slot| matches!(slot.stage.get(), Stage::Responded);
-        let Ok(mut session) = self.session.try_borrow_mut() else {
-            return Turn::Responded; // not reached: only the runner polls; it would have to wait for the holder
-        };
-        if self.slots.iter().any(responded) {
-            return Turn::Responded;
-        }
-        loop {
-            let turn = match session.poll(now) {
+        let mut session = self.session.try_borrow_mut().ok()?;
+        while !self.event.is_set()
+            && !self.slots.iter().any(responded)
+            && !matches!(self.wish.get(), Wish::Close)
+        {
+            match session.poll(now) {
                 Output::Event(event) => self.route(&event, now),
-                Output::Connect => Some(Turn::Connect),
-                Output::Disconnect => Some(Turn::Disconnect),
+                Output::Connect => self.wish.set(Wish::Open),
+                Output::Disconnect => self.wish.set(Wish::Close),
                 Output::Wait(until) => {
+                    self.observe(&session);
                     self.wakeup.set(until);
-                    Some(Turn::Wait(until))
+                    self.is_idle.set(true);
+                    return until;
                 }
-            };
-            self.observe(&session);
-            if let Some(turn) = turn {
-                return turn;
             }
+            self.observe(&session);
         }
+        None
     }
 
-    /// Routes an event: to the application, to the call that waits for it, or nowhere (`None`) if that call was dropped.
-    fn route(&self, event: &Event<'_>, now: Instant) -> Option<Turn> {
+    /// Routes an event: to the application, to the call that waits for it, or nowhere if that call was dropped.
+    fn route(&self, event: &Event<'_>, now: Instant) {
         match *event {
             Event::Response { id, .. } | Event::Failed { id, .. } => {
                 let waits = |slot: &&Slot| matches!(slot.stage.get(), Stage::Pending(other) if other == id);
-                let slot = self.slots.iter().find(waits);
-                self.wake_all(); // also those that wait for room in the outbox, whoever's request this was
-                slot?.stage.set(Stage::Responded);
-                return Some(Turn::Responded);
+                if let Some(slot) = self.slots.iter().find(waits) {
+                    slot.stage.set(Stage::Responded);
+                }
+                return self.wake_all(); // also those that wait for room in the outbox, whoever's request this was
             }
             Event::LoggedIn(answer) => {
                 self.ids.logged_in(&answer, now);
@@ -128,7 +136,7 @@ impl<'m> Shared<'m> {
             Event::NotReady(NotReadyReason::LoggedOut) => self.change_login(Login::LoggingOut),
             _ => {}
         }
-        Some(Turn::Event)
+        self.event.set();
     }
 
     /// Copies the state that calls need while the session is borrowed.
@@ -209,39 +217,89 @@ impl<'m> Shared<'m> {
         session.map_or(LEAST_MAX_FRAME as usize, |session| session.max_request())
     }
 
-    /// How many bytes can be received, at most `out.len()`, and how many bytes to send were copied to `out`.
-    pub(crate) fn portion(&self, out: &mut [u8]) -> (usize, usize) {
-        let Ok(mut session) = self.session.try_borrow_mut() else {
-            return (0, 0);
+    /// How many bytes can be received, at most `len`; pending while there is no space.
+    pub(crate) fn space(&self, len: usize) -> Poll<usize> {
+        let space = match self.session.try_borrow_mut() {
+            Ok(mut session) => session.space(len).len().min(len),
+            Err(_) => 0,
         };
-        let capacity = session.space(out.len()).len().min(out.len());
+        match space {
+            0 => Poll::Pending,
+            len => Poll::Ready(len),
+        }
+    }
+
+    /// These bytes were received, for which there was space; pending while the application holds an event.
+    pub(crate) fn received(&self, now: Instant, bytes: &[u8]) -> Poll<()> {
+        let Ok(mut session) = self.session.try_borrow_mut() else {
+            return Poll::Pending;
+        };
+        let _ = session.receive(now, bytes); // all of them: only the driver uses the space
+        self.driver.note();
+        Poll::Ready(())
+    }
+
+    /// Moves the next bytes to send to `out`, and returns how many; pending while there are none. To the session they are sent: from
+    /// here on, nobody takes them back.
+    pub(crate) fn take_outgoing(&self, out: &mut [u8]) -> Poll<usize> {
+        let Ok(mut session) = self.session.try_borrow_mut() else {
+            return Poll::Pending;
+        };
         let outgoing = session.outgoing();
         let len = outgoing.len().min(out.len());
+        if len == 0 {
+            return Poll::Pending;
+        }
         for (to, from) in out.iter_mut().zip(outgoing) {
             *to = *from;
         }
-        (capacity, len)
+        session.transmitted(len);
+        self.driver.note();
+        Poll::Ready(len)
     }
 
-    pub(crate) fn received(&self, now: Instant, bytes: &[u8]) {
-        if let Ok(mut session) = self.session.try_borrow_mut() {
-            let _ = session.receive(now, bytes); // all of them: `portion` asked for the capacity, and only the driver uses it
+    /// Whether there are no more bytes to send for now.
+    pub(crate) fn is_all_taken(&self) -> bool {
+        let session = self.session.try_borrow();
+        session.map_or(true, |session| session.outgoing().is_empty())
+    }
+
+    /// Ready if the session wants a connection, for a driver that has none.
+    pub(crate) fn is_wanted(&self) -> Poll<()> {
+        match self.wish.get() {
+            Wish::Open => Poll::Ready(()),
+            Wish::Close => {
+                self.fulfilled();
+                Poll::Pending
+            }
+            Wish::Nothing => Poll::Pending,
         }
     }
 
-    pub(crate) fn transmitted(&self, len: usize) {
-        if let Ok(mut session) = self.session.try_borrow_mut() {
-            session.transmitted(len);
-        }
+    /// Whether the session has given the connection up.
+    pub(crate) fn is_given_up(&self) -> bool {
+        matches!(self.wish.get(), Wish::Close)
     }
 
-    pub(crate) fn connected(&self, now: Instant, is_open: bool) {
-        if let Ok(mut session) = self.session.try_borrow_mut() {
-            match is_open {
+    fn fulfilled(&self) {
+        self.wish.set(Wish::Nothing);
+        self.driver.note();
+    }
+
+    /// Tells the session whether the connection is open, as soon as it has processed what was received before. If it has given the
+    /// connection up, it is not told, and waits until the driver has no connection.
+    pub(crate) fn report(&self, now: Instant, is_open: bool) -> Poll<()> {
+        match self.session.try_borrow_mut() {
+            _ if self.is_given_up() && is_open => return Poll::Ready(()),
+            _ if self.is_given_up() => {}
+            Ok(mut session) if self.is_idle.get() && !self.driver.is_set() => match is_open {
                 true => session.connected(now),
                 false => session.disconnected(now),
-            }
+            },
+            _ => return Poll::Pending,
         }
+        self.fulfilled();
+        Poll::Ready(())
     }
 }
 

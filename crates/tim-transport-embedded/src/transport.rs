@@ -6,13 +6,10 @@ use embedded_io_async::{ErrorType, Read, Write};
 
 /// A byte stream that can be opened, used in both directions at once, and closed.
 ///
-/// # Requirements on the futures
-///
-/// The driver may drop each future before it completes and then create a new one:
-///
-/// - reading and writing must be *cancel-safe*: a dropped future has read or written nothing. The buffered UARTs of the
-///   embassy HALs, `embassy_net::tcp::TcpSocket` and the pipes of `embassy-sync` are;
-/// - flushing, connecting and disconnecting must be *repeatable*: a second call continues or starts over.
+/// A read, a write or a flush that has begun is polled until it completes, so none of them need be cancel-safe: a UART whose
+/// bytes DMA carries, or a TLS connection, is a transport like any other. The driver drops their futures only when the connection has
+/// ended, or is given up because nothing gets through; [`Transport::disconnect`] follows. Bytes are flushed when there are no more to
+/// write for now.
 ///
 /// `Ok(0)` from a read, and any error, mean that the connection is lost. [`SerialPort`] is a transport that is always
 /// connected; the crate's front page has one for TCP.
@@ -30,10 +27,12 @@ pub trait Transport {
     /// session limits its time (`connect_timeout`) and drops the future.
     fn connect(&mut self) -> impl Future<Output = bool>;
 
-    /// Both halves. They are used at the same time: two peers that only write would block each other.
+    /// Both halves. They are used at the same time: two peers that only write would block each other. A connection that is one object
+    /// must be one that can be split, as UARTs and sockets can, and `embedded_tls::TlsConnection`.
     fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
 
-    /// Closes the connection, or discards what a [`Transport::connect`] that failed or was dropped left behind.
+    /// Closes the connection, or discards what a [`Transport::connect`] that failed or was dropped left behind. It must not wait for
+    /// the peer without a limit.
     fn disconnect(&mut self) -> impl Future<Output = ()>;
 }
 

@@ -20,13 +20,33 @@ impl Signal {
         wake(&self.waker);
     }
 
-    /// Ready if the flag is set; resets it.
-    pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.set.take() {
+    /// Sets the flag without waking the task, which is the caller's own.
+    pub(crate) fn note(&self) {
+        self.set.set(true);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.set.get()
+    }
+
+    pub(crate) fn reset(&self) {
+        self.set.set(false);
+    }
+
+    /// Ready if the flag is set.
+    pub(crate) fn wait(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.set.get() {
             return Poll::Ready(());
         }
         self.waker.set(Some(context.waker().clone()));
         Poll::Pending
+    }
+
+    /// Ready if the flag is set; resets it.
+    pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        let is_set = self.wait(context);
+        self.reset();
+        is_set
     }
 }
 

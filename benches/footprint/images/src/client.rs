@@ -56,21 +56,25 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
     let (mut resources, board) = (Resources::new(), RefCell::new(board));
     run_to_end::<B, _>(async {
         let mut device = device(&mut resources, &board)?;
-        let (client, mut runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
-        let mut shown = false;
-        runner.until(client.login(), |_| {}).await.ok()?;
-        runner.until(client.wait_until_ready(), |_| {}).await.ok()?;
-        let alice = UserId::new(black_box("alice")).ok()?;
-        let mut message = client.create_text_message(alice, black_box("Hello!")).ok()?;
-        let sent = client.send_message(&mut message);
+        let (client, runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
         runner
-            .until(sent, |event| shown |= show(&board, event))
+            .run(async |mut events| {
+                let mut shown = false;
+                events.until(client.login(), |_| {}).await.ok()?;
+                events.until(client.wait_until_ready(), |_| {}).await.ok()?;
+                let alice = UserId::new(black_box("alice")).ok()?;
+                let mut message = client.create_text_message(alice, black_box("Hello!")).ok()?;
+                let sent = client.send_message(&mut message);
+                events
+                    .until(sent, |event| shown |= show(&board, event))
+                    .await
+                    .ok()?;
+                while !shown {
+                    shown = show(&board, events.next_event().await);
+                }
+                events.cursor(|cursor| board.try_borrow_mut().map(|mut board| board.show(cursor)).ok())
+            })
             .await
-            .ok()?;
-        while !shown {
-            shown = show(&board, runner.next_event().await);
-        }
-        runner.cursor(|cursor| board.try_borrow_mut().map(|mut board| board.show(cursor)).ok())
     })
 }
 
@@ -98,11 +102,15 @@ fn run_calls<B: Board>(
     let (mut resources, board) = (Resources::new(), RefCell::new(board));
     run_to_end::<B, _>(async {
         let mut device = device(&mut resources, &board)?;
-        let (client, mut runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
-        runner.until(client.login(), |_| {}).await.ok()?;
-        runner.until(client.wait_until_ready(), |_| {}).await.ok()?;
-        let calls = pin!(calls(client, &board));
-        runner.until(calls, |event| show_any(&board, event)).await.ok()
+        let (client, runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
+        runner
+            .run(async |mut events| {
+                events.until(client.login(), |_| {}).await.ok()?;
+                events.until(client.wait_until_ready(), |_| {}).await.ok()?;
+                let calls = pin!(calls(client, &board));
+                events.until(calls, |event| show_any(&board, event)).await.ok()
+            })
+            .await
     })
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tim_proto::{ConversationId, ErrorCode, MessageId, UserId};
 use tim_transport_embedded::{
-    ClientConfig, Device, Event as DeviceEvent, Framing, NetState, Resources, Runner, Transport,
+    ClientConfig, Device, Event as DeviceEvent, Events, Framing, NetState, Resources,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
@@ -187,7 +187,7 @@ impl SmallDevice {
             },
             link: RefCell::new(None),
         };
-        let (client, mut runner) = device.split(transport);
+        let (client, runner) = device.split(transport);
         let mut calls = Calls {
             device: &self,
             client,
@@ -197,21 +197,23 @@ impl SmallDevice {
         if self.wants_in.get() {
             calls.log_in();
         }
-        self.drive(&mut runner, &mut calls).await;
+        runner
+            .run(async |mut events| self.take_events(&mut events, &mut calls).await)
+            .await;
     }
 
-    async fn drive<T: Transport>(&self, runner: &mut Runner<'_, DeviceClock, T>, calls: &mut Calls<'_>) {
+    async fn take_events(&self, events: &mut Events<'_>, calls: &mut Calls<'_>) {
         loop {
             let paused_until = self.paused_until_ms.get();
             let now_ms = self.shared.steady.ms();
             if paused_until > now_ms {
-                // A firmware that is busy elsewhere drives nothing.
+                // A firmware that is busy elsewhere takes no events.
                 tokio::time::sleep(Duration::from_millis((paused_until - now_ms).min(500))).await;
                 continue;
             }
             // Asking for the next event finishes the last one.
             let at_once = {
-                let mut next = pin!(runner.next_event());
+                let mut next = pin!(events.next_event());
                 poll_fn(|context| match next.as_mut().poll(context) {
                     Poll::Ready(event) => Poll::Ready(Some(self.event_of(&event))),
                     Poll::Pending => Poll::Ready(None),
@@ -221,8 +223,8 @@ impl SmallDevice {
             let event = match at_once {
                 Some(event) => event,
                 None => {
-                    runner.cursor(|cursor| self.keep_cursor(cursor));
-                    let mut next = pin!(runner.next_event());
+                    events.cursor(|cursor| self.keep_cursor(cursor));
+                    let mut next = pin!(events.next_event());
                     poll_fn(|context| {
                         let event = next.as_mut().poll(context).map(|event| self.event_of(&event));
                         if event.is_pending() {
@@ -236,7 +238,7 @@ impl SmallDevice {
             if let Some(event) = event {
                 self.observe(What::Event(event));
                 // While the event is held, the cursor stands behind it.
-                runner.cursor(|cursor| self.keep_cursor(cursor));
+                events.cursor(|cursor| self.keep_cursor(cursor));
             }
         }
     }

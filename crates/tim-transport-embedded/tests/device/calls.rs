@@ -16,7 +16,7 @@ use crate::world::{Wire, World, delivered};
 #[test]
 fn every_kind_of_message_is_sent_resent_and_revoked() {
     let world = World::new();
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         let mut text = client.create_text_message(user("bob"), "hi").expect("a message");
         assert_eq!(
             text.envelope.time,
@@ -33,27 +33,27 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
             (2, &mut custom.into_any()),
             (3, &mut face.into_any()),
         ] {
-            let sent = runner
+            let sent = events
                 .until(client.send_message(message), |_| {})
                 .await
                 .expect("sent");
             assert_eq!((sent.sequence, sent.duplicate), (sequence, false));
             assert_eq!(message.envelope.sequence, sequence);
-            let sent = runner
+            let sent = events
                 .until(client.resend_message(message), |_| {})
                 .await
                 .expect("sent");
             assert_eq!((sent.sequence, sent.duplicate), (sequence, true));
         }
-        let unsent = runner.until(client.revoke_message(&text), |_| {}).await;
+        let unsent = events.until(client.revoke_message(&text), |_| {}).await;
         assert_eq!(unsent, Err(Error::Invalid(ErrorCode::MESSAGE_NOT_SENT)));
         text.envelope.sequence = 1;
-        runner
+        events
             .until(client.revoke_message(&text), |_| {})
             .await
             .expect("revoked");
         text.envelope.sequence = 2;
-        let other = runner.until(client.revoke_message(&text), |_| {}).await;
+        let other = events.until(client.revoke_message(&text), |_| {}).await;
         assert_eq!(other, Err(Error::Refused(ErrorCode::MSG_REVOKE_TIME_LIMIT)));
     });
     let hub = world.hub.borrow();
@@ -91,7 +91,7 @@ fn history_is_paged_to_its_end_and_conversations_are_read() {
     for number in 0..40 {
         world.hub.borrow_mut().bob_says(&format!("number {number}"));
     }
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         let (mut seen, mut next, mut pages) = (Vec::new(), None, 0);
         loop {
             let mut page_texts = Vec::new();
@@ -103,7 +103,7 @@ fn history_is_paged_to_its_end_and_conversations_are_read() {
                     }
                 }
             });
-            next = runner.until(page, |_| {}).await.expect("a page");
+            next = events.until(page, |_| {}).await.expect("a page");
             assert!((1..=6).contains(&page_texts.len()));
             seen.splice(0..0, page_texts);
             pages += 1;
@@ -115,28 +115,28 @@ fn history_is_paged_to_its_end_and_conversations_are_read() {
         assert_eq!(seen, expected);
         assert!(pages >= 7);
 
-        let list = runner.until(unread(client), |_| {}).await.expect("a list");
+        let list = events.until(unread(client), |_| {}).await.expect("a list");
         assert_eq!(list, [40]);
-        let read = runner
+        let read = events
             .until(client.set_message_read(bob()), |_| {})
             .await
             .expect("read");
         assert_eq!((read.read_sequence, read.unread), (40, 0));
-        let list = runner.until(unread(client), |_| {}).await.expect("a list");
+        let list = events.until(unread(client), |_| {}).await.expect("a list");
         assert_eq!(list, [0]);
         let nick =
             client.get_conversation_profile(bob(), |profile| profile.user.map(|user| user.nick.to_owned()));
-        assert_eq!(runner.until(nick, |_| {}).await, Ok(Some("Bob".to_owned())));
+        assert_eq!(events.until(nick, |_| {}).await, Ok(Some("Bob".to_owned())));
         let nobody = client.get_conversation_profile(user("eve"), |_| ());
         assert_eq!(
-            runner.until(nobody, |_| {}).await,
+            events.until(nobody, |_| {}).await,
             Err(Error::Refused(ErrorCode::CONVERSATION_NOT_FOUND))
         );
-        runner
+        events
             .until(client.delete_conversation(bob()), |_| {})
             .await
             .expect("deleted");
-        let list = runner.until(unread(client), |_| {}).await.expect("a list");
+        let list = events.until(unread(client), |_| {}).await.expect("a list");
         assert!(list.is_empty());
     });
 }
@@ -145,10 +145,10 @@ fn history_is_paged_to_its_end_and_conversations_are_read() {
 fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
     let world = World::new();
     let long: String = (0..12_000).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         world.hub.borrow_mut().bob_says(&long);
         let (conversation, sequence, kind) = loop {
-            if let Event::Delivered(delivery) = runner.next_event().await {
+            if let Event::Delivered(delivery) = events.next_event().await {
                 assert!(delivery.header.envelope.flags.contains(MessageFlags::STUB));
                 assert_eq!(delivery.payload_len, 12_002);
                 let message = delivery.message();
@@ -158,13 +158,13 @@ fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
         };
         let mut payload = [0; 13_000];
         let fetched = client.fetch_message(conversation, sequence, &mut payload);
-        let len = runner.until(fetched, |_| {}).await.expect("fetched");
+        let len = events.until(fetched, |_| {}).await.expect("fetched");
         match Payload::decode(kind, &payload[..len]) {
             Payload::Text(text) => assert_eq!(text.text, long),
             other => panic!("{other:?}"),
         }
         let mut small = [0; 1000];
-        let fetched = runner
+        let fetched = events
             .until(client.fetch_message(conversation, sequence, &mut small), |_| {})
             .await;
         assert_eq!(
@@ -176,7 +176,7 @@ fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
         );
         let piece = client.fetch(conversation, sequence, 12_000, |piece| piece.bytes.to_owned());
         assert_eq!(
-            runner.until(piece, |_| {}).await.expect("a piece"),
+            events.until(piece, |_| {}).await.expect("a piece"),
             &long.as_bytes()[11_998..]
         );
     });
@@ -185,22 +185,22 @@ fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
 #[test]
 fn refusals_say_whose_fault_it_is() {
     let world = World::new();
-    with_device(&world, async |client, mut runner| {
+    with_device(&world, async |client, mut events| {
         let not_in = Error::NotReady(ErrorCode::USER_NOT_LOGGED_IN);
         assert_eq!(client.create_text_message(bob(), "hi"), Err(not_in));
-        assert_eq!(runner.until(client.wait_until_ready(), |_| {}).await, Err(not_in));
+        assert_eq!(events.until(client.wait_until_ready(), |_| {}).await, Err(not_in));
         assert_eq!(
-            runner.until(client.set_message_read(bob()), |_| {}).await,
+            events.until(client.set_message_read(bob()), |_| {}).await,
             Err(not_in)
         );
-        assert_eq!(runner.until(client.logout(), |_| {}).await, Ok(()));
+        assert_eq!(events.until(client.logout(), |_| {}).await, Ok(()));
 
         world.hub.borrow_mut().model.behavior.refuse_logins = Some(ErrorCode::ACCOUNT_USERSIG_EXPIRED);
-        let refused = runner.until(client.login(), |_| {}).await;
+        let refused = events.until(client.login(), |_| {}).await;
         assert_eq!(refused, Err(Error::Refused(ErrorCode::ACCOUNT_USERSIG_EXPIRED)));
         world.hub.borrow_mut().model.behavior.refuse_logins = None;
-        runner.set_user_sig("another");
-        log_in(client, &mut runner).await;
+        events.set_user_sig("another");
+        log_in(client, &mut events).await;
 
         let to_system = client.create_text_message(ConversationId::System, "hi");
         assert_eq!(
@@ -210,7 +210,7 @@ fn refusals_say_whose_fault_it_is() {
         let mut message = client.create_text_message(bob(), "hi").expect("a message");
         let long = "x".repeat(600);
         let mut too_long = client.create_text_message(bob(), &long).expect("a message");
-        let refused = runner.until(client.send_message(&mut too_long), |_| {}).await;
+        let refused = events.until(client.send_message(&mut too_long), |_| {}).await;
         assert!(
             matches!(
                 refused,
@@ -222,7 +222,7 @@ fn refusals_say_whose_fault_it_is() {
             "{refused:?}"
         );
         message.id.sender = 5;
-        let foreign = runner.until(client.send_message(&mut message), |_| {}).await;
+        let foreign = events.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(
             foreign,
             Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
@@ -231,7 +231,7 @@ fn refusals_say_whose_fault_it_is() {
 
         world.hub.borrow_mut().model.behavior.ignore_requests = true;
         assert_eq!(
-            runner.until(client.send_message(&mut message), |_| {}).await,
+            events.until(client.send_message(&mut message), |_| {}).await,
             Err(Error::TimedOut)
         );
         let kicked = async {
@@ -245,21 +245,21 @@ fn refusals_say_whose_fault_it_is() {
             call.await
         };
         assert_eq!(
-            runner.until(kicked, |_| {}).await,
+            events.until(kicked, |_| {}).await,
             Err(Error::Ended(ErrorCode::KICKED_OUT_MULT_DEVICE))
         );
         assert!(!client.is_ready());
-        let refused = runner.until(client.send_message(&mut message), |_| {}).await;
+        let refused = events.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(refused, Err(Error::NotReady(ErrorCode::KICKED_OUT_MULT_DEVICE)));
 
         world.hub.borrow_mut().model.behavior.ignore_requests = false;
-        runner.until(client.login(), |_| {}).await.expect("back");
-        runner
+        events.until(client.login(), |_| {}).await.expect("back");
+        events
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
-        runner.until(client.logout(), |_| {}).await.expect("out");
-        let refused = runner.until(client.send_message(&mut message), |_| {}).await;
+        events.until(client.logout(), |_| {}).await.expect("out");
+        let refused = events.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(refused, Err(Error::NotReady(ErrorCode::LOGGED_OUT)));
     });
 }
@@ -267,7 +267,7 @@ fn refusals_say_whose_fault_it_is() {
 #[test]
 fn one_call_too_many_is_refused_and_the_others_get_their_own_answers() {
     let world = World::new();
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         let texts: Vec<_> = (0..5).map(|number| format!("n{number}")).collect();
         let mut messages: Vec<_> = texts
             .iter()
@@ -291,7 +291,7 @@ fn one_call_too_many_is_refused_and_the_others_get_their_own_answers() {
                 false => Poll::Pending,
             }
         });
-        runner.until(all, |_| {}).await;
+        events.until(all, |_| {}).await;
         let expected = [Ok(1), Ok(2), Ok(3), Ok(4), Err(Error::Busy)].map(Some);
         assert_eq!(results, expected);
     });
@@ -302,12 +302,12 @@ fn one_call_too_many_is_refused_and_the_others_get_their_own_answers() {
 fn the_cursor_that_is_saved_after_an_event_does_not_bring_it_again() {
     let world = World::new();
     let mut kept = Vec::new();
-    when_ready(&world, async |_, mut runner| {
+    when_ready(&world, async |_, mut events| {
         world.hub.borrow_mut().bob_says("one");
         world.hub.borrow_mut().bob_says("two");
         let mut texts = Vec::new();
         while texts.len() < 2 {
-            let (text, cursor) = match runner.next_event().await {
+            let (text, cursor) = match events.next_event().await {
                 Event::Delivered(delivery) => (
                     delivered(&Event::Delivered(delivery)),
                     Some(delivery.cursor.to_vec()),
@@ -315,7 +315,7 @@ fn the_cursor_that_is_saved_after_an_event_does_not_bring_it_again() {
                 _ => (None, None),
             };
             texts.extend(text);
-            kept = runner.cursor(<[u8]>::to_vec);
+            kept = events.cursor(<[u8]>::to_vec);
             assert!(cursor.is_none_or(|cursor| cursor == kept));
         }
         assert_eq!(texts, ["one", "two"]);
@@ -325,37 +325,37 @@ fn the_cursor_that_is_saved_after_an_event_does_not_bring_it_again() {
     let mut device = Device::new(config(), "sig", &mut resources, 43, world.clone());
     assert!(!device.resume_from(&[0; 17]));
     assert!(device.resume_from(&kept));
-    let (client, mut runner) = device.split(Wire(world.clone()));
-    world.run_one(async {
-        runner.until(client.login(), |_| {}).await.expect("let in");
+    let (client, runner) = device.split(Wire(world.clone()));
+    world.run_one(runner.run(async |mut events| {
+        events.until(client.login(), |_| {}).await.expect("let in");
         let text = loop {
-            if let Some(text) = delivered(&runner.next_event().await) {
+            if let Some(text) = delivered(&events.next_event().await) {
                 break text;
             }
         };
         assert_eq!(text, "three", "what was in hand is not shown again");
-    });
+    }));
 }
 
 #[test]
-fn the_runner_shows_what_the_session_has_counted() {
+fn the_session_is_asked_what_it_has_counted() {
     let world = World::new();
-    when_ready(&world, async |client, mut runner| {
-        let before = runner.stats();
+    when_ready(&world, async |client, mut events| {
+        let before = events.stats();
         assert!(
             before.frames_sent >= 2 && before.bytes_received > 20,
             "{before:?}"
         );
         let mut text = client.create_text_message(user("bob"), "hi").expect("a message");
-        let sent = runner.until(client.send_message(&mut text), |_| {}).await;
+        let sent = events.until(client.send_message(&mut text), |_| {}).await;
         sent.expect("stored");
-        let after = runner.stats();
+        let after = events.stats();
         assert_eq!(after.frames_sent - before.frames_sent, 1);
         assert_eq!((after.reconnects, after.malformed_frames), (0, 0));
         // An event that the application holds does not hide them.
         world.hub.borrow_mut().bob_says("one");
-        while delivered(&runner.next_event().await).is_none() {}
-        assert!(runner.stats().frames_received > after.frames_received);
+        while delivered(&events.next_event().await).is_none() {}
+        assert!(events.stats().frames_received > after.frames_received);
     });
 }
 
@@ -367,47 +367,47 @@ fn a_user_sig_that_comes_at_run_time_is_kept_for_later_logins() {
     let user_sig = UserSig::in_buffer(&mut buffer, "sig").expect("there is room");
     assert!(!format!("{user_sig:?}").contains("sig\""), "a credential");
     let mut device = Device::new(config(), user_sig, &mut resources, 42, world.clone());
-    let (client, mut runner) = device.split(Wire(world.clone()));
-    world.run_one(async {
-        log_in(client, &mut runner).await;
+    let (client, runner) = device.split(Wire(world.clone()));
+    world.run_one(runner.run(async |mut events| {
+        log_in(client, &mut events).await;
         assert_eq!(world.hub.borrow().model.user_sig(), "sig");
-        let too_long = runner.until(client.renew_user_sig("a long sig"), |_| {});
+        let too_long = events.until(client.renew_user_sig("a long sig"), |_| {});
         assert_eq!(too_long.await, Err(Error::TooLarge { len: 10, max: 8 }));
         world.hub.borrow_mut().model.behavior.refuse = vec![(FrameKind::RENEW, ErrorCode::RATE_LIMITED)];
-        let refused = runner.until(client.renew_user_sig("refused"), |_| {}).await;
+        let refused = events.until(client.renew_user_sig("refused"), |_| {}).await;
         assert_eq!(refused, Err(Error::Refused(ErrorCode::RATE_LIMITED)));
         for (new, user_sig) in [(None, "sig"), (Some("new sig"), "new sig")] {
             if let Some(new) = new {
-                let renewed = runner.until(client.renew_user_sig(new), |_| {});
+                let renewed = events.until(client.renew_user_sig(new), |_| {});
                 renewed.await.expect("renewed");
             }
-            runner.until(client.logout(), |_| {}).await.expect("out");
-            log_in(client, &mut runner).await;
+            events.until(client.logout(), |_| {}).await.expect("out");
+            log_in(client, &mut events).await;
             assert_eq!(world.hub.borrow().model.user_sig(), user_sig);
         }
-        runner.until(client.logout(), |_| {}).await.expect("out");
-        runner.set_user_sig("other");
-        log_in(client, &mut runner).await;
+        events.until(client.logout(), |_| {}).await.expect("out");
+        events.set_user_sig("other");
+        log_in(client, &mut events).await;
         assert_eq!(world.hub.borrow().model.user_sig(), "other");
         // A constant has no room for another one.
-        let constant = runner.until(client.renew_user_sig("x"), |_| {}).await;
+        let constant = events.until(client.renew_user_sig("x"), |_| {}).await;
         assert_eq!(constant, Err(Error::TooLarge { len: 1, max: 0 }));
-    });
+    }));
 }
 
 #[test]
 fn acknowledgements_are_held_and_what_is_pending_is_known() {
     let world = World::new();
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         assert!(client.next_wakeup().is_some_and(|at| at > Clock::now(&world)));
-        runner.hold_acknowledgements(true);
+        events.hold_acknowledgements(true);
         for number in 0..4 {
             world.hub.borrow_mut().bob_says(&number.to_string());
         }
         let mut heard = Vec::new();
         // The window has two places.
         while heard.len() < 2 {
-            heard.extend(delivered(&runner.next_event().await));
+            heard.extend(delivered(&events.next_event().await));
         }
         let mut hi = client.create_text_message(bob(), "hi").expect("a message");
         let mut send = pin!(client.send_message(&mut hi));
@@ -417,15 +417,15 @@ fn acknowledgements_are_held_and_what_is_pending_is_known() {
                 Poll::Ready(())
             })
             .await;
-            assert_eq!(runner.pending(), pending, "the call waits while an event is held");
-            runner.hold_acknowledgements(true); // and gives the event back
+            assert_eq!(events.pending(), pending, "the call waits while an event is held");
+            events.hold_acknowledgements(true); // and gives the event back
         }
-        let sent = runner.until(send, |event| heard.extend(delivered(&event))).await;
+        let sent = events.until(send, |event| heard.extend(delivered(&event))).await;
         sent.expect("sent");
-        assert_eq!((heard.len(), runner.pending()), (2, 0));
-        runner.hold_acknowledgements(false);
+        assert_eq!((heard.len(), events.pending()), (2, 0));
+        events.hold_acknowledgements(false);
         while heard.len() < 4 {
-            heard.extend(delivered(&runner.next_event().await));
+            heard.extend(delivered(&events.next_event().await));
         }
     });
 }

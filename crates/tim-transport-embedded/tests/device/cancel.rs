@@ -5,10 +5,10 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use tim_transport_embedded::{Client, Device, Resources};
+use tim_transport_embedded::{Client, Device, Events, Resources, Runner};
 
 use crate::hub::bob;
-use crate::support::{TestRunner, config, with_device};
+use crate::support::{config, with_device};
 use crate::world::{Wire, World, delivered};
 
 const MESSAGES: usize = 6;
@@ -70,16 +70,16 @@ fn numbered(letter: char) -> Vec<String> {
 }
 
 /// One task: whatever is passed to `until` is dropped with it.
-async fn alone(world: &World, drops: &Drops, client: Client<'_>, mut runner: TestRunner<'_>) {
+async fn alone(world: &World, drops: &Drops, client: Client<'_>, mut events: Events<'_>) {
     let mut received = Vec::new();
     twice!(
         drops,
-        runner.until(client.login(), |event| received.extend(delivered(&event)))
+        events.until(client.login(), |event| received.extend(delivered(&event)))
     )
     .expect("let in");
     twice!(
         drops,
-        runner.until(client.wait_until_ready(), |event| received
+        events.until(client.wait_until_ready(), |event| received
             .extend(delivered(&event)))
     )
     .expect("ready");
@@ -89,36 +89,37 @@ async fn alone(world: &World, drops: &Drops, client: Client<'_>, mut runner: Tes
         let mut message = client.create_text_message(bob(), &text).expect("a message");
         let answer = twice!(
             drops,
-            runner.until(client.send_message(&mut message), |event| received
+            events.until(client.send_message(&mut message), |event| received
                 .extend(delivered(&event)))
         );
         assert!(answer.is_ok(), "{answer:?}");
         twice!(
             drops,
-            runner.until(client.set_message_read(bob()), |event| received
+            events.until(client.set_message_read(bob()), |event| received
                 .extend(delivered(&event)))
         )
         .expect("read");
     }
     while received.len() < MESSAGES {
-        let text = twice!(drops, async { delivered(&runner.next_event().await) });
+        let text = twice!(drops, async { delivered(&events.next_event().await) });
         received.extend(text);
     }
     assert_eq!(received, numbered('b'));
-    twice!(drops, runner.until(client.logout(), |_| {})).expect("out");
+    twice!(drops, events.until(client.logout(), |_| {})).expect("out");
 }
 
 /// The task that drives, dropping each future after so many polls, for ever.
-async fn receive(drops: &Drops, mut runner: TestRunner<'_>, received: &RefCell<Vec<String>>) {
-    loop {
-        match drops
-            .cut_short(async { delivered(&runner.next_event().await) })
-            .await
-        {
-            Some(text) => received.borrow_mut().extend(text),
-            None => wake_up().await,
+async fn receive(drops: &Drops, runner: Runner<'_, World, Wire>, received: &RefCell<Vec<String>>) {
+    let run = runner.run(async |mut events| {
+        loop {
+            let next = async { delivered(&events.next_event().await) };
+            match drops.cut_short(next).await {
+                Some(text) => received.borrow_mut().extend(text),
+                None => wake_up().await,
+            }
         }
-    }
+    });
+    run.await
 }
 
 /// The task that only makes calls.
@@ -170,8 +171,8 @@ fn for_every_k(scenario: impl Fn(&World, &Drops)) {
 #[test]
 fn one_task_that_is_cancelled_at_every_await() {
     for_every_k(|world, drops| {
-        with_device(world, async |client, runner| {
-            alone(world, drops, client, runner).await
+        with_device(world, async |client, events| {
+            alone(world, drops, client, events).await
         });
     });
 }

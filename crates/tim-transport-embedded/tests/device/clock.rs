@@ -148,11 +148,11 @@ fn a_device_on_a_counter_that_wraps_stays_connected_and_still_notices_a_dead_lin
     let mut resources = Resources::<512, 512, 512>::new();
     let clock = WideningClock::of_micros(Board(world.clone()));
     let mut device = Device::new(config(), "sig", &mut resources, 42, clock);
-    let (client, mut runner) = device.split(Wire(world.clone()));
-    world.run_one(async {
-        log_in(client, &mut runner).await;
+    let (client, runner) = device.split(Wire(world.clone()));
+    world.run_one(runner.run(async |mut events| {
+        log_in(client, &mut events).await;
         let six_hours = world.sleep(Duration::from_secs(6 * 3600));
-        let alone = runner.until(six_hours, |event| {
+        let alone = events.until(six_hours, |event| {
             assert!(!matches!(event, Event::NetState(_)), "{event:?}");
         });
         alone.await;
@@ -160,11 +160,11 @@ fn a_device_on_a_counter_that_wraps_stays_connected_and_still_notices_a_dead_lin
         world.lose_down.set(usize::MAX);
         let patience = world.sleep(Duration::from_secs(180));
         let lost =
-            async { while !matches!(runner.next_event().await, Event::NetState(NetState::Disconnected)) {} };
+            async { while !matches!(events.next_event().await, Event::NetState(NetState::Disconnected)) {} };
         assert!(
             matches!(select(lost, patience).await, Either::First(())),
             "a dead line is noticed"
         );
-    });
+    }));
     assert_eq!(world.connects.get(), 1);
 }

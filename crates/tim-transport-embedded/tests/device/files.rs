@@ -7,10 +7,12 @@ use tim_session::proto::message::{MessageFlags, Payload};
 use tim_session::proto::request::{BeginUpload, Download};
 use tim_session::proto::wire::FrameKind;
 use tim_session::proto::{ErrorCode, MessageKind};
-use tim_transport_embedded::{Client, Error, FileFailed, FileSink, FileSource, UploadedFile, read_through};
+use tim_transport_embedded::{
+    Client, Error, Events, FileFailed, FileSink, FileSource, UploadedFile, read_through,
+};
 
 use crate::hub::bob;
-use crate::support::{TestRunner, when_ready};
+use crate::support::when_ready;
 use crate::world::World;
 
 /// More than fits into an outbox of 512 bytes.
@@ -84,11 +86,7 @@ async fn hash_of(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Uploads the content as an image, through a buffer of 600 bytes. Reports grow, and end with the size.
-async fn upload(
-    client: Client<'_>,
-    runner: &mut TestRunner<'_>,
-    bytes: &[u8],
-) -> Result<UploadedFile, Error> {
+async fn upload(client: Client<'_>, events: &mut Events<'_>, bytes: &[u8]) -> Result<UploadedFile, Error> {
     let (mut flash, mut reported, hash) = (Flash::new(bytes), Vec::new(), hash_of(bytes).await);
     let size = bytes.len() as u64;
     let file = BeginUpload::new(MessageKind::IMAGE, "picture.png", size, &hash);
@@ -97,7 +95,7 @@ async fn upload(
         assert_eq!(of, size);
         reported.push(sent);
     });
-    let uploaded = runner.until(uploaded, |_| {}).await;
+    let uploaded = events.until(uploaded, |_| {}).await;
     assert!(reported.is_sorted_by(|one, next| one < next), "{reported:?}");
     assert!(flash.longest as u64 <= PIECE);
     if uploaded.is_ok() {
@@ -107,37 +105,37 @@ async fn upload(
 }
 
 /// Reads the file of a message to bob.
-async fn download(client: Client<'_>, runner: &mut TestRunner<'_>, sequence: u64) -> Result<Vec<u8>, Error> {
+async fn download(client: Client<'_>, events: &mut Events<'_>, sequence: u64) -> Result<Vec<u8>, Error> {
     let (mut card, mut piece) = (Card::default(), [0; 300]);
     let file = Download::new(bob(), sequence, 0, 300);
     let size = client.download_file(&file, &mut piece, &mut card, |_, _| {});
-    let size = runner.until(size, |_| {}).await?;
+    let size = events.until(size, |_| {}).await?;
     assert_eq!(size, card.bytes.len() as u64);
     Ok(card.bytes)
 }
 
 /// Sends a message to bob and returns its sequence.
-async fn send<'a>(client: Client<'_>, runner: &mut TestRunner<'_>, payload: impl Into<Payload<'a>>) -> u64 {
+async fn send<'a>(client: Client<'_>, events: &mut Events<'_>, payload: impl Into<Payload<'a>>) -> u64 {
     let mut message = client.create_message(bob(), payload).expect("a message");
-    let sent = runner.until(client.send_message(&mut message), |_| {}).await;
+    let sent = events.until(client.send_message(&mut message), |_| {}).await;
     sent.expect("sent").sequence
 }
 
 #[test]
 fn a_picture_goes_from_flash_to_the_hub_and_back_in_pieces() {
     let (world, bytes) = (World::new(), content(10_000));
-    when_ready(&world, async |client, mut runner| {
-        let file = upload(client, &mut runner, &bytes).await.expect("uploaded");
+    when_ready(&world, async |client, mut events| {
+        let file = upload(client, &mut events, &bytes).await.expect("uploaded");
         assert_eq!((file.size(), file.images().len()), (10_000, 2));
         assert_eq!(world.hub.borrow().model.file(file.uuid()), Some(&*bytes));
         let mut message = client.create_image_message(bob(), &file).expect("a message");
-        let sent = runner.until(client.send_message(&mut message), |_| {}).await;
+        let sent = events.until(client.send_message(&mut message), |_| {}).await;
         let sequence = sent.expect("sent").sequence;
         assert!(matches!(
             world.hub.borrow().entry(sequence),
             (Payload::Image(image), MessageFlags::NONE) if image.uuid == file.uuid() && image.images.len() == 2
         ));
-        assert_eq!(download(client, &mut runner, sequence).await, Ok(bytes.clone()));
+        assert_eq!(download(client, &mut events, sequence).await, Ok(bytes.clone()));
         let as_file = client
             .create_file_message(bob(), &file, "a.png")
             .expect("a message");
@@ -156,12 +154,12 @@ fn a_picture_goes_from_flash_to_the_hub_and_back_in_pieces() {
 
         // The same again is not uploaded again.
         let before = world.hub.borrow().model.uploaded();
-        let again = upload(client, &mut runner, &bytes).await.expect("known");
+        let again = upload(client, &mut events, &bytes).await.expect("known");
         assert_eq!((again, world.hub.borrow().model.uploaded()), (file, before));
 
-        let revoked = runner.until(client.revoke_message(&message), |_| {});
+        let revoked = events.until(client.revoke_message(&message), |_| {});
         revoked.await.expect("revoked");
-        let gone = download(client, &mut runner, sequence).await;
+        let gone = download(client, &mut events, sequence).await;
         assert_eq!(gone, Err(Error::Refused(ErrorCode::FILE_NOT_FOUND)));
     });
 }
@@ -171,9 +169,9 @@ fn an_upload_that_is_cut_anywhere_completes_and_sends_a_piece_twice_at_most() {
     let bytes = content(3000);
     for (cut_after, loses) in (1..4200).step_by(97).flat_map(|at| [(at, false), (at, true)]) {
         let world = World::new();
-        when_ready(&world, async |client, mut runner| {
+        when_ready(&world, async |client, mut events| {
             world.cut_after.set(Some(cut_after));
-            let mut upload = Box::pin(upload(client, &mut runner, &bytes));
+            let mut upload = Box::pin(upload(client, &mut events, &bytes));
             let was_lost = Cell::new(false);
             let uploaded = poll_fn(|context| {
                 if loses && !world.is_open.get() && !was_lost.replace(true) {
@@ -202,11 +200,11 @@ fn a_download_that_is_cut_anywhere_goes_on() {
     let bytes = content(3000);
     for cut_after in (1..3800).step_by(193) {
         let world = World::new();
-        when_ready(&world, async |client, mut runner| {
-            let file = upload(client, &mut runner, &bytes).await.expect("uploaded");
-            let sequence = send(client, &mut runner, file.file("a.bin")).await;
+        when_ready(&world, async |client, mut events| {
+            let file = upload(client, &mut events, &bytes).await.expect("uploaded");
+            let sequence = send(client, &mut events, file.file("a.bin")).await;
             world.cut_after.set(Some(cut_after));
-            let read = download(client, &mut runner, sequence).await;
+            let read = download(client, &mut events, sequence).await;
             assert_eq!(read, Ok(bytes.clone()), "cut after {cut_after}");
         });
     }
@@ -215,31 +213,31 @@ fn a_download_that_is_cut_anywhere_goes_on() {
 #[test]
 fn a_file_that_fails_is_the_applications_and_the_call_goes_on_when_it_is_repeated() {
     let (world, bytes) = (World::new(), content(2000));
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         let mut flash = Flash::new(&bytes);
         flash.fails = true;
         let announced = BeginUpload::new(MessageKind::AUDIO, "a.aac", 2000, &[7; 32]);
         let mut piece = [0; 300];
         let failed = client.upload_file(&announced, &mut flash, &mut piece, |_, _| {});
-        assert_eq!(runner.until(failed, |_| {}).await, Err(Error::File));
+        assert_eq!(events.until(failed, |_| {}).await, Err(Error::File));
         flash.fails = false;
         let done = client.upload_file(&announced, &mut flash, &mut piece, |_, _| {});
-        let file = runner.until(done, |_| {}).await.expect("uploaded");
+        let file = events.until(done, |_| {}).await.expect("uploaded");
         assert_eq!(flash.longest, 300, "the caller's buffer");
 
-        let sequence = send(client, &mut runner, file.audio(90)).await;
+        let sequence = send(client, &mut events, file.audio(90)).await;
         let mut from = Download::new(bob(), sequence, 0, 200);
         let mut card = Card {
             fails_at: Some(900),
             ..Card::default()
         };
         let failed = client.download_file(&from, &mut piece, &mut card, |_, _| {});
-        assert_eq!(runner.until(failed, |_| {}).await, Err(Error::File));
+        assert_eq!(events.until(failed, |_| {}).await, Err(Error::File));
         assert_eq!(card.bytes.len(), 1000);
         from.offset = 1000;
         let mut reported = Vec::new();
         let rest = client.download_file(&from, &mut piece, &mut card, |at, of| reported.push((at, of)));
-        assert_eq!(runner.until(rest, |_| {}).await, Ok(2000));
+        assert_eq!(events.until(rest, |_| {}).await, Ok(2000));
         assert_eq!(
             (card.bytes, reported.last()),
             (bytes.clone(), Some(&(2000, 2000)))
@@ -248,7 +246,7 @@ fn a_file_that_fails_is_the_applications_and_the_call_goes_on_when_it_is_repeate
         from.offset = 2000;
         let mut nothing = Card::default();
         let end = client.download_file(&from, &mut piece, &mut nothing, |_, _| {});
-        assert_eq!(runner.until(end, |_| {}).await, Ok(2000));
+        assert_eq!(events.until(end, |_| {}).await, Ok(2000));
         assert!(nothing.bytes.is_empty());
     });
 }
@@ -256,7 +254,7 @@ fn a_file_that_fails_is_the_applications_and_the_call_goes_on_when_it_is_repeate
 #[test]
 fn refusals_reach_the_caller_and_a_lost_upload_is_begun_again() {
     let (world, bytes) = (World::new(), content(2000));
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         let refuse = |kind, code| world.hub.borrow_mut().model.behavior.refuse.push((kind, code));
         for (kind, code) in [
             (FrameKind::BEGIN_UPLOAD, ErrorCode::TOO_MANY_UPLOADS),
@@ -266,12 +264,12 @@ fn refusals_reach_the_caller_and_a_lost_upload_is_begun_again() {
             (FrameKind::END_UPLOAD, ErrorCode::UPLOAD_MISMATCH),
         ] {
             refuse(kind, code);
-            let refused = upload(client, &mut runner, &bytes).await;
+            let refused = upload(client, &mut events, &bytes).await;
             assert_eq!(refused, Err(Error::Refused(code)));
         }
         for (kind, len) in [(FrameKind::UPLOAD, 1999), (FrameKind::END_UPLOAD, 1998)] {
             refuse(kind, ErrorCode::UPLOAD_UNKNOWN);
-            let file = upload(client, &mut runner, &bytes[..len]).await;
+            let file = upload(client, &mut events, &bytes[..len]).await;
             let file = file.expect("begun again");
             assert_eq!(world.hub.borrow().model.file(file.uuid()), Some(&bytes[..len]));
         }
@@ -279,7 +277,7 @@ fn refusals_reach_the_caller_and_a_lost_upload_is_begun_again() {
         for _ in 0..20 {
             refuse(FrameKind::END_UPLOAD, ErrorCode::UPLOAD_UNKNOWN);
         }
-        let forgotten = upload(client, &mut runner, &bytes).await;
+        let forgotten = upload(client, &mut events, &bytes).await;
         assert_eq!(forgotten, Err(Error::Refused(ErrorCode::UPLOAD_UNKNOWN)));
         let left = world.hub.borrow().model.behavior.refuse.len();
         assert!((10..20).contains(&left), "{left}");
@@ -289,7 +287,7 @@ fn refusals_reach_the_caller_and_a_lost_upload_is_begun_again() {
 #[test]
 fn what_may_not_be_uploaded_is_refused_before_a_byte_is_read() {
     let world = World::new();
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         let mut flash = Flash::new(&[]);
         let file = |kind, name, size| BeginUpload::new(kind, name, size, &[0; 32]);
         for (file, code) in [
@@ -312,16 +310,16 @@ fn what_may_not_be_uploaded_is_refused_before_a_byte_is_read() {
         ] {
             let mut piece = [0; 100];
             let refused = client.upload_file(&file, &mut flash, &mut piece, |_, _| {});
-            let refused = runner.until(refused, |_| {}).await;
+            let refused = events.until(refused, |_| {}).await;
             assert_eq!(refused, Err(Error::Invalid(code)));
         }
         assert_eq!(flash.longest, 0);
         let small = file(MessageKind::FILE, "a", 1);
         let no_room = client.upload_file(&small, &mut flash, &mut [], |_, _| {});
-        let refused = runner.until(no_room, |_| {}).await;
+        let refused = events.until(no_room, |_| {}).await;
         assert_eq!(refused, Err(Error::TooLarge { len: 1, max: 0 }));
         for upload in [1, 77] {
-            let cancelled = runner.until(client.cancel_upload(upload), |_| {});
+            let cancelled = events.until(client.cancel_upload(upload), |_| {});
             cancelled.await.expect("there is no such upload now");
         }
     });

@@ -12,4 +12,5 @@ mod power;
 mod support;
 mod tasks;
 mod transports;
+mod uncancellable;
 mod world;

@@ -9,7 +9,8 @@ use embassy_futures::select::select;
 use tim_session::proto::MessageId;
 use tim_session::proto::message::SendOptions;
 use tim_transport_embedded::{
-    Client, Clock, Device, Framing, OutboxStorage, Resources, Runner, SerialPort, StorageFailed, Transport,
+    Client, Clock, Device, Events, Framing, OutboxStorage, Resources, Runner, SerialPort, StorageFailed,
+    Transport,
 };
 
 use crate::flash::{Flash, Record, Tear};
@@ -145,10 +146,14 @@ impl Site {
     }
 
     /// Shows what is delivered, for ever. The cursor and the entry are in flash, in one record, before the entry is shown.
-    async fn show<T: Transport>(&self, mut runner: Runner<'_, World, T>) {
+    async fn show<T: Transport>(&self, runner: Runner<'_, World, T>) {
+        runner.run(async |events| self.show_events(events).await).await
+    }
+
+    async fn show_events(&self, mut events: Events<'_>) {
         loop {
-            let text = delivered(&runner.next_event().await);
-            let cursor = runner.cursor(<[u8]>::to_vec);
+            let text = delivered(&events.next_event().await);
+            let cursor = events.cursor(<[u8]>::to_vec);
             if self.flash.borrow().cursor() != cursor {
                 let record = Record::Reached(cursor, text.clone().unwrap_or_default());
                 Flash::append(&self.flash, &record).await;

@@ -2,14 +2,11 @@
 
 use tim_session::proto::MessageId;
 use tim_transport_embedded::{
-    Client, ClientConfig, Clock, Device, LoginResponse, OutboxStorage, Resources, Runner, StorageFailed,
-    Transport,
+    Client, ClientConfig, Device, Events, LoginResponse, OutboxStorage, Resources, Runner, StorageFailed,
 };
 
 use crate::hub::{ACCOUNT, user};
 use crate::world::{Wire, World};
-
-pub(crate) type TestRunner<'m> = Runner<'m, World, Wire>;
 
 pub(crate) fn config() -> ClientConfig {
     let mut config = ClientConfig::new(1, user("kiosk"), 7);
@@ -21,46 +18,46 @@ pub(crate) fn config() -> ClientConfig {
 pub(crate) fn with_config(
     world: &World,
     config: ClientConfig,
-    script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>),
+    script: impl AsyncFnOnce(Client<'_>, Events<'_>),
 ) {
     let mut resources = Resources::<512, 512, 512>::new();
     let mut device = Device::new(config, "sig", &mut resources, 42, world.clone());
     let (client, runner) = device.split(Wire(world.clone()));
-    world.run_one(script(client, runner));
+    world.run_one(runner.run(async |events| script(client, events).await));
 }
 
 /// The same, with the usual configuration.
-pub(crate) fn with_device(world: &World, script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>)) {
+pub(crate) fn with_device(world: &World, script: impl AsyncFnOnce(Client<'_>, Events<'_>)) {
     with_config(world, config(), script);
 }
 
 /// The same, logged in and ready.
-pub(crate) fn when_ready(world: &World, script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>)) {
-    with_device(world, async |client, mut runner| {
-        let login = log_in(client, &mut runner).await;
+pub(crate) fn when_ready(world: &World, script: impl AsyncFnOnce(Client<'_>, Events<'_>)) {
+    with_device(world, async |client, mut events| {
+        let login = log_in(client, &mut events).await;
         assert_eq!((login.account, login.repeat_login), (ACCOUNT, false));
-        let again = runner.until(client.login(), |_| {}).await;
+        let again = events.until(client.login(), |_| {}).await;
         assert!(again.expect("in already").repeat_login && client.is_ready());
-        script(client, runner).await;
+        script(client, events).await;
     });
 }
 
 /// Logs in and waits until the device is ready.
-pub(crate) async fn log_in<C: Clock, T: Transport>(
-    client: Client<'_>,
-    runner: &mut Runner<'_, C, T>,
-) -> LoginResponse {
-    let login = runner.until(client.login(), |_| {}).await.expect("let in");
-    let ready = runner.until(client.wait_until_ready(), |_| {});
+pub(crate) async fn log_in(client: Client<'_>, events: &mut Events<'_>) -> LoginResponse {
+    let login = events.until(client.login(), |_| {}).await.expect("let in");
+    let ready = events.until(client.wait_until_ready(), |_| {});
     ready.await.expect("ready");
     login
 }
 
 /// Drives the device, for tests that do not look at its events.
-pub(crate) async fn drive(mut runner: TestRunner<'_>) {
-    loop {
-        runner.next_event().await;
-    }
+pub(crate) async fn drive(runner: Runner<'_, World, Wire>) {
+    let run = runner.run(async |mut events| {
+        loop {
+            events.next_event().await;
+        }
+    });
+    run.await
 }
 
 /// A storage for one message.

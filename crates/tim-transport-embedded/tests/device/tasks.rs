@@ -19,17 +19,17 @@ fn calls_wait_while_an_event_is_looked_at() {
     let world = World::new();
     let mut resources = Resources::<512, 512, 512>::new();
     let mut device = Device::new(config(), "sig", &mut resources, 42, world.clone());
-    let (client, mut runner) = device.split(Wire(world.clone()));
+    let (client, runner) = device.split(Wire(world.clone()));
     let looking = Cell::new(false);
-    let receiver = async {
+    let receiver = runner.run(async |mut events| {
         loop {
-            let event = runner.next_event().await;
+            let event = events.next_event().await;
             looking.set(true);
             world.sleep(Duration::from_millis(100)).await;
             looking.set(false);
             assert!(!matches!(event, Event::Malformed { .. })); // it is still there
         }
-    };
+    });
     let sender = async {
         client.login().await.expect("let in");
         client.wait_until_ready().await.expect("ready");
@@ -50,7 +50,7 @@ fn calls_wait_while_an_event_is_looked_at() {
 #[test]
 fn a_full_outbox_makes_calls_wait() {
     let world = World::new();
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         let texts = ["a", "b", "c"].map(|letter| letter.repeat(300));
         let mut messages = texts
             .each_ref()
@@ -72,7 +72,7 @@ fn a_full_outbox_makes_calls_wait() {
                 false => Poll::Pending,
             }
         });
-        runner.until(all, |_| {}).await;
+        events.until(all, |_| {}).await;
         assert_eq!(world.hub.borrow().texts_of_kiosk(), texts);
     });
 }
@@ -170,7 +170,7 @@ fn calls_that_a_logout_interrupts_say_so() {
 #[test]
 fn an_answer_that_nobody_reads_holds_up_nothing() {
     let world = World::new();
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         for polls in 1..20 {
             let number = world.hub.borrow().texts_of_kiosk().len();
             let mut message = client.create_text_message(bob(), "x").expect("a message");
@@ -181,10 +181,10 @@ fn an_answer_that_nobody_reads_holds_up_nothing() {
                 assert!(once.await);
                 world.sleep(Duration::from_millis(polls)).await;
             };
-            runner.until(unread, |_| {}).await;
+            events.until(unread, |_| {}).await;
             drop(call);
             assert_eq!(world.hub.borrow().texts_of_kiosk().len(), number + 1);
-            runner
+            events
                 .until(client.set_message_read(bob()), |_| {})
                 .await
                 .expect("read");

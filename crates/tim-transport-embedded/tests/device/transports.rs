@@ -7,7 +7,7 @@ use std::time::Duration;
 use embassy_futures::join::join;
 use tim_session::proto::ErrorCode;
 use tim_transport_embedded::{
-    Client, ClientConfig, Clock, Device, Error, Event, Framing, NetState, NotReadyReason, Resources, Runner,
+    Client, ClientConfig, Clock, Device, Error, Event, Events, Framing, NetState, NotReadyReason, Resources,
     SerialPort,
 };
 
@@ -20,19 +20,19 @@ fn a_line_that_takes_one_byte_at_a_time() {
     let world = World::new();
     world.capacity.set(1);
     world.portion.set(1);
-    with_device(&world, async |client, mut runner| {
+    with_device(&world, async |client, mut events| {
         let mut received = Vec::new();
-        log_in(client, &mut runner).await;
+        log_in(client, &mut events).await;
         world.hub.borrow_mut().bob_says("hello");
         let mut message = client.create_text_message(bob(), "hi").expect("a message");
-        runner
+        events
             .until(client.send_message(&mut message), |event| {
                 received.extend(delivered(&event))
             })
             .await
             .expect("sent");
         while received.is_empty() {
-            received.extend(delivered(&runner.next_event().await));
+            received.extend(delivered(&events.next_event().await));
         }
         assert_eq!(received, ["hello"]);
     });
@@ -45,7 +45,7 @@ fn a_line_that_takes_one_byte_at_a_time() {
 fn both_directions_blocked() {
     let world = World::new();
     world.capacity.set(20);
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         world.hub.borrow_mut().model.behavior.write_before_reading = true;
         let long = "k".repeat(150);
         let mut messages = [(); 2].map(|()| client.create_text_message(bob(), &long).expect("a message"));
@@ -54,13 +54,13 @@ fn both_directions_blocked() {
         }
         let received = Cell::new(0);
         for message in &mut messages {
-            let sent = runner.until(client.send_message(message), |event| {
+            let sent = events.until(client.send_message(message), |event| {
                 received.set(received.get() + usize::from(delivered(&event).is_some()));
             });
             sent.await.expect("sent");
         }
         while received.get() < 4 {
-            received.set(received.get() + usize::from(delivered(&runner.next_event().await).is_some()));
+            received.set(received.get() + usize::from(delivered(&events.next_event().await).is_some()));
         }
     });
     assert_eq!(world.hub.borrow().texts_of_kiosk().len(), 2);
@@ -70,14 +70,14 @@ fn both_directions_blocked() {
 #[test]
 fn a_call_goes_on_over_a_reconnect_and_lines_that_cannot_be_opened() {
     let world = World::new();
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         let mut message = client
             .create_text_message(bob(), "over the gap")
             .expect("a message");
         world.cut_after.set(Some(10)); // within the request
         world.connects_failing.set(3);
         let mut states = Vec::new();
-        let sent = runner.until(client.send_message(&mut message), |event| {
+        let sent = events.until(client.send_message(&mut message), |event| {
             if let Event::NetState(state) = event {
                 states.push(state);
             }
@@ -105,18 +105,18 @@ fn a_call_goes_on_over_a_reconnect_and_lines_that_cannot_be_opened() {
 #[test]
 fn a_line_that_stays_away_ends_readiness_and_coming_back_brings_it_back() {
     let world = World::new();
-    when_ready(&world, async |client, mut runner| {
+    when_ready(&world, async |client, mut events| {
         world.connects_failing.set(10);
         world.cut();
         let reason = loop {
-            if let Event::NotReady(reason) = runner.next_event().await {
+            if let Event::NotReady(reason) = events.next_event().await {
                 break reason;
             }
         };
         assert_eq!(reason, NotReadyReason::ConnectionLost);
-        let refused = runner.until(client.set_message_read(bob()), |_| {}).await;
+        let refused = events.until(client.set_message_read(bob()), |_| {}).await;
         assert_eq!(refused, Err(Error::NotReady(ErrorCode::SDK_IS_NOT_READY)));
-        runner
+        events
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready again");
@@ -133,8 +133,8 @@ fn calls_do_not_disturb_a_line_that_is_being_opened() {
     let line = NeverOpen(began.clone());
     let mut resources = Resources::<512, 512, 512>::new();
     let mut device = Device::new(config(), "sig", &mut resources, 42, world.clone());
-    let (client, mut runner) = device.split(line);
-    world.run_one(async {
+    let (client, runner) = device.split(line);
+    world.run_one(runner.run(async |mut events| {
         let start = world.now.get();
         let impatient = async {
             for _ in 0..10 {
@@ -148,11 +148,11 @@ fn calls_do_not_disturb_a_line_that_is_being_opened() {
                 world.sleep(Duration::from_millis(500)).await;
             }
         };
-        runner.until(impatient, |_| {}).await;
+        events.until(impatient, |_| {}).await;
         assert_eq!((world.now.get() - start, began.get()), (5_000_000, 1));
-        runner.until(world.sleep(Duration::from_secs(15)), |_| {}).await;
+        events.until(world.sleep(Duration::from_secs(15)), |_| {}).await;
         assert!(began.get() >= 2, "the session's connect_timeout is over");
-    });
+    }));
 }
 
 /// A line that cannot be opened, and counts how often that is tried.
@@ -178,7 +178,7 @@ fn serial() -> ClientConfig {
 }
 
 /// A device on a serial line in this world, its two ends given to `script`.
-fn on_serial(world: &World, script: impl AsyncFnOnce(Client<'_>, Runner<'_, World, SerialPort<Half, Half>>)) {
+fn on_serial(world: &World, script: impl AsyncFnOnce(Client<'_>, Events<'_>)) {
     world.hub.borrow_mut().framing = Framing::Serial;
     world.is_open.set(true);
     world.serial.set(true);
@@ -186,7 +186,7 @@ fn on_serial(world: &World, script: impl AsyncFnOnce(Client<'_>, Runner<'_, Worl
     let mut resources = Resources::<512, 512, 512>::new();
     let mut device = Device::new(serial(), "sig", &mut resources, 42, world.clone());
     let (client, runner) = device.split(SerialPort::new(Half(world.clone()), Half(world.clone())));
-    world.run_one(script(client, runner));
+    world.run_one(runner.run(async |events| script(client, events).await));
 }
 
 /// Noise in both directions, lost bytes and a hub that starts anew: each message arrives once and in order.
@@ -194,11 +194,11 @@ fn on_serial(world: &World, script: impl AsyncFnOnce(Client<'_>, Runner<'_, Worl
 fn a_serial_line_with_noise_and_losses() {
     let world = World::new();
     let received = RefCell::new(Vec::new());
-    on_serial(&world, async |client, mut runner| {
+    on_serial(&world, async |client, mut events| {
         world.noise(&[0x55; 70]);
         let take = |event: Event<'_>| received.borrow_mut().extend(delivered(&event));
-        runner.until(client.login(), take).await.expect("let in");
-        runner
+        events.until(client.login(), take).await.expect("let in");
+        events
             .until(client.wait_until_ready(), take)
             .await
             .expect("ready");
@@ -213,13 +213,13 @@ fn a_serial_line_with_noise_and_losses() {
                 4 => world.read_errors.set(5),
                 _ => {}
             }
-            runner
+            events
                 .until(client.send_message(&mut message), take)
                 .await
                 .expect("sent");
         }
         while received.borrow().len() < 30 {
-            take(runner.next_event().await);
+            take(events.next_event().await);
         }
     });
     let expected: Vec<_> = (0..30).map(|number| format!("b{number}")).collect();
@@ -234,15 +234,15 @@ fn a_serial_line_with_noise_and_losses() {
 fn a_stub_is_fetched_over_a_serial_line() {
     let world = World::new();
     let long = "long ".repeat(2_400);
-    on_serial(&world, async |client, mut runner| {
-        log_in(client, &mut runner).await;
+    on_serial(&world, async |client, mut events| {
+        log_in(client, &mut events).await;
         world.hub.borrow_mut().bob_says(&long);
-        while delivered(&runner.next_event().await).is_none() {}
+        while delivered(&events.next_event().await).is_none() {}
         let (mut payload, mut pieces) = (Vec::new(), 0);
         while payload.len() < 12_002 {
             let offset = payload.len() as u32;
             let piece = client.fetch(bob(), 1, offset, |piece| payload.extend_from_slice(piece.bytes));
-            runner.until(piece, |_| {}).await.expect("a piece");
+            events.until(piece, |_| {}).await.expect("a piece");
             pieces += 1;
         }
         assert_eq!(&payload[2..], long.as_bytes());
@@ -269,7 +269,7 @@ fn two_hundred_thousand_bytes_of_noise() {
     let world = World::new();
     let mut random = Random(0x0dd_ba11);
     world.capacity.set(usize::MAX);
-    on_serial(&world, async |client, mut runner| {
+    on_serial(&world, async |client, mut events| {
         let noise = async {
             for _ in 0..2_000 {
                 // Every third byte or so is one that means something on the line.
@@ -286,15 +286,15 @@ fn two_hundred_thousand_bytes_of_noise() {
             client.login().await.expect("let in");
             client.wait_until_ready().await.expect("ready");
         };
-        runner.until(join(noise, login), |_| {}).await;
-        runner
+        events.until(join(noise, login), |_| {}).await;
+        events
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("still, or again");
         let mut message = client
             .create_text_message(bob(), "still here")
             .expect("a message");
-        runner
+        events
             .until(client.send_message(&mut message), |_| {})
             .await
             .expect("sent");
@@ -313,7 +313,7 @@ fn random_lines_with_cuts() {
         let mut config = config();
         config.backoff_max = Duration::from_secs(2);
         let mut device = Device::new(config, "sig", &mut resources, seed, world.clone());
-        let (client, mut runner) = device.split(Wire(world.clone()));
+        let (client, runner) = device.split(Wire(world.clone()));
         let received = RefCell::new(Vec::new());
         let sender = async {
             client.login().await.expect("let in");
@@ -340,12 +340,12 @@ fn random_lines_with_cuts() {
                 world.sleep(Duration::from_millis(100)).await;
             }
         };
-        let receiver = async {
+        let receiver = runner.run(async |mut events| {
             loop {
-                let text = delivered(&runner.next_event().await);
+                let text = delivered(&events.next_event().await);
                 received.borrow_mut().extend(text);
             }
-        };
+        });
         world.run(vec![Box::pin(sender), Box::pin(receiver)]);
         let numbered = |letter| {
             (0..COUNT)
