@@ -62,6 +62,9 @@ pub(crate) struct Services {
     /// Of changes of a group's attributes.
     #[cfg(feature = "rest")]
     pub(crate) attribute_limiter: RateLimiter<GroupId>,
+    /// What calls of the REST interface are sending.
+    #[cfg(feature = "rest")]
+    pub(crate) under_way: crate::delivery::UnderWay,
     pub(crate) places: Arc<Places>,
     pub(crate) backlog: Backlog<Device>,
     pub(crate) events: Events,
@@ -234,6 +237,8 @@ impl Services {
             rest_limiter: RateLimiter::default(),
             #[cfg(feature = "rest")]
             attribute_limiter: RateLimiter::default(),
+            #[cfg(feature = "rest")]
+            under_way: crate::delivery::UnderWay::default(),
             network_accounts: AccountLimiter::new(options.accounts_per_hour),
             user_accounts: AccountLimiter::new(options.accounts_per_hour),
             places: Places::new(place_limits(&options)),

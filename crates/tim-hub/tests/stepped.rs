@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tim_hub::usersig::{App, UserSig};
-use tim_hub::{Clock, Hub, HubOptions, Notification, PushOptions, PushSink, Sending, Step, Steps, Waiting};
+use tim_hub::{
+    Clock, Hub, HubOptions, Notification, PushError, PushOptions, PushSink, Sending, Step, Steps, Waiting,
+};
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{
     CreateGroup, History, InviteMembers, PushPlatform, RegisterPush, RemoveMembers, Send,
@@ -51,7 +53,7 @@ impl Trace {
 }
 
 struct World {
-    hub: Hub,
+    hub: Arc<Hub>,
     steps: Steps,
     trace: Trace,
     connector: MemoryConnector,
@@ -76,7 +78,7 @@ impl World {
         let (hub, steps) = Hub::stepped(options, store).unwrap();
         let (connector, listener) = memory_listener();
         let world = Self {
-            hub,
+            hub: Arc::new(hub),
             steps,
             trace: Trace {
                 start,
@@ -690,4 +692,154 @@ fn a_kill_between_a_commit_and_its_notification_only_delays_it() {
     let taken = taken.0.lock().unwrap();
     assert_eq!(taken[0].id, taken[1].id);
     assert_ne!(taken[1].id, taken[2].id);
+}
+
+/// Of two tokens, takes nothing for one.
+#[derive(Default)]
+struct Choosy(Mutex<Vec<(String, String)>>);
+
+impl Choosy {
+    /// The texts that a token was tried with, each once in a row.
+    fn texts(&self, token: &str) -> Vec<String> {
+        let seen = self.0.lock().unwrap();
+        let own = seen.iter().filter(|(it, _)| it == token);
+        let mut texts: Vec<_> = own.map(|(_, text)| text.clone()).collect();
+        texts.dedup();
+        texts
+    }
+}
+
+impl PushSink for Choosy {
+    fn send<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
+        let Notification { token, text, .. } = notification;
+        self.0.lock().unwrap().push((token.clone(), text.clone()));
+        let sent = match token.as_str() {
+            "bad" => Err(PushError::NotTaken {
+                what: "a test wants it so".to_owned(),
+                retry_after: None,
+            }),
+            _ => Ok(()),
+        };
+        Box::pin(std::future::ready(sent))
+    }
+}
+
+#[test]
+fn a_token_that_always_fails_holds_back_its_users_other_devices_once_and_not_for_long() {
+    let (data, sink) = (tempfile::tempdir().unwrap(), Arc::new(Choosy::default()));
+    let options = PushOptions::new(sink.clone());
+    on_one_thread(async {
+        let (mut world, _) = World::open_with(data.path(), |hub| hub.push = Some(options));
+        let (alice, bob) = (world.device("alice", 1), world.device("bob", 2));
+        world.work(at_once).await;
+        bob.tell(|session, now| {
+            for token in ["bad", "good"] {
+                let request = RegisterPush::new(PushPlatform::IOS, token);
+                session.request(now, &request).unwrap();
+            }
+        });
+        world.work(at_once).await;
+        bob.tell(|session, now| session.logout(now));
+        world.work(at_once).await;
+        for random in 1..=2 {
+            alice.send(c2c("bob"), random, SendOptions::default());
+            world.work(at_once).await;
+        }
+        let mut waited = 0;
+        while sink.texts("good").len() < 2 {
+            assert_eq!(sink.texts("bad"), ["alice 1"]);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            world.work(at_once).await;
+            waited += 1;
+        }
+        assert!((590..=700).contains(&waited), "{waited} s");
+        // What comes then is not held back any more.
+        alice.send(c2c("bob"), 3, SendOptions::default());
+        world.work(at_once).await;
+        let all = ["alice 1", "alice 2", "alice 3"];
+        assert_eq!(
+            (sink.texts("good"), sink.texts("bad")),
+            (all.map(str::to_owned).into(), all.map(str::to_owned).into())
+        );
+        let stats = world.hub.stats().push;
+        assert_eq!((stats.sent, stats.given_up, stats.waiting), (3, 3, 0));
+    });
+}
+
+/// The calls of an administrator, whose answers come when the hub's steps are taken.
+fn call(world: &World, path: &str, body: serde_json::Value) -> tokio::task::JoinHandle<serde_json::Value> {
+    let (hub, path) = (Arc::clone(&world.hub), path.to_owned());
+    tokio::spawn(async move {
+        let answer = hub
+            .call_rest(user("administrator"), &path, body.to_string().as_bytes())
+            .await;
+        serde_json::from_str(&answer).unwrap()
+    })
+}
+
+/// The ids of calls change every 300 seconds, and the hub starts 100 seconds before a change.
+#[test]
+fn calls_that_overlap_send_a_message_once_also_when_its_id_changes_between_them() {
+    let data = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let mut world = World::open(data.path());
+        let (alice, bob) = (world.device("alice", 1), world.device("bob", 2));
+        world.work(at_once).await;
+        let text = serde_json::json!([{"MsgType": "TIMTextElem", "MsgContent": {"Text": "once"}}]);
+        let new =
+            serde_json::json!({"Type": "Public", "Name": "g", "GroupId": "g", "Owner_Account": "alice"});
+        let created = call(&world, "/v4/group_open_http_svc/create_group", new);
+        world.work(at_once).await;
+        assert_eq!(created.await.unwrap()["ErrorCode"], 0);
+        for (path, body) in [
+            (
+                "/v4/openim/sendmsg",
+                serde_json::json!({"From_Account": "alice", "To_Account": "bob", "MsgRandom": 1, "MsgBody": text}),
+            ),
+            (
+                "/v4/group_open_http_svc/send_group_msg",
+                serde_json::json!({"GroupId": "g", "From_Account": "alice", "Random": 2, "MsgBody": text}),
+            ),
+        ] {
+            let now_s = START_MS / 1000 + world.trace.start.elapsed().as_secs();
+            tokio::time::sleep(Duration::from_secs(299 - now_s % 300)).await;
+            let mut calls = Vec::new();
+            for _ in 0..2 {
+                calls.push(call(&world, path, body.clone()));
+                world.settle().await;
+                while world.steps.step(Step::Read(0)) {
+                    world.settle().await;
+                }
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+            assert_eq!(world.steps.waiting().writes, 2, "{path}: neither is stored yet");
+            world.work(at_once).await;
+            let [first, second] = calls.try_into().unwrap();
+            let (first, second) = (first.await.unwrap(), second.await.unwrap());
+            assert_eq!((&first["ErrorCode"], &first), (&0.into(), &second));
+            // Later it is found where it is.
+            let third = call(&world, path, body);
+            world.work(at_once).await;
+            assert_eq!(third.await.unwrap(), first);
+        }
+        assert_eq!(
+            world
+                .trace
+                .of("bob")
+                .iter()
+                .filter(|line| line.contains("once"))
+                .count(),
+            1
+        );
+        assert_eq!(
+            world
+                .trace
+                .of("alice")
+                .iter()
+                .filter(|line| line.contains("once"))
+                .count(),
+            2
+        );
+        drop((alice, bob));
+    });
 }

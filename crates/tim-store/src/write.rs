@@ -147,8 +147,8 @@ pub enum Write {
     /// either form. Of more than [`MAX_PUSH_TOKENS`](super::MAX_PUSH_TOKENS) the user's oldest is removed. A user with the first token is to be notified
     /// of what comes later. Refused with [`Refused::TextTooLong`] if the token is empty or too long. Result: [`Written::PushRegistered`].
     RegisterPush(Box<RegisterPush>),
-    /// Removes a token of a user, if the user has it: with a number, only if it has that number, so that nobody loses one that was
-    /// registered anew. Result: [`Written::Done`].
+    /// Removes a token of a user, in either form, if the user has it: with a number, only if it has that number, so that nobody loses one
+    /// that was registered anew. Result: [`Written::Done`].
     UnregisterPush {
         /// The user.
         user: UserId,
@@ -156,6 +156,8 @@ pub enum Write {
         platform: PushPlatform,
         /// The token.
         token: String,
+        /// The same token as the application has written it, if that is another form.
+        written: Option<String>,
         /// Its [number](super::PushToken::number).
         number: Option<u64>,
     },

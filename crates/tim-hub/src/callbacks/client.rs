@@ -418,9 +418,14 @@ fn cause(body: &Map<String, Value>) -> Cause {
         "Operator_Account",
         "Requestor_Account",
         "Owner_Account",
+        "Report_Account",
     ];
     let of_device = body.get("Info").and_then(|info| info.get("To_Account"));
-    let user = names.iter().find_map(|name| body.get(*name)).or(of_device)?;
+    let of_friends = body
+        .get("PairList")
+        .and_then(|pairs| pairs.get(0)?.get("From_Account"));
+    let named = names.iter().find_map(|name| body.get(*name));
+    let user = named.or(of_device).or(of_friends)?;
     UserId::new(user.as_str()?).ok()
 }
 

@@ -63,6 +63,14 @@ commands! {
     AfterRecall = "Group.CallbackAfterRecallMsg";
     /// After a one-to-one message was revoked.
     AfterWithdraw = "C2C.CallbackAfterMsgWithDraw";
+    /// After a user has marked a one-to-one conversation as read.
+    AfterRead = "C2C.CallbackAfterMsgReport";
+    /// After the attributes of a group were set or cleared.
+    AfterAttributes = "Group.CallbackAfterGroupAttrChanged";
+    /// After users have become friends.
+    AfterFriendAdd = "Sns.CallbackFriendAdd";
+    /// After users have ceased to be friends.
+    AfterFriendDelete = "Sns.CallbackFriendDelete";
     /// A device has logged in or out, or has lost its connection.
     StateChange = "State.StateChange";
 }

@@ -11,6 +11,7 @@ mod commands;
 mod group;
 mod message;
 mod state;
+mod told;
 
 pub(crate) use after::{AfterSend, Sender};
 pub use client::{CallbackOptions, CallbackStats};
@@ -20,3 +21,4 @@ pub(crate) use commands::Platform;
 pub(crate) use group::{AfterChange, AfterCreate, Question, RoomMove};
 pub(crate) use message::{About, Decision};
 pub(crate) use state::{AfterRevoke, StateChange};
+pub(crate) use told::AfterRead;

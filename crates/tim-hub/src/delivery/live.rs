@@ -100,6 +100,26 @@ impl LiveMessage {
         })
     }
 
+    /// Passes the message on if there is space for it, unless this was done before.
+    ///
+    /// # Errors
+    /// There is no space. The message may be sent again.
+    #[cfg(feature = "rest")]
+    pub(crate) fn pass_on_if(
+        &self,
+        ids: &RecentIds,
+        steady_ms: u64,
+        deliver: impl FnOnce(&Arc<Delivery>) -> Result<(), Overloaded>,
+    ) -> Result<Result<PassedOn, Refusal>, Overloaded> {
+        let deliver = || deliver(&self.delivery);
+        let found = ids.take_if(self.id, self.fingerprint, self.time, steady_ms, deliver)?;
+        let fresh = PassedOn {
+            time: self.time,
+            duplicate: false,
+        };
+        Ok(passed_on(found).map(|before| before.unwrap_or(fresh)))
+    }
+
     /// How the message was passed on before, if it was.
     pub(super) fn passed_before(&self, ids: &RecentIds) -> Result<Option<PassedOn>, Refusal> {
         passed_on(ids.look_up(&self.id, self.fingerprint))

@@ -63,21 +63,33 @@ impl RecentIds {
         tables.forget_old(steady_ms);
         let found = tables.look_up(&id, fingerprint);
         if found == RecentId::Unknown {
-            tables.known.insert(id, Passed { fingerprint, time });
-            tables.order.push_back((id, steady_ms));
+            tables.insert(id, Passed { fingerprint, time }, steady_ms);
         }
         found
     }
 
-    /// A message that had taken this id was not passed on after all: sent again, it is a new one.
+    /// The same, if the message can be passed on: `pass_on` is called while nobody else learns of the id, so what another caller is told
+    /// of it is final. It must neither block nor use these ids.
+    ///
+    /// # Errors
+    /// Those of `pass_on`. The id is not taken then.
     #[cfg(feature = "rest")]
-    pub(crate) fn forget(&self, id: &MessageId) {
+    pub(crate) fn take_if<E>(
+        &self,
+        id: MessageId,
+        fingerprint: Fingerprint,
+        time: u64,
+        steady_ms: u64,
+        pass_on: impl FnOnce() -> Result<(), E>,
+    ) -> Result<RecentId, E> {
         let mut tables = lock(&self.0);
-        if tables.known.remove(id).is_some()
-            && let Some(place) = tables.order.iter().rposition(|(known, _)| known == id)
-        {
-            tables.order.remove(place);
+        tables.forget_old(steady_ms);
+        let found = tables.look_up(&id, fingerprint);
+        if found == RecentId::Unknown {
+            pass_on()?;
+            tables.insert(id, Passed { fingerprint, time }, steady_ms);
         }
+        Ok(found)
     }
 }
 
@@ -90,6 +102,11 @@ impl Tables {
             }
             Some(_) => RecentId::Other,
         }
+    }
+
+    fn insert(&mut self, id: MessageId, passed: Passed, steady_ms: u64) {
+        self.known.insert(id, passed);
+        self.order.push_back((id, steady_ms));
     }
 
     fn forget_old(&mut self, steady_ms: u64) {
@@ -129,16 +146,32 @@ mod tests {
         assert_eq!(ids.take(id(1), two, 71, 5_000 + KEPT_MS), RecentId::Unknown);
     }
 
+    /// The second one comes while the first one is being refused.
     #[cfg(feature = "rest")]
     #[test]
-    fn an_id_that_was_forgotten_is_new_and_is_known_for_as_long_again() {
-        let ids = RecentIds::default();
-        let one = Fingerprint::of(&[b"one"]);
-        assert_eq!(ids.take(id(1), one, 70, 5_000), RecentId::Unknown);
-        ids.forget(&id(1));
-        ids.forget(&id(2));
-        assert_eq!(ids.take(id(1), one, 71, 6_000), RecentId::Unknown);
-        assert_eq!(ids.take(id(1), one, 72, 6_000 + KEPT_MS - 1), RecentId::Same(71));
+    fn of_two_at_once_neither_is_told_that_a_message_was_passed_on_that_was_refused() {
+        let (ids, one) = (&RecentIds::default(), Fingerprint::of(&[b"one"]));
+        let take =
+            |pass_on: &dyn Fn() -> Result<(), &'static str>| ids.take_if(id(1), one, 70, 5_000, pass_on);
+        std::thread::scope(|scope| {
+            let second = std::sync::OnceLock::new();
+            let refused = take(&|| {
+                let (started, take) = (std::sync::Arc::new(std::sync::Barrier::new(2)), &take);
+                let starting = std::sync::Arc::clone(&started);
+                let other = scope.spawn(move || {
+                    starting.wait();
+                    (ids.look_up(&id(1), one), take(&|| Err("full as well")))
+                });
+                started.wait();
+                second.set(other).map_err(|_| "it is set once")?;
+                Err("full")
+            });
+            assert_eq!(refused, Err("full"));
+            let other = second.into_inner().unwrap().join().unwrap();
+            assert_eq!(other, (RecentId::Unknown, Err("full as well")));
+        });
+        assert_eq!(take(&|| Ok(())), Ok(RecentId::Unknown));
+        assert_eq!(take(&|| Err("not asked")), Ok(RecentId::Same(70)));
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(super) fn delete(
     let user = client.user();
     let log = LogKey::of(user, request.conversation);
     let write = Write::DeleteConversation { user, log };
-    submit_read::<DeleteConversation>(services, client, log, write)?;
+    submit_read::<DeleteConversation>(services, client, log, write, || ())?;
     Reply::later()
 }
 

@@ -19,7 +19,7 @@ use super::pages::{self, MAX_LEN_PREFIX, Paged};
 use super::visibility::{is_in_av_chat_room, read_visible, visible_from};
 use super::{Handled, RESPONSE_OVERHEAD, Reply};
 #[cfg(feature = "outgoing")]
-use crate::callbacks::{AfterRevoke, Platform};
+use crate::callbacks::{AfterRead, AfterRevoke, Platform};
 use crate::client_context::ClientContext;
 use crate::device::Device;
 use crate::encoding::{self, HistoryBody, Raw};
@@ -248,16 +248,31 @@ pub(super) fn mark_read(
         return Reply::now(&MarkReadResponse::new(0));
     }
     let upto = (request.sequence > 0).then_some(request.sequence);
-    submit_read::<MarkRead>(services, client, log, Write::MarkRead { user, log, upto })?;
+    let after = after_read(services, user, &log);
+    submit_read::<MarkRead>(services, client, log, Write::MarkRead { user, log, upto }, after)?;
     Reply::later()
 }
 
-/// Has the store change the user's own state of a conversation, which is told to the user's other devices.
+/// Tells the application of a conversation that a user has read, if it wants to be told.
+#[cfg(feature = "outgoing")]
+fn after_read(services: &Services, user: UserId, log: &LogKey) -> impl FnOnce() + Send + use<> {
+    let by = (user, Platform::Device);
+    let after = AfterRead::new(&services.callbacks, by, log, services.now_ms());
+    move || after.into_iter().for_each(AfterRead::read)
+}
+
+#[cfg(not(feature = "outgoing"))]
+fn after_read(_: &Services, _: UserId, _: &LogKey) -> impl FnOnce() + Send + use<> {
+    || ()
+}
+
+/// Has the store change the user's own state of a conversation, which is told to the user's other devices. `changed` is called then.
 pub(super) fn submit_read<R>(
     services: &Services,
     client: &ClientContext,
     log: LogKey,
     write: Write,
+    changed: impl FnOnce() + Send + 'static,
 ) -> Result<(), WriteError>
 where
     R: for<'a> Request<Response<'a> = MarkReadResponse> + 'static,
@@ -277,6 +292,7 @@ where
             let device = responder.device();
             if let Some(change) = read_change(&device.user(), &log, read) {
                 tell_other_devices(&presence, device, change);
+                changed();
             }
             responder.respond(
                 &MarkReadResponse::new(read_sequence)

@@ -63,22 +63,18 @@ pub(super) fn unregister<'a>(
     let token = checked(services, request.platform, request.token).unwrap_or(Cow::Borrowed(request.token));
     let responder = client.responder::<UnregisterPush<'static>>();
     let (user, platform) = (client.user(), request.platform);
-    let remove = |token: &str| Write::UnregisterPush {
+    let write = Write::UnregisterPush {
         user,
         platform,
-        token: token.to_owned(),
+        // It may have been registered as it is written here, before there was this sink.
+        written: (token != request.token).then(|| request.token.to_owned()),
+        token: token.into_owned(),
         number: None,
     };
-    if token != request.token {
-        // It may have been registered as it is written here, before there was this sink. What fails here fails below too.
-        services.writer.submit(remove(request.token), |_| {})?;
-    }
-    services
-        .writer
-        .submit(remove(&token), move |answer| match answer {
-            Ok(_) => responder.respond(&Done),
-            Err(error) => responder.refuse(error.into()),
-        })?;
+    services.writer.submit(write, move |answer| match answer {
+        Ok(_) => responder.respond(&Done),
+        Err(error) => responder.refuse(error.into()),
+    })?;
     Reply::later()
 }
 

@@ -182,13 +182,14 @@ fn push(page: &mut Page, services: &Services) {
     let total = page.begin(
         "tim_push_total",
         Counter,
-        "Notifications, by sink and result: sent, failed for now, refused; and messages of which nobody was notified.",
+        "Notifications, by sink and result: sent, failed for now, refused, given up; and messages of which nobody was notified.",
     );
     for (sink, (push, _)) in &sinks {
         let results = [
             ("sent", push.sent),
             ("failed", push.failed),
             ("refused", push.refused),
+            ("given_up", push.given_up),
             ("too_old", push.too_old),
             ("suppressed", push.suppressed),
         ];

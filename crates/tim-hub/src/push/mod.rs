@@ -15,6 +15,7 @@
 mod apns;
 #[cfg(any(feature = "apns", feature = "web-push"))]
 mod fitting;
+mod lane;
 #[cfg(feature = "outgoing")]
 mod log;
 mod notification;

@@ -69,8 +69,8 @@ pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), PushError>> + Send
 /// It has a limited number of notifications under way at a sink ([`PushOptions::max_concurrent`]), and for one user only one at a time, in
 /// the order of the messages. It limits the time that one takes ([`PushOptions::timeout`]): then it drops the future, at whichever await
 /// it is, and takes the sink for not available. What was dropped may have been sent. It repeats what failed, under the same
-/// [`Notification::id`], with growing pauses, until the message is too old; a sink that fails for many users in a row gets one
-/// notification at a time. All this is for each sink of [`PushRoutes`] by itself.
+/// [`Notification::id`], with growing pauses, until the message is too old, or for ten minutes if the sink takes others meanwhile; a sink
+/// that fails for many users in a row gets one notification at a time. All this is for each sink of [`PushRoutes`] by itself.
 ///
 /// So a sink neither waits nor repeats nor counts. It must not block the thread: what blocks belongs into
 /// [`spawn_blocking`](tokio::task::spawn_blocking). If it panics, the notification counts as failed.
@@ -231,4 +231,6 @@ pub struct PushStats {
     /// Messages of which a user was not to be notified: read or revoked before, switched off, or without a text. For a user with several
     /// sinks, at each.
     pub suppressed: u64,
+    /// Notifications that were given up, as they failed again and again while the sink took others.
+    pub given_up: u64,
 }

@@ -9,6 +9,7 @@ use tim_store::Write;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::lane::Failure;
 use super::notification::{Notification, PushError};
 use super::pending::{Due, End};
 use super::reading::{self, Found, Message, Terms};
@@ -78,10 +79,11 @@ enum Stop {
 enum Outcome {
     /// It needs not be sent any more.
     Settled,
-    /// It is to be sent again. The user's other devices get theirs.
-    NotTaken(Option<Duration>),
-    /// The same, and the sink was not available.
-    Unavailable(Option<Duration>),
+    /// It is to be sent again. If the sink has answered, the user's other devices get theirs.
+    Failed {
+        is_answer: bool,
+        retry_after: Option<Duration>,
+    },
 }
 
 /// The futures here keep the hub's store open only while they do something with it. Nothing comes if the hub ends.
@@ -141,7 +143,7 @@ impl Lookup {
             let mut pending = lock(&inner.pending);
             // Everything before it was sent.
             pending.pushed(sink, &user, change - 1);
-            pending.left(sink, &user, change, message.notifications)
+            pending.left((sink, &user), change, inner.taken(sink), message.notifications)
         };
         let mut failed = None;
         for (token, notification) in left {
@@ -159,16 +161,19 @@ impl Lookup {
             let outcome = inner.deal_with(sink, &notification, sent, || {
                 inner.forget_token(&notification, token, read.registrations);
             });
-            let mut pending = lock(&inner.pending);
             match outcome {
-                Outcome::Settled => pending.settled(sink, &user, change, token),
-                Outcome::NotTaken(retry_after) => {
-                    pending.failed(sink, &user, change, token);
+                Outcome::Settled => lock(&inner.pending).settled(sink, &user, change, token),
+                Outcome::Failed {
+                    is_answer,
+                    retry_after,
+                } => {
+                    if inner.gives_up(sink, &notification, (change, token), is_answer) {
+                        continue;
+                    }
+                    if !is_answer {
+                        return Some(Err(Stop::Failed(retry_after)));
+                    }
                     failed = Some(failed.flatten().max(retry_after));
-                }
-                Outcome::Unavailable(retry_after) => {
-                    pending.failed(sink, &user, change, token);
-                    return Some(Err(Stop::Failed(retry_after)));
                 }
             }
         }
@@ -252,14 +257,49 @@ impl Inner {
             self.tell(sink, notification, error);
         }
         match sent {
-            Err(PushError::Unavailable { retry_after, .. }) => Outcome::Unavailable(retry_after),
-            Err(PushError::NotTaken { retry_after, .. }) => Outcome::NotTaken(retry_after),
+            Err(PushError::Unavailable { retry_after, .. }) => Outcome::Failed {
+                is_answer: false,
+                retry_after,
+            },
+            Err(PushError::NotTaken { retry_after, .. }) => Outcome::Failed {
+                is_answer: true,
+                retry_after,
+            },
             Err(PushError::TokenUnknown) => {
                 forget();
                 Outcome::Settled
             }
             Ok(()) | Err(PushError::Refused(_)) => Outcome::Settled,
         }
+    }
+
+    /// How many notifications a sink has taken.
+    fn taken(&self, sink: usize) -> u64 {
+        let sink = self.sinks.get(sink);
+        sink.map_or(0, |sink| sink.counted.sent.load(Ordering::Relaxed))
+    }
+
+    /// Whether a notification that has failed for a token is given up, of the message at this change.
+    fn gives_up(
+        &self,
+        sink: usize,
+        Notification { id, user, .. }: &Notification,
+        (change, token): (u64, u64),
+        is_answer: bool,
+    ) -> bool {
+        let taken = self.taken(sink);
+        let failure = Failure { is_answer, taken };
+        let gives_up = lock(&self.pending).failed((sink, user), (change, token), failure, Instant::now());
+        if gives_up {
+            if let Some(sink) = self.sinks.get(sink) {
+                sink.counted.given_up.fetch_add(1, Ordering::Relaxed);
+            }
+            if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
+                let sink = self.name(sink);
+                warn!(sink, id, %user, suppressed, "a notification is given up: the sink takes others, and not this one");
+            }
+        }
+        gives_up
     }
 
     fn tell(&self, sink: usize, notification: &Notification, error: &PushError) {
@@ -286,6 +326,7 @@ impl Inner {
             user,
             platform: notification.platform,
             token: notification.token.clone(),
+            written: None,
             number: Some(number),
         };
         let registrations = Arc::clone(&self.registrations);

@@ -7,6 +7,7 @@ use tim_proto::{GroupId, UserId};
 use tim_store::PushUser;
 use tokio::time::Instant;
 
+use super::lane::{Failure, Head, Lane, State};
 use super::queue::Queue;
 use super::sink::pause_after;
 
@@ -33,42 +34,6 @@ struct User {
     lanes: Vec<Lane>,
     /// The position that is stored, or about to be.
     saved: u64,
-}
-
-/// A user at a sink.
-#[derive(Debug)]
-struct Lane {
-    sink: usize,
-    /// Everything through this change was dealt with.
-    pushed: u64,
-    /// There may be something through this change.
-    newest: u64,
-    /// How often in a row the next notification failed.
-    failures: u32,
-    /// The number of the last failure, of all there were; 0 if none was this user's.
-    failed: u64,
-    /// The message that is being sent.
-    head: Head,
-    state: State,
-}
-
-/// A message of which some tokens of a user may have been notified, while another failed.
-#[derive(Debug, Default)]
-struct Head {
-    change: u64,
-    /// The numbers of the tokens that need no notification any more.
-    settled: Vec<u64>,
-    /// Those that failed, the last one at the end.
-    failed: Vec<u64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Idle,
-    Due,
-    UnderWay,
-    /// As the last notification failed.
-    Resting,
 }
 
 /// How it has ended to look up a user for a sink.
@@ -118,15 +83,7 @@ impl Pending {
                 lane.pushed = lane.pushed.max(pushed);
                 lane.newest = u64::MAX;
             }
-            None => known.lanes.push(Lane {
-                sink,
-                pushed,
-                newest: u64::MAX,
-                failures: 0,
-                failed: 0,
-                head: Head::default(),
-                state: State::Idle,
-            }),
+            None => known.lanes.push(Lane::new(sink, pushed)),
         }
         self.wait(sink, user);
     }
@@ -225,50 +182,37 @@ impl Pending {
         })
     }
 
-    /// Which of the tokens are to be notified of the message at this change, in this order: those that have not failed come first.
+    /// Which of the tokens are to be notified of the message at this change, in this order. The sink has taken so many notifications.
     pub(super) fn left<T>(
         &mut self,
-        sink: usize,
-        user: &UserId,
+        (sink, user): (usize, &UserId),
         change: u64,
-        mut tokens: Vec<(u64, T)>,
+        taken: u64,
+        tokens: Vec<(u64, T)>,
     ) -> Vec<(u64, T)> {
-        if let Some(head) = self.head(sink, user, change) {
-            // Those that are registered, a limited number.
-            let is_there = |number: &u64| tokens.iter().any(|(token, _)| token == number);
-            head.settled.retain(is_there);
-            head.failed.retain(is_there);
-            tokens.retain(|(token, _)| !head.settled.contains(token));
-            tokens.sort_by_key(|(token, _)| head.failed.iter().position(|failed| failed == token));
+        match self.lane(sink, user) {
+            Some(lane) => lane.left(change, taken, tokens),
+            None => tokens,
         }
-        tokens
     }
 
     /// A token needs no notification of the message at this change any more.
     pub(super) fn settled(&mut self, sink: usize, user: &UserId, change: u64, token: u64) {
-        if let Some(head) = self.head(sink, user, change) {
-            head.settled.push(token);
+        if let Some(lane) = self.lane(sink, user).filter(|lane| lane.head.change == change) {
+            lane.settled(token);
         }
     }
 
-    /// The notification of the message at this change has failed for a token.
-    pub(super) fn failed(&mut self, sink: usize, user: &UserId, change: u64, token: u64) {
-        if let Some(head) = self.head(sink, user, change) {
-            head.failed.retain(|failed| *failed != token);
-            head.failed.push(token);
-        }
-    }
-
-    /// What is known of the message at this change; of those before it nothing is kept.
-    fn head(&mut self, sink: usize, user: &UserId, change: u64) -> Option<&mut Head> {
-        let head = &mut self.lane(sink, user)?.head;
-        if head.change != change {
-            *head = Head {
-                change,
-                ..Head::default()
-            };
-        }
-        Some(head)
+    /// The notification of the message at this change has failed for a token. Whether it is given up.
+    pub(super) fn failed(
+        &mut self,
+        (sink, user): (usize, &UserId),
+        (change, token): (u64, u64),
+        failure: Failure,
+        now: Instant,
+    ) -> bool {
+        let lane = self.lane(sink, user).filter(|lane| lane.head.change == change);
+        lane.is_some_and(|lane| lane.failed(token, failure, now))
     }
 
     /// Everything for a user through this change was dealt with at a sink.
@@ -358,18 +302,6 @@ impl Pending {
 
     pub(super) fn has_unsaved(&self) -> bool {
         !self.unsaved.is_empty()
-    }
-}
-
-impl Lane {
-    fn wait(&mut self, queues: &mut [Queue], user: UserId) {
-        if self.state == State::Idle
-            && self.newest > self.pushed
-            && let Some(queue) = queues.get_mut(self.sink)
-        {
-            self.state = State::Due;
-            queue.push(user, self.failed);
-        }
     }
 }
 
@@ -587,28 +519,5 @@ mod tests {
             pending.end(0, *user, End::Failed(9, None), now);
             now += Duration::from_secs(60);
         }
-    }
-
-    #[test]
-    fn a_token_that_fails_neither_repeats_nor_silences_the_others_of_a_message() {
-        let (alice, mut pending, now) = (name("alice"), Pending::new(1), Instant::now());
-        pending.add(alice, 5);
-        let left = |pending: &mut Pending, change| {
-            let left = pending.left(0, &alice, change, [1, 2, 3].map(|it| (it, ())).into());
-            left.into_iter().map(|(token, ())| token).collect::<Vec<_>>()
-        };
-        pending.take(0, MOST);
-        assert_eq!(left(&mut pending, 7), [1, 2, 3]);
-        pending.settled(0, &alice, 7, 1);
-        pending.failed(0, &alice, 7, 2);
-        pending.end(0, alice, End::Failed(9, None), now);
-        assert_eq!(left(&mut pending, 7), [3, 2], "the one that failed comes last");
-        pending.failed(0, &alice, 7, 3);
-        assert_eq!(left(&mut pending, 7), [2, 3]);
-        pending.pushed(0, &alice, 6);
-        pending.failed(0, &alice, 7, 2);
-        assert_eq!(left(&mut pending, 7), [3, 2]);
-        pending.pushed(0, &alice, 7);
-        assert_eq!(left(&mut pending, 8), [1, 2, 3], "another message");
     }
 }

@@ -43,6 +43,7 @@ pub(super) struct Counted {
     pub(super) refused: AtomicU64,
     pub(super) too_old: AtomicU64,
     pub(super) suppressed: AtomicU64,
+    pub(super) given_up: AtomicU64,
 }
 
 impl Counted {
@@ -53,6 +54,7 @@ impl Counted {
         stats.refused += count(&self.refused);
         stats.too_old += count(&self.too_old);
         stats.suppressed += count(&self.suppressed);
+        stats.given_up += count(&self.given_up);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::support::{Device, Observed, TestHub, c2c};
 const RESTORED: Observed = Observed::Gap { from: 0, to: 0 };
 
 /// Puts a backup where a hub is to be started.
-fn restore(backup: &Path) -> Arc<tempfile::TempDir> {
+pub(crate) fn restore(backup: &Path) -> Arc<tempfile::TempDir> {
     let data = tempfile::tempdir().unwrap();
     for file in fs::read_dir(backup).unwrap() {
         let file = file.unwrap();

@@ -6,6 +6,7 @@ mod groups;
 mod repeated;
 mod rest;
 mod state;
+mod told;
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use tim_proto::ErrorCode;
 use tim_proto::message::{SendOptions, Text, tags, to_vec};
 use tim_proto::wire::{Extension, Extensions};
 
+use super::rest::Rest;
 use super::support::{Answer, Asked, Device, Reply, TestHub, TestServer, c2c, group, user};
 
 const GO: &str = r#"{"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}"#;
@@ -36,6 +38,24 @@ fn start(
         hub.admins = vec![user("admin")];
         hub.callbacks = Some(options);
     })
+}
+
+/// A hub whose application is told of one event after the other.
+fn serve(server: &TestServer, commands: &[CallbackCommand]) -> Rest {
+    Rest::serve(start(server, commands, |options| {
+        options.timeout = DEADLINE;
+        options.max_concurrent = 1;
+    }))
+}
+
+/// Everything that the application was asked and told until now: it is told of a group that is made now behind all that. It has to want to
+/// be told of that.
+fn so_far(server: &TestServer, rest: &Rest) -> Vec<Asked> {
+    rest.group("Public", "fence", &["fence"]);
+    let is_fence = |asked: &Asked| body(asked)["Owner_Account"] == "fence";
+    let is_told = |asked: &Asked| is_fence(asked) && body(asked)["GroupId"] == "fence";
+    let asked = server.asked_until(|asked| asked.iter().any(is_told));
+    asked.into_iter().filter(|asked| !is_fence(asked)).collect()
 }
 
 fn body(asked: &Asked) -> Value {

@@ -31,8 +31,18 @@ pub fn unregister(user: UserId, token: &str) -> Write {
         user,
         platform: PushPlatform::IOS,
         token: token.to_owned(),
+        written: None,
         number: None,
     }
+}
+
+/// The same, of a token that the application has written otherwise.
+fn unregister_written(user: UserId, token: &str, other: &str) -> Write {
+    let mut write = unregister(user, token);
+    if let Write::UnregisterPush { written, .. } = &mut write {
+        *written = Some(other.to_owned());
+    }
+    write
 }
 
 /// The same, if the token has this number.
@@ -150,6 +160,15 @@ pub fn a_token_that_was_written_otherwise_is_the_same(world: &mut World) {
     world.write(register_written(bob, "t", "T")).unwrap();
     assert_eq!((tokens(world, &alice), tokens(world, &bob)), (vec![], only("t")));
     assert_eq!(users(world).iter().map(|it| it.user).collect::<Vec<_>>(), [bob]);
+    // Either form is removed, or both, and nothing of anybody else.
+    world.write(register(bob, "T", true)).unwrap();
+    world.write(unregister_written(alice, "t", "T")).unwrap();
+    assert_eq!(tokens(world, &bob).len(), 2);
+    world.write(unregister_written(bob, "t", "T")).unwrap();
+    assert_eq!((tokens(world, &bob), users(world)), (vec![], vec![]));
+    world.write(register(bob, "T", true)).unwrap();
+    world.write(unregister_written(bob, "t", "T")).unwrap();
+    assert_eq!(tokens(world, &bob), []);
 }
 
 pub fn a_user_has_so_many_tokens(world: &mut World) {

@@ -32,6 +32,15 @@ pub(super) struct Outgoing<'a> {
     pub(super) online_only: bool,
 }
 
+/// Who has become whose friend by a call: the owner of the list, and the friend.
+#[derive(Debug, Default)]
+#[cfg_attr(not(feature = "outgoing"), allow(dead_code))]
+pub(super) struct Friendships {
+    pub(super) begun: Vec<(UserId, UserId)>,
+    /// Who is none any more.
+    pub(super) ended: Vec<(UserId, UserId)>,
+}
+
 /// What becomes of a message after the application was asked.
 #[cfg_attr(not(feature = "outgoing"), allow(dead_code))]
 pub(super) enum Asked {
@@ -56,14 +65,14 @@ impl Wanted {
 
 #[cfg(feature = "outgoing")]
 mod imp {
-    use tim_groups::NewGroup;
+    use tim_groups::{FieldChange, NewGroup};
     use tim_proto::message::to_vec;
     use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, UserId};
     use tim_store::{Entry, LogKey};
 
-    use super::{Asked, Body, Call, Outgoing, RestError, Stored, Wanted};
+    use super::{Asked, Body, Call, Friendships, Outgoing, RestError, Stored, Wanted};
     use crate::callbacks::{
-        About, AfterRevoke, AfterSend, CallbackCommand, Decision, Platform, Question, Sender,
+        About, AfterRead, AfterRevoke, AfterSend, CallbackCommand, Decision, Platform, Question, Sender,
     };
     use crate::handlers::{invitation, owned_groups};
     use crate::refusal::Refusal;
@@ -153,6 +162,40 @@ mod imp {
         pub(in crate::http::rest) fn done(self) {
             self.0.into_iter().for_each(AfterRevoke::revoked);
         }
+    }
+
+    /// Tells of a conversation that a user has read.
+    pub(in crate::http::rest) fn tell_read(call: &Call, user: UserId, log: &LogKey) {
+        let by = (user, Platform::Server);
+        let after = AfterRead::new(&call.services.callbacks, by, log, call.services.now_ms());
+        after.into_iter().for_each(AfterRead::read);
+    }
+
+    /// Tells of users who have become friends of this one, or are none any more.
+    pub(in crate::http::rest) fn tell_friends(
+        call: &Call,
+        user: UserId,
+        changed: &Friendships,
+        forced: bool,
+    ) {
+        let (callbacks, now_ms) = (&call.services.callbacks, call.services.now_ms());
+        callbacks.befriended(&changed.begun, (user, call.admin), forced, now_ms);
+        callbacks.unfriended(&changed.ended, now_ms);
+    }
+
+    /// Whether the application is told of attributes of groups.
+    pub(in crate::http::rest) fn tells_attributes(call: &Call) -> bool {
+        call.services.callbacks.wants(CallbackCommand::AfterAttributes)
+    }
+
+    /// Tells of attributes of a group that were set, or with `clear` of all that were removed.
+    pub(in crate::http::rest) fn tell_attributes(
+        call: &Call,
+        group: (GroupId, GroupType),
+        change: (bool, &[FieldChange]),
+    ) {
+        let (callbacks, now_ms) = (&call.services.callbacks, call.services.now_ms());
+        callbacks.attributes_changed(group, call.admin, change, now_ms);
     }
 
     /// Asks about a group that is to be created.
@@ -248,11 +291,11 @@ mod imp {
 /// Without callbacks nothing is asked and told.
 #[cfg(not(feature = "outgoing"))]
 mod imp {
-    use tim_groups::NewGroup;
+    use tim_groups::{FieldChange, NewGroup};
     use tim_proto::{ConversationId, GroupId, GroupType, UserId};
     use tim_store::{Entry, LogKey};
 
-    use super::{Asked, Body, Call, Outgoing, RestError, Stored, Wanted};
+    use super::{Asked, Body, Call, Friendships, Outgoing, RestError, Stored, Wanted};
 
     pub(super) const fn has_endpoint(_: &Call) -> bool {
         false
@@ -291,6 +334,21 @@ mod imp {
         pub(in crate::http::rest) const fn done(self) {}
     }
 
+    pub(in crate::http::rest) const fn tell_read(_: &Call, _: UserId, _: &LogKey) {}
+
+    pub(in crate::http::rest) const fn tell_friends(_: &Call, _: UserId, _: &Friendships, _: bool) {}
+
+    pub(in crate::http::rest) const fn tells_attributes(_: &Call) -> bool {
+        false
+    }
+
+    pub(in crate::http::rest) const fn tell_attributes(
+        _: &Call,
+        _: (GroupId, GroupType),
+        _: (bool, &[FieldChange]),
+    ) {
+    }
+
     pub(in crate::http::rest) async fn ask_create(_: &Call, _: &NewGroup) -> Result<(), RestError> {
         std::future::ready(Ok(())).await
     }
@@ -313,4 +371,6 @@ mod imp {
 }
 
 use imp::has_endpoint;
-pub(super) use imp::{after_revoke, ask_create, ask_invite};
+pub(super) use imp::{
+    after_revoke, ask_create, ask_invite, tell_attributes, tell_friends, tell_read, tells_attributes,
+};

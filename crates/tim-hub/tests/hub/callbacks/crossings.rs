@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tim_hub::CallbackCommand as Command;
-use tim_proto::ErrorCode;
+use tim_hub::{CallbackCommand as Command, CallbackOptions, Endpoint};
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::UpdateGroup;
+use tim_proto::request::{JoinGroup, UpdateGroup};
+use tim_proto::{ErrorCode, GroupType, JoinOption, JoinStatus};
 
-use super::{BEFORE, DEADLINE, GO, body, start};
+use super::{BEFORE, DEADLINE, GO, body, says, start};
 use crate::rest::Rest;
 use crate::support::{Answer, Device, Observed, Reply, TestHub, TestServer, c2c, group, group_id, user};
 
@@ -159,4 +159,102 @@ fn an_answer_to_another_question_is_none() {
     assert_eq!(alice.send_message(&message), Err(ErrorCode::MSG_PUSH_DENY));
     let stats = hub.shared().stats().callbacks;
     assert_eq!((stats.failed, stats.answered), (2, 2));
+}
+
+/// The verdict comes late, and what counts is what holds then.
+#[test]
+fn a_user_joins_by_what_holds_when_the_verdict_is_there() {
+    let server = TestServer::start([Answer::ok(GO).held()]);
+    let hub = start(&server, &[Command::BeforeJoin], |options| {
+        options.timeout = DEADLINE
+    });
+    let mut owner = Device::login(&hub, "owner", 1);
+    let groups = ["dismissed", "closed", "kicked", "open"];
+    for name in groups {
+        let kind = match name {
+            "closed" => GroupType::PUBLIC,
+            _ => GroupType::MEETING,
+        };
+        owner.create(kind, name, &[]).unwrap();
+    }
+    let mut joining = groups.map(|name| Device::login(&hub, name, 1));
+    let tickets = [0, 1, 2, 3].map(|at| {
+        let ticket = joining[at].start(&JoinGroup::new(group_id(groups[at])));
+        joining[at].push_out();
+        ticket
+    });
+    server.asked(groups.len());
+    owner.dismiss("dismissed").unwrap();
+    let closed = UpdateGroup::new(group_id("closed")).with_join_option(JoinOption::DISABLE_APPLY);
+    owner.ask(&closed).unwrap();
+    hub.tell(async |hub| hub.kick(user("kicked")).await).unwrap();
+    server.release();
+    let [dismissed, closed, kicked, open] = &mut joining;
+    assert_eq!(dismissed.wait_for(tickets[0]), Err(ErrorCode::GROUP_NOT_FOUND));
+    assert!(closed.wait_for(tickets[1]).is_err());
+    let out = Observed::KickedOut(ErrorCode::KICKED_OUT_REST_API);
+    kicked.until(|device| device.observed.contains(&out));
+    assert_eq!(open.wait_for(tickets[3]), Ok(Reply::Joined(JoinStatus::JOINED)));
+    for (name, count) in [("closed", 1), ("kicked", 1), ("open", 2)] {
+        let Ok(Reply::GroupMembers { members, .. }) = owner.members(name, &[], 10) else {
+            panic!("{name} is there")
+        };
+        assert_eq!(members.len(), count, "{name}: {members:?}");
+    }
+}
+
+/// Who was removed and added again may write again, with the right that counts when the verdict is there.
+#[test]
+fn a_member_is_removed_and_added_again_while_the_application_is_asked() {
+    let server = TestServer::start([Answer::ok(GO).held()]);
+    let hub = start(&server, BEFORE, |options| options.timeout = DEADLINE);
+    let mut owner = Device::login(&hub, "owner", 1);
+    let mut bob = Device::login(&hub, "bob", 2);
+    owner.create(GroupType::WORK, "w", &[user("bob")]).unwrap();
+    let message = bob.message(group("w"), Text::new("late"));
+    let ticket = bob.start_send(&message, SendOptions::default());
+    bob.push_out();
+    server.asked(1);
+    owner.remove("w", &["bob"]).unwrap();
+    owner.invite("w", &["bob"]).unwrap();
+    server.release();
+    assert!(matches!(
+        bob.wait_for(ticket),
+        Ok(Reply::Sent { duplicate: false, .. })
+    ));
+    owner.until_texts(1);
+    assert_eq!(owner.texts(), ["late"]);
+}
+
+/// A question that is under way goes on; the next one is signed with the new token.
+#[test]
+fn settings_are_reloaded_while_the_application_is_asked() {
+    let server = TestServer::start([says(120_001, "late").held()]);
+    let with_token = |token: &str| {
+        let mut endpoint = Endpoint::new(server.url("/callback?x=1"));
+        token.clone_into(&mut endpoint.token);
+        let mut options = CallbackOptions::new(endpoint);
+        (options.timeout, options.commands) = (DEADLINE, BEFORE.to_vec());
+        options
+    };
+    let hub = TestHub::start_with(|hub| hub.callbacks = Some(with_token("before")));
+    let mut alice = Device::login(&hub, "alice", 1);
+    let message = alice.message(c2c("bob"), Text::new("one"));
+    let ticket = alice.start_send(&message, SendOptions::default());
+    alice.push_out();
+    server.asked(1);
+    hub.reload(|hub| hub.callbacks = Some(with_token("after")));
+    server.release();
+    assert_eq!(alice.wait_for(ticket), Err(ErrorCode(120_001)));
+    let message = alice.message(c2c("bob"), Text::new("two"));
+    assert_eq!(alice.send_message(&message).map(|_| ()), Err(ErrorCode(120_001)));
+    let signs = server.asked(2);
+    let signs: Vec<_> = signs
+        .iter()
+        .map(|asked| asked.target.split("&Sign=").nth(1))
+        .collect();
+    assert!(
+        signs[0].is_some() && signs[1].is_some() && signs[0] != signs[1],
+        "{signs:?}"
+    );
 }

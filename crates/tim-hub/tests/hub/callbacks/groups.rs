@@ -8,8 +8,8 @@ use tim_proto::request::{
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, JoinStatus, MemberResult};
 
-use super::{DEADLINE, GO, body, says, start};
-use crate::rest::{Rest, of_groups};
+use super::{GO, body, says, serve, so_far};
+use crate::rest::of_groups;
 use crate::support::{Answer, Asked, Device, Reply, TestServer, group_id, user};
 
 const NOW: u64 = 1_700_000_000_000;
@@ -19,13 +19,6 @@ fn commands() -> Vec<Command> {
     let all = Command::ALL.iter().copied();
     all.filter(|command| command.name().starts_with("Group.") && !command.name().ends_with("SendMsg"))
         .collect()
-}
-
-fn serve(server: &TestServer, commands: &[Command]) -> Rest {
-    Rest::serve(start(server, commands, |options| {
-        options.timeout = DEADLINE;
-        options.max_concurrent = 1;
-    }))
 }
 
 /// What was asked and told of this command, without what all have.
@@ -80,12 +73,8 @@ fn what_members_do_is_asked_about_and_told_of() {
     for _ in 0..2 {
         alice.dismiss("m").unwrap();
     }
-    let asked = server.asked(13);
-    assert_eq!(
-        server.asked_now().len(),
-        13,
-        "what is repeated is neither asked nor told"
-    );
+    let asked = so_far(&server, &rest);
+    assert_eq!(asked.len(), 13, "what is repeated is neither asked nor told");
     let of = |command: &str| bodies(&asked, &format!("Group.{command}"), "Unknown");
     let new = |kind, owned| {
         json!({"Operator_Account": "alice", "Owner_Account": "alice", "Type": kind, "Name": "周末去哪",
@@ -182,8 +171,8 @@ fn what_administrators_do_is_asked_about_and_told_of() {
         json!({"GroupId": "g", "NewOwner_Account": "bob"}),
     );
     rest.groups_ok("destroy_group", json!({"GroupId": "g"}));
-    let asked = server.asked(11);
-    assert_eq!(server.asked_now().len(), 11);
+    let asked = so_far(&server, &rest);
+    assert_eq!(asked.len(), 11);
     let of = |command: &str| bodies(&asked, &format!("Group.{command}"), "RESTAPI");
     let before = of("CallbackBeforeCreateGroup");
     assert_eq!(

@@ -3,16 +3,8 @@
 use serde_json::{Value, json};
 use tim_hub::CallbackCommand as Command;
 
-use super::{DEADLINE, GO, body, start};
-use crate::rest::Rest;
+use super::{GO, body, serve, so_far};
 use crate::support::{Answer, Device, TestServer, c2c, group, user};
-
-fn serve(server: &TestServer, commands: &[Command]) -> Rest {
-    Rest::serve(start(server, commands, |options| {
-        options.timeout = DEADLINE;
-        options.max_concurrent = 1;
-    }))
-}
 
 #[test]
 fn who_comes_and_goes_is_told() {
@@ -86,7 +78,12 @@ fn a_connection_that_is_replaced_does_not_end_the_login() {
 #[test]
 fn what_is_taken_back_is_told_once() {
     let server = TestServer::start([Answer::ok(GO)]);
-    let rest = serve(&server, &[Command::AfterRecall, Command::AfterWithdraw]);
+    let commands = [
+        Command::AfterRecall,
+        Command::AfterWithdraw,
+        Command::AfterCreateGroup,
+    ];
+    let rest = serve(&server, &commands);
     let mut alice = Device::login(&rest.hub, "alice", 1);
     rest.accounts(&["bob"]);
     alice.create_group("hikers", &[user("bob")]).unwrap();
@@ -105,8 +102,8 @@ fn what_is_taken_back_is_told_once() {
     for _ in 0..2 {
         rest.groups_ok("group_msg_recall", recall.clone());
     }
-    let told = server.asked(4);
-    assert_eq!(server.asked_now().len(), 4);
+    let told = so_far(&server, &rest);
+    let told = told.get(1..).expect("the first one is of the group");
     let platforms = ["Unknown", "Unknown", "RESTAPI", "RESTAPI"];
     for (told, platform) in told.iter().zip(platforms) {
         assert!(

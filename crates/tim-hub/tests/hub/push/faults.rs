@@ -9,6 +9,7 @@ use tim_proto::request::{PushPlatform, RegisterPush};
 
 use super::super::support::{Answer, Device, TestHub, TestServer, c2c, user};
 use super::{Clock, DEADLINE, PHONE, offline, start, stats_once};
+use crate::backup::restore;
 
 /// Eight users with tokens that the server has no path for. It is to be asked again in ten minutes.
 #[test]
@@ -205,4 +206,40 @@ fn a_log_goes_on_behind_a_cut_line_and_in_a_new_file() {
     alice.send(c2c("bob"), "three");
     assert_eq!(texts(&path, 1), ["three"]);
     assert_eq!(texts(&former, 3).len(), 3);
+}
+
+/// The hub goes on where the backup was. What the backup has not, nobody is notified of.
+#[test]
+fn notifications_go_on_over_a_restored_backup() {
+    let (hub, sink) = start();
+    offline(&hub, "bob", 2, PHONE);
+    let mut alice = Device::login(&hub, "alice", 1);
+    alice.send(c2c("bob"), "kept");
+    assert_eq!(sink.texts(1), ["kept"]);
+    let backups = tempfile::tempdir().unwrap();
+    let backup = backups.path().join("backup");
+    hub.shared().back_up(&backup, None).unwrap();
+    alice.send(c2c("bob"), "lost");
+    offline(&hub, "carol", 3, &[(PushPlatform::IOS, "a later token")]);
+    alice.send(c2c("carol"), "lost");
+    sink.texts(3);
+    let former = sink.last().id;
+    drop(alice);
+    drop(hub.stop());
+
+    sink.state.lock().unwrap().taken.clear();
+    let options = PushOptions::new(sink.clone());
+    let hub = TestHub::start_on(restore(&backup), |hub| hub.push = Some(options));
+    let mut alice = Device::login(&hub, "alice", 7);
+    alice.send(c2c("bob"), "new");
+    alice.send(c2c("carol"), "to nobody");
+    alice.send(c2c("bob"), "the last one");
+    let is_over = |state: &super::SinkState| state.taken.iter().any(|taken| taken.text == "the last one");
+    sink.wait(is_over);
+    let state = sink.state.lock().unwrap();
+    // Whether it is stored that somebody was notified of the first one depends on when the backup was made.
+    let texts = state.taken.iter().map(|taken| taken.text.as_str());
+    let texts: Vec<_> = texts.skip_while(|text| *text == "kept").collect();
+    assert_eq!(texts, ["new", "the last one"]);
+    assert!(state.taken.iter().all(|taken| taken.id != former));
 }

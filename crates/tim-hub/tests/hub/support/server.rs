@@ -94,8 +94,13 @@ impl TestServer {
 
     /// What was asked, once there are so many requests.
     pub(crate) fn asked(&self, count: usize) -> Vec<Asked> {
+        self.asked_until(|asked| asked.len() >= count)
+    }
+
+    /// What was asked, once it is this.
+    pub(crate) fn asked_until(&self, is_enough: impl Fn(&[Asked]) -> bool) -> Vec<Asked> {
         let (start, mut state) = (Instant::now(), self.state.0.lock().unwrap());
-        while state.asked.len() < count {
+        while !is_enough(&state.asked) {
             assert!(start.elapsed() < DEADLINE, "{:?}", state.asked);
             state = self
                 .state

@@ -7,6 +7,7 @@ use tim_proto::UserId;
 use tim_store::{ChangeContacts, Contact, Contacts, Write};
 
 use crate::http::rest::call::Call;
+use crate::http::rest::callbacks::Friendships;
 use crate::http::rest::codes;
 use crate::http::rest::envelope::RestError;
 use crate::refusal::Refusal;
@@ -189,14 +190,22 @@ fn unknown(user: &UserId) -> RestError {
     RestError::new(codes::NO_SUCH_USER, format!("{user} has no account"))
 }
 
+/// A change of friends that is stored.
+pub(super) struct Changed<T> {
+    pub(super) decided: T,
+    /// The version of the user's list after it.
+    pub(super) version: u64,
+    pub(super) friendships: Friendships,
+}
+
 /// Changes the friends of a user, and of others, all or none. `decide` is called again with what others have made of the lists
-/// meanwhile. Returns what it returns, and the version of the user's list after it.
+/// meanwhile.
 pub(super) async fn change<T>(
     call: &Call,
     owner: UserId,
     others: &[UserId],
     decide: impl Fn(&mut Book, &mut [Option<Book>]) -> Result<T, RestError>,
-) -> Result<(T, u64), RestError> {
+) -> Result<Changed<T>, RestError> {
     let owners = [&[owner], others].concat();
     for _ in 0..ATTEMPTS {
         let mut books = read_all(call, owners.clone()).await?.into_iter();
@@ -205,16 +214,27 @@ pub(super) async fn change<T>(
         let (mut after, mut others_after) = (before.clone(), others.clone());
         let decided = decide(&mut after, &mut others_after)?;
         let of_others = others_after.iter().flatten().zip(others.iter().flatten());
-        let changes: Vec<_> = std::iter::once((&after, &before))
-            .chain(of_others)
-            .filter_map(|(after, before)| after.change_from(before))
-            .collect();
-        let version = before.version + u64::from(after != before);
+        let (mut changes, mut friendships) = (Vec::new(), Friendships::default());
+        for (after, before) in std::iter::once((&after, &before)).chain(of_others) {
+            if let Some(change) = after.change_from(before) {
+                let pair = |user: &UserId| (after.owner, *user);
+                let begun = change.set.iter().map(|contact| contact.user);
+                let begun = begun.filter(|user| before.friend(user).is_none());
+                friendships.begun.extend(begun.map(|user| pair(&user)));
+                friendships.ended.extend(change.remove.iter().map(pair));
+                changes.push(change);
+            }
+        }
+        let changed = Changed {
+            decided,
+            version: before.version + u64::from(after != before),
+            friendships,
+        };
         if changes.is_empty() {
-            return Ok((decided, version));
+            return Ok(changed);
         }
         match call.services.writer.write(Write::ChangeContacts(changes)).await {
-            Ok(_) => return Ok((decided, version)),
+            Ok(_) => return Ok(changed),
             Err(WriteError::Refused(Refused::ContactsChanged(_))) => {}
             Err(error) => return Err(RestError::of_write(call.service, error)),
         }

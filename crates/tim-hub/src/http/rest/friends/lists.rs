@@ -46,12 +46,12 @@ pub(in crate::http::rest) async fn add_list(call: Call) -> Result<Answer, RestEr
         }
         Ok(results)
     };
-    let (results, version) = change(&call, owner, &[], decide).await?;
+    let changed = change(&call, owner, &[], decide).await?;
     let answer = match users.is_empty() {
         true => empty_answer(),
-        false => answer(results),
+        false => answer(changed.decided),
     };
-    Ok(answer.with("CurrentSequence", version))
+    Ok(answer.with("CurrentSequence", changed.version))
 }
 
 /// `group_delete`: removes lists; the friends stay.
@@ -65,7 +65,7 @@ pub(in crate::http::rest) async fn delete_list(call: Call) -> Result<Answer, Res
         }
         Ok(())
     };
-    let ((), version) = change(&call, owner, &[], decide).await?;
+    let version = change(&call, owner, &[], decide).await?.version;
     Ok(empty_answer().with("CurrentSequence", version))
 }
 

@@ -15,6 +15,7 @@ use tim_proto::UserId;
 use tim_store::MAX_CONTACTS;
 
 use super::call::Call;
+use super::callbacks::tell_friends;
 use super::codes;
 use super::envelope::{Answer, RestError, object};
 use super::fields::Fields;
@@ -103,7 +104,7 @@ pub(super) async fn add(call: Call) -> Result<Answer, RestError> {
         Some("Add_Type_Single") => false,
         Some(_) => return Err(fields.fault("AddType", "is not Add_Type_Both or Add_Type_Single")),
     };
-    fields.flag("ForceAddFlags")?;
+    let is_forced = fields.flag("ForceAddFlags")?;
     let items = fields.need_objects("AddFriendItem", MAX_ITEMS)?;
     let items: Vec<_> = items
         .iter()
@@ -118,8 +119,9 @@ pub(super) async fn add(call: Call) -> Result<Answer, RestError> {
         };
         Ok(items.iter().map(add).collect())
     };
-    let (results, _) = change(&call, owner, &others, decide).await?;
-    Ok(answer(results))
+    let changed = change(&call, owner, &others, decide).await?;
+    tell_friends(&call, owner, &changed.friendships, is_forced);
+    Ok(answer(changed.decided))
 }
 
 /// Each of these users once, without one of them.
@@ -220,8 +222,9 @@ pub(super) async fn delete(call: Call) -> Result<Answer, RestError> {
         }
         Ok(results)
     };
-    let (results, _) = change(&call, owner, &others, decide).await?;
-    Ok(answer(results))
+    let changed = change(&call, owner, &others, decide).await?;
+    tell_friends(&call, owner, &changed.friendships, false);
+    Ok(answer(changed.decided))
 }
 
 /// `friend_update`: changes what is said of friends.
@@ -239,6 +242,5 @@ pub(super) async fn update(call: Call) -> Result<Answer, RestError> {
         };
         Ok(items.iter().map(update).collect())
     };
-    let (results, _) = change(&call, owner, &[], decide).await?;
-    Ok(answer(results))
+    Ok(answer(change(&call, owner, &[], decide).await?.decided))
 }

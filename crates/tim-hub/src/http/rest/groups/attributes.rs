@@ -6,6 +6,7 @@ use tim_proto::{GroupId, GroupType};
 
 use super::{change, existing, group_of, not_in_this_type};
 use crate::http::rest::call::Call;
+use crate::http::rest::callbacks::{tell_attributes, tells_attributes};
 use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, RestError, object};
 
@@ -68,6 +69,13 @@ async fn set(
         let info = format!("the attributes are changed too often; try again in {wait_ms} ms");
         RestError::new(codes::TOO_MANY_ATTRIBUTE_CHANGES, info)
     })?;
+    let told = match tells_attributes(call) {
+        true => Some((existing(call, group).await?.group_type, changes.clone())),
+        false => None,
+    };
     change(call, group, false, GroupAction::SetAttributes { clear, changes }).await?;
+    if let Some((group_type, changes)) = told {
+        tell_attributes(call, (group, group_type), (clear, &changes));
+    }
     Ok(Answer::ok())
 }

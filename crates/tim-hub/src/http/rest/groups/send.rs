@@ -1,19 +1,21 @@
 //! `send_group_msg`: a message to a group, whose sender need not be a member.
 
+use std::sync::Arc;
+
 use tim_proto::{ConversationId, ErrorCode, FileId, GroupId, GroupType, MessageId, Priority, UserId};
 use tim_store::{
     Account, Append, Fingerprint, LogKey, MAX_MENTIONS, Quota, Refused, Stored, Write, WriteError, Written,
 };
 
 use super::{existing, group_of, named, refused};
-use crate::delivery::{LiveMessage, RecentId};
+use crate::delivery::{LiveMessage, Overloaded, RecentId};
 use crate::http::rest::body::{Body, OF_GROUP};
 use crate::http::rest::call::Call;
 use crate::http::rest::callbacks::{Asked, Outgoing, Wanted};
 use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, RestError};
 use crate::http::rest::fields::Fields;
-use crate::http::rest::messages::{ATTEMPTS, Ids, sender, sender_account};
+use crate::http::rest::messages::{ATTEMPTS, Ids, Sending, sender, sender_account};
 
 /// Stands for all members in `GroupAtInfo` and in a list of mentioned users.
 const EVERYBODY: &str = tim_proto::message::MENTION_ALL;
@@ -68,16 +70,23 @@ pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError>
         ..draft
     };
     let asks = draft.wanted.asks(&call, ConversationId::Group(group));
-    let before = draft.sent_before(&call, random, (is_stored, asks)).await?;
+    // Before it is looked up: a call that ends in between has stored its message by then.
+    let sending = draft.begin(&call, random);
+    let ids = match is_stored {
+        true => sending.ids,
+        false => sending.ids.of_passed_on(),
+    };
+    let before = draft.sent_before(&call, &ids, (is_stored, asks)).await?;
     let before = match before {
-        None if asks => draft.ask(&call, random, is_stored).await?,
+        None if asks => draft.ask(&call, &ids, (random, is_stored)).await?,
         before => before,
     };
     let (time, sequence) = match before {
         Some(sent) => sent,
-        None if is_stored => draft.store(&call, random).await?,
-        None => draft.pass_on(&call, random)?,
+        None if is_stored => draft.store(&call, &ids).await?,
+        None => draft.pass_on(&call, &ids)?,
     };
+    drop(sending);
     Ok(Answer::ok().with("MsgTime", time).with("MsgSeq", sequence))
 }
 
@@ -151,9 +160,10 @@ impl Draft {
         ConversationId::Group(self.group)
     }
 
-    fn ids(&self, call: &Call, random: u32) -> Ids {
+    fn begin(&self, call: &Call, random: u32) -> Sending {
         let now_s = call.services.now_ms() / 1000;
-        Ids::new(self.from.number, random, (self.to(), self.body.digest()), now_s)
+        let ids = Ids::new(self.from.number, random, (self.to(), self.body.digest()), now_s);
+        Sending::begin(&call.services.under_way, ids)
     }
 
     /// What is sent. The message is known again by what the caller has said.
@@ -179,17 +189,15 @@ impl Draft {
     async fn sent_before(
         &self,
         call: &Call,
-        random: u32,
+        ids: &Ids,
         (is_stored, here): (bool, bool),
     ) -> Result<Option<Sent>, RestError> {
-        let (ids, fingerprint) = (self.ids(call, random), self.fingerprint());
+        let fingerprint = self.fingerprint();
         if !is_stored {
-            let passed = ids
-                .of_passed_on()
-                .passed_on_beside(&call.services.recent_ids, fingerprint, here);
+            let passed = ids.passed_on_beside(&call.services.recent_ids, fingerprint, here);
             return Ok(passed.map(|(_, time)| (time, 0)));
         }
-        let user = self.from.user;
+        let (ids, user) = (*ids, self.from.user);
         let stored = call.read(move |services| {
             let store = services.reads.store();
             Ok(ids.stored_beside(store, &user, fingerprint, here)?)
@@ -199,14 +207,19 @@ impl Draft {
 
     /// Asks the application about the message; what the caller is told if it is not to be sent now. What it says, and that it may be sent,
     /// is checked again then: the answer may have taken its time.
-    async fn ask(&mut self, call: &Call, random: u32, is_stored: bool) -> Result<Option<Sent>, RestError> {
+    async fn ask(
+        &mut self,
+        call: &Call,
+        ids: &Ids,
+        (random, is_stored): (u32, bool),
+    ) -> Result<Option<Sent>, RestError> {
         let id = MessageId {
             random,
             ..MessageId::default()
         };
         let asked = self.wanted.ask(call, &self.outgoing(id), &self.body).await;
         if !matches!(asked, Ok(Asked::Go(_)))
-            && let Ok(Some(sent)) = self.sent_before(call, random, (is_stored, true)).await
+            && let Ok(Some(sent)) = self.sent_before(call, ids, (is_stored, true)).await
         {
             // Another call has sent it meanwhile.
             return Ok(Some(sent));
@@ -223,8 +236,8 @@ impl Draft {
     }
 
     /// Stores the message.
-    async fn store(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
-        let (ids, fingerprint) = (self.ids(call, random), self.fingerprint());
+    async fn store(&self, call: &Call, ids: &Ids) -> Result<Sent, RestError> {
+        let fingerprint = self.fingerprint();
         let mut is_member = self.is_member;
         let mut attempt = 0;
         while attempt < ATTEMPTS {
@@ -266,9 +279,8 @@ impl Draft {
     }
 
     /// Passes the message on to those who are in the group now.
-    fn pass_on(&self, call: &Call, random: u32) -> Result<Sent, RestError> {
-        let services = &call.services;
-        let (ids, fingerprint) = (self.ids(call, random).of_passed_on(), self.fingerprint());
+    fn pass_on(&self, call: &Call, ids: &Ids) -> Result<Sent, RestError> {
+        let (services, fingerprint) = (&call.services, self.fingerprint());
         for attempt in 0..ATTEMPTS {
             let id = ids.id(attempt);
             if matches!(services.recent_ids.look_up(&id, fingerprint), RecentId::Other) {
@@ -286,18 +298,16 @@ impl Draft {
                 services.permissions.generation(),
                 services.now_ms(),
             );
-            let mut is_overloaded = false;
-            let passed = message.pass_on(&services.recent_ids, services.steady_ms(), |delivery| {
+            let passed = message.pass_on_if(&services.recent_ids, services.steady_ms(), |delivery| {
                 let log = LogKey::Group(self.group);
-                is_overloaded = services.live.deliver(log, delivery.clone()).is_err();
+                services.live.deliver(log, Arc::clone(delivery))
             });
             return match passed {
-                Ok(_) if is_overloaded => {
-                    services.recent_ids.forget(&id);
+                Err(Overloaded) => {
                     let info = "too much is being sent to groups; try again later";
                     Err(RestError::new(codes::TOO_MANY_MESSAGES, info))
                 }
-                Ok(passed) => {
+                Ok(Ok(passed)) => {
                     if !passed.duplicate {
                         self.wanted.after(call, &outgoing).stored(Stored {
                             sequence: 0,
@@ -308,7 +318,7 @@ impl Draft {
                     Ok((passed.time, 0))
                 }
                 // Another message took the id a moment ago.
-                Err(_) => continue,
+                Ok(Err(_)) => continue,
             };
         }
         Err(too_many(call))

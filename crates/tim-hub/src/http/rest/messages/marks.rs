@@ -11,7 +11,7 @@ use super::key::{MsgKey, first_after, is_written};
 use super::pair;
 use crate::handlers::read_change;
 use crate::http::rest::call::Call;
-use crate::http::rest::callbacks::after_revoke;
+use crate::http::rest::callbacks::{after_revoke, tell_read};
 use crate::http::rest::codes;
 use crate::http::rest::envelope::{Answer, Coded as _, RestError, object};
 use crate::refusal::Refusal;
@@ -110,6 +110,7 @@ pub(in crate::http::rest) async fn set_read(call: Call) -> Result<Answer, RestEr
     {
         let devices = call.services.presence.devices(&user);
         devices.iter().for_each(|device| device.change(change));
+        tell_read(&call, user, &log);
     }
     Ok(Answer::ok())
 }

@@ -13,7 +13,7 @@ mod send_many;
 pub(super) use history::{MAX_COUNT, history};
 pub(super) use import::import;
 pub(super) use marks::{MAX_PEERS, set_read, unread, withdraw};
-pub(super) use repeat::{ATTEMPTS, Ids};
+pub(super) use repeat::{ATTEMPTS, Ids, Sending};
 pub(super) use send::send;
 pub(super) use send_many::{MAX_USERS, send_many};
 

@@ -2,14 +2,14 @@
 //!
 //! A caller repeats `MsgRandom` when it repeats a call. The ids are made of it, of the receiver and the content, and of the span of time in
 //! which the call comes; those of the spans before and after it are looked up, too: before, as the call may have been made first in
-//! that one, and after, as somebody may have set the clock back since. So a message is sent once in five minutes at least, also over a
-//! restart of the hub. Other messages with the same random number have other ids.
+//! that one, and after, as somebody may have set the clock back since. Calls that overlap are in the span of the first of them. So a message
+//! is sent once in five minutes at least, also over a restart of the hub. Other messages with the same random number have other ids.
 
 use tim_proto::planted::{self, Fault};
 use tim_proto::{ConversationId, MessageId, UserId};
 use tim_store::{Fingerprint, StoreError, StoreReader, Stored};
 
-use crate::delivery::{RecentId, RecentIds};
+use crate::delivery::{RecentId, RecentIds, UnderWay, UnderWayCall};
 
 /// The length of a span of time, in seconds.
 const SPAN_S: u64 = 300;
@@ -21,6 +21,25 @@ pub(in crate::http::rest) const ATTEMPTS: u64 = 16;
 /// others have a random number of their own.
 const WITH_RANDOM: u64 = 4;
 const _: () = assert!(2 * SPREAD_S as u64 <= SPAN_S && WITH_RANDOM < ATTEMPTS);
+
+/// A call that sends a message, and the ids that the message may have. Calls with the same message that overlap have the same ids.
+#[derive(Debug)]
+pub(in crate::http::rest) struct Sending {
+    pub(in crate::http::rest) ids: Ids,
+    _call: UnderWayCall,
+}
+
+impl Sending {
+    /// Of a call that begins to send a message with these ids. To be dropped when it is known what has become of the message.
+    pub(in crate::http::rest) fn begin(under_way: &UnderWay, ids: Ids) -> Self {
+        let call = under_way.begin(ids.sender, ids.message, ids.start);
+        let start = call.time();
+        Self {
+            ids: Ids { start, ..ids },
+            _call: call,
+        }
+    }
+}
 
 /// The ids that a message may have.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +76,9 @@ impl Ids {
     }
 
     /// Those of a message that is not stored. None of them is one of a stored message: of either kind only those before it count.
-    pub(in crate::http::rest) fn of_passed_on(self) -> Self {
+    pub(in crate::http::rest) const fn of_passed_on(self) -> Self {
         Self {
-            start: self.start + u64::from(SPREAD_S),
+            start: self.start + SPREAD_S as u64,
             ..self
         }
     }

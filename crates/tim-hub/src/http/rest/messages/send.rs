@@ -8,7 +8,7 @@ use tim_store::{
 };
 
 use super::key::MsgKey;
-use super::repeat::{ATTEMPTS, Ids};
+use super::repeat::{ATTEMPTS, Ids, Sending};
 use super::{sender, sender_account};
 use crate::delivery::{LiveMessage, fanout};
 use crate::http::rest::body::{Body, OF_C2C};
@@ -97,13 +97,14 @@ impl Draft {
         }
     }
 
-    /// Asks the application about the message, and sends it unless it was sent in another span of time, for which `ids` were looked up.
+    /// Asks the application about the message, and sends it unless it was sent before. Whether it was in another span of time is looked up
+    /// already for what is `sending`.
     async fn send_asked(
         self: Arc<Self>,
         call: &Call,
         from: &Account,
         to: UserId,
-        (ids, files): (Option<Ids>, Vec<FileId>),
+        (sending, files): (Option<Sending>, Vec<FileId>),
     ) -> Result<Sent, RestError> {
         let asked_id = MessageId {
             random: self.random,
@@ -137,8 +138,8 @@ impl Draft {
             let checked = check_users(call, from.user, to).await;
             draft.or_tell(call, (from.user, to, asked_id), checked)?;
         }
-        match ids {
-            Some(ids) => draft.send_anew(call, from, to, (&ids, &files)).await,
+        match sending {
+            Some(sending) => draft.send_anew(call, from, to, (&sending, &files)).await,
             None => draft.send_to(call, from, to, &files).await,
         }
     }
@@ -181,18 +182,19 @@ impl Draft {
         let found = call.read(move |services| draft.sent_before(services, &sender, to, false));
         match found.await? {
             Ok(sent) => Ok(sent),
-            Err(ids) => self.send_anew(call, from, to, (&ids, files)).await,
+            Err(sending) => self.send_anew(call, from, to, (&sending, files)).await,
         }
     }
 
-    /// Sends the message, which was not sent in another span of time, with one of these ids.
+    /// Sends the message, which was not sent in another span of time, with one of its ids.
     async fn send_anew(
         &self,
         call: &Call,
         from: &Account,
         to: UserId,
-        (ids, files): (&Ids, &[FileId]),
+        (sending, files): (&Sending, &[FileId]),
     ) -> Result<Sent, RestError> {
+        let ids = self.ids(sending);
         for attempt in 0..ATTEMPTS {
             let id = ids.id(attempt);
             let sent = match self.online_only {
@@ -208,7 +210,15 @@ impl Draft {
         Err(RestError::new(codes::BAD_RANDOM, info))
     }
 
-    /// Where the message is if it was sent in another span of time, or with `here` in this one; otherwise the ids that it may have now. Reads
+    /// The ids that the message may have.
+    const fn ids(&self, sending: &Sending) -> Ids {
+        match self.online_only {
+            true => sending.ids.of_passed_on(),
+            false => sending.ids,
+        }
+    }
+
+    /// Where the message is if it was sent in another span of time, or with `here` in this one; otherwise what is needed to send it. Reads
     /// the store.
     fn sent_before(
         &self,
@@ -216,14 +226,12 @@ impl Draft {
         from: &Account,
         to: UserId,
         here: bool,
-    ) -> Result<Result<Sent, Ids>, Refusal> {
+    ) -> Result<Result<Sent, Sending>, Refusal> {
         let now_s = services.now_ms() / 1000;
         let ids = Ids::new(from.number, self.random, (to.into(), self.digest()), now_s);
-        let fingerprint = self.body.fingerprint(to.into());
-        let ids = match self.online_only {
-            true => ids.of_passed_on(),
-            false => ids,
-        };
+        // Before it is looked up: a call that ends in between has stored its message by then.
+        let sending = Sending::begin(&services.under_way, ids);
+        let (ids, fingerprint) = (self.ids(&sending), self.body.fingerprint(to.into()));
         let sent = match self.online_only {
             true => {
                 let passed = ids.passed_on_beside(&services.recent_ids, fingerprint, here);
@@ -234,7 +242,7 @@ impl Draft {
                 stored.map(|(id, at)| Sent::stored(id, at))
             }
         };
-        Ok(sent.ok_or(ids))
+        Ok(sent.ok_or(sending))
     }
 
     /// Stores the message under this id; `None` if another message has it.
@@ -375,8 +383,8 @@ pub(in crate::http::rest) async fn send(call: Call) -> Result<Answer, RestError>
     let sent = match found.before {
         Some(Ok(sent)) => sent,
         before => {
-            let ids = before.and_then(Result::err);
-            draft.send_asked(&call, &from, to, (ids, files)).await?
+            let sending = before.and_then(Result::err);
+            draft.send_asked(&call, &from, to, (sending, files)).await?
         }
     };
     Ok(Answer::ok()
@@ -409,7 +417,7 @@ struct Found {
     known: Vec<Account>,
     files: Result<Vec<FileId>, Refusal>,
     /// As [`Draft::sent_before`]; `None` if the sender has no account yet.
-    before: Option<Result<Sent, Ids>>,
+    before: Option<Result<Sent, Sending>>,
 }
 
 impl Found {
