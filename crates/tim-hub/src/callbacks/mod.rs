@@ -10,8 +10,10 @@ mod client;
 mod commands;
 mod group;
 mod message;
+mod read;
+#[cfg(feature = "rest")]
+mod server;
 mod state;
-mod told;
 
 pub(crate) use after::{AfterSend, Sender};
 pub use client::{CallbackOptions, CallbackStats};
@@ -20,5 +22,5 @@ pub use commands::CallbackCommand;
 pub(crate) use commands::Platform;
 pub(crate) use group::{AfterChange, AfterCreate, Question, RoomMove};
 pub(crate) use message::{About, Decision};
+pub(crate) use read::AfterRead;
 pub(crate) use state::{AfterRevoke, StateChange};
-pub(crate) use told::AfterRead;

@@ -1,52 +1,13 @@
-//! What the application is told of conversations that are read, of friends, and of attributes of groups.
+//! What the application is told of what only its own server does: who becomes whose friend, and attributes of groups.
 
 use serde_json::{Map, Value};
 use tim_groups::FieldChange;
-use tim_proto::{ConversationId, GroupId, GroupType, UserId};
-use tim_store::LogKey;
+use tim_proto::{GroupId, GroupType, UserId};
 
 use super::{CallbackCommand, Callbacks, Platform};
 
 /// A user, and another one who has become a friend of the user's, or is none any more.
 type Pair = (UserId, UserId);
-
-/// What the application is told of a one-to-one conversation that is about to be marked as read.
-#[derive(Debug)]
-pub(crate) struct AfterRead {
-    callbacks: Callbacks,
-    platform: Platform,
-    body: Map<String, Value>,
-}
-
-impl AfterRead {
-    /// For a user who marks a conversation as read, if the application wants to be told.
-    pub(crate) fn new(
-        callbacks: &Callbacks,
-        (user, platform): (UserId, Platform),
-        log: &LogKey,
-        now_ms: u64,
-    ) -> Option<Self> {
-        let command = CallbackCommand::AfterRead;
-        let Some(ConversationId::C2c(peer)) = log.seen_by(&user).filter(|_| callbacks.wants(command)) else {
-            return None;
-        };
-        Some(Self {
-            callbacks: callbacks.clone(),
-            platform,
-            body: command.body([
-                ("Report_Account", user.as_str().into()),
-                ("Peer_Account", peer.as_str().into()),
-                ("LastReadTime", (now_ms / 1000).into()),
-            ]),
-        })
-    }
-
-    /// It was.
-    pub(crate) fn read(self) {
-        self.callbacks
-            .tell(CallbackCommand::AfterRead, self.platform, self.body);
-    }
-}
 
 impl Callbacks {
     /// Tells of users who have become friends, as an administrator wants it for one of them.
