@@ -20,7 +20,9 @@ class Hub:
     """A hub with its REST interface, and what the program does with it."""
 
     def __init__(self, tim, *more):
-        self.tim, self.data = tim, tempfile.mkdtemp(prefix="tim-rest-")
+        self.tim = tim
+        self.directory = tempfile.TemporaryDirectory(prefix="tim-rest-")
+        self.data = self.directory.name
         command = [tim, "serve", "--data", self.data, "--key", KEY, "--app-id", str(APP), "--admin", "administrator"]
         addresses = ["--listen", "127.0.0.1:0", "--http", "http://127.0.0.1:0", "--log", "warn"]
         self.process = subprocess.Popen([*command, *addresses, *more], stdout=subprocess.PIPE, text=True)
@@ -56,7 +58,12 @@ class Hub:
 
     def stop(self):
         self.process.terminate()
-        assert self.process.wait(DEADLINE) == 0, "the hub ends with an error"
+        try:
+            assert self.process.wait(DEADLINE) == 0, "the hub ends with an error"
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.directory.cleanup()
 
 
 class Caller:

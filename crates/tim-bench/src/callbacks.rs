@@ -128,10 +128,10 @@ async fn measure_one(
     };
     let mut target = Target::start_as(load.prepare().await?, setup)?;
     let memory = MostMemory::watch(&target);
+    let senders = sends::log_in(&target, load).await?;
     if let (State::Dies, Some(endpoint)) = (state, &endpoint) {
         endpoint.die_after(load.time / 2);
     }
-    let senders = sends::log_in(&target, load).await?;
     let (senders, latency, took) = sends::send_all(senders, load).await?;
     let claims = senders.into_iter().map(sends::Sender::claim).collect();
     let sent = latency.count();
@@ -142,14 +142,8 @@ async fn measure_one(
     let memory = memory.most().await?;
     let checked = sends::read_back(&target, claims).await?;
     check::equal("messages that are there", checked, sent)?;
-    if let Some(endpoint) = &endpoint
-        && state != State::Refuses
-    {
-        let seen = endpoint.seen();
-        // What comes when it dies is seen or not.
-        if state != State::Dies {
-            check::equal("requests that have come", seen, counts.answered + counts.failed)?;
-        }
+    if let Some(endpoint) = &endpoint {
+        check_counts(state, sent, endpoint.seen(), &counts)?;
     }
     show(report, state, (&latency, took), (&counts, memory))?;
     Ok(memory)
@@ -169,6 +163,48 @@ async fn settle(target: &mut Target, sent: u64) -> Result<Counts> {
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Checks what has become of the questions and events about so many messages, of which so many have come.
+fn check_counts(state: State, sent: u64, [asked, told]: [u64; 2], counts: &Counts) -> Result<()> {
+    match state {
+        State::None => return Ok(()),
+        State::Answers => {
+            check::equal(
+                "questions that were not answered",
+                counts.failed + counts.skipped,
+                0,
+            )?;
+        }
+        State::Hangs | State::Refuses => {
+            check::equal("requests that were answered", counts.answered, 0)?;
+        }
+        // What comes when it dies is seen or not.
+        State::Dies => {
+            if counts.answered == 0 {
+                return Err(format!("an endpoint that dies should answer first: {counts:?}").into());
+            }
+            return Ok(());
+        }
+    }
+    if state == State::Refuses {
+        return check::equal("requests that have come", asked + told, 0);
+    }
+    check::equal(
+        "questions that have come, or were not asked",
+        asked + counts.skipped,
+        sent,
+    )?;
+    check::equal(
+        "events that have come, or were dropped",
+        told + counts.dropped,
+        sent,
+    )?;
+    check::equal(
+        "requests that have come",
+        asked + told,
+        counts.answered + counts.failed,
+    )
 }
 
 fn show(
@@ -233,10 +269,14 @@ impl State {
     }
 }
 
+/// How many questions and events have come, and how many of both were answered.
+#[derive(Default)]
+struct Seen([AtomicU64; 2], AtomicU64);
+
 /// The application's server.
 struct Endpoint {
     address: SocketAddr,
-    seen: Arc<AtomicU64>,
+    seen: Arc<Seen>,
     /// Whether it is dead.
     dead: watch::Sender<bool>,
 }
@@ -264,22 +304,26 @@ impl Endpoint {
         format!("http://{}/", self.address)
     }
 
-    /// How many requests have come.
-    fn seen(&self) -> u64 {
-        self.seen.load(Ordering::Relaxed)
+    /// How many questions and events have come.
+    fn seen(&self) -> [u64; 2] {
+        [0, 1].map(|kind| self.seen.0[kind].load(Ordering::Relaxed))
     }
 
+    /// It dies after this time, and not before it has answered something.
     fn die_after(&self, time: Duration) {
-        let dead = self.dead.clone();
+        let (dead, seen) = (self.dead.clone(), Arc::clone(&self.seen));
         tokio::spawn(async move {
             tokio::time::sleep(time).await;
+            while seen.1.load(Ordering::Relaxed) == 0 {
+                tokio::time::sleep(LOOK).await;
+            }
             dead.send_replace(true);
         });
     }
 }
 
 /// Accepts connections until it is dead; then it listens no more, and they end.
-async fn serve(listener: TcpListener, state: State, seen: Arc<AtomicU64>, mut dead: watch::Receiver<bool>) {
+async fn serve(listener: TcpListener, state: State, seen: Arc<Seen>, mut dead: watch::Receiver<bool>) {
     loop {
         let stream = tokio::select! {
             biased;
@@ -301,16 +345,19 @@ async fn serve(listener: TcpListener, state: State, seen: Arc<AtomicU64>, mut de
 }
 
 /// Answers the requests of a connection.
-async fn answer(stream: TcpStream, state: State, seen: &AtomicU64) -> Result<()> {
+async fn answer(stream: TcpStream, state: State, seen: &Seen) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let (mut line, mut body) = (String::new(), Vec::new());
     loop {
-        let mut len = 0;
+        let (mut len, mut kind) = (0, 1);
         loop {
             line.clear();
             if stream.read_line(&mut line).await? == 0 {
                 return Ok(());
+            }
+            if line.starts_with("POST ") && line.contains("CallbackBefore") {
+                kind = 0;
             }
             match line.split_once(':') {
                 Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
@@ -322,7 +369,7 @@ async fn answer(stream: TcpStream, state: State, seen: &AtomicU64) -> Result<()>
         }
         body.resize(std::cmp::min(len, MAX_REQUEST), 0);
         stream.read_exact(&mut body).await?;
-        seen.fetch_add(1, Ordering::Relaxed);
+        seen.0[kind].fetch_add(1, Ordering::Relaxed);
         if state == State::Hangs {
             // Until the hub gives up.
             while stream.read(&mut body).await? > 0 {}
@@ -331,6 +378,7 @@ async fn answer(stream: TcpStream, state: State, seen: &AtomicU64) -> Result<()>
         let len = ANSWER.len();
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n{ANSWER}");
         stream.get_mut().write_all(answer.as_bytes()).await?;
+        seen.1.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -251,4 +251,64 @@ mod tests {
         );
         assert!(decide(json!({"ErrorCode": 0, "MsgBody": [element, element]}), false).is_err());
     }
+
+    use proptest::prelude::*;
+
+    /// JSON of the kinds that an answer has, and of those that it has not.
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,40}".prop_map(Value::from),
+            Just(json!("TIMTextElem")),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            let name = prop_oneof![
+                Just("MsgType".to_owned()),
+                Just("MsgContent".to_owned()),
+                Just("Text".to_owned()),
+                ".{0,8}"
+            ];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::vec((name, inner), 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Whatever an endpoint answers, a sender is told a code that applications have, and no long text; and nothing is changed but by
+        /// one element.
+        #[test]
+        fn any_answer_decides_within_the_rules_or_not_at_all(
+            code in prop_oneof![
+                (0_u64..4).prop_map(Value::from),
+                (119_990_u64..130_010).prop_map(Value::from),
+                (10_090_u64..10_210).prop_map(Value::from),
+                value()
+            ],
+            info in prop_oneof![".{0,300}".prop_map(Value::from), value()],
+            body in prop_oneof![Just(Value::Null), value()],
+            is_group: bool,
+        ) {
+            let answer = json!({"ErrorCode": code, "ErrorInfo": info, "MsgBody": body});
+            match decide(answer, is_group) {
+                Ok(Verdict::Go(content)) => {
+                    prop_assert_eq!(code.as_u64(), Some(0));
+                    let elements = body.as_array().map_or(0, Vec::len);
+                    prop_assert_eq!(usize::from(content.is_some()), elements);
+                }
+                Ok(Verdict::Drop) => prop_assert_eq!(code.as_u64(), Some(2)),
+                Ok(Verdict::Refuse(refusal)) => {
+                    let own = if is_group { 10_100..=10_200 } else { 120_001..=130_000 };
+                    prop_assert!(own.contains(&refusal.code.0) || code.as_u64() == Some(1));
+                    prop_assert!(refusal.text.len() <= MAX_TEXT);
+                    prop_assert!(info.as_str().unwrap_or_default().starts_with(&refusal.text));
+                }
+                Err(what) => prop_assert!(!what.is_empty()),
+            }
+        }
+    }
 }

@@ -167,4 +167,43 @@ mod tests {
             }
         }
     }
+
+    /// Percent-encoded, in capitals or not, as much of it as the numbers say.
+    fn encoded(text: &str, choices: &[u8]) -> String {
+        let bytes = text.bytes().zip(choices.iter().cycle());
+        let encode = |(byte, choice): (u8, &u8)| match (byte.is_ascii_alphanumeric(), choice % 3) {
+            (true, 0) => char::from(byte).to_string(),
+            (_, 1) => format!("%{byte:02x}"),
+            _ => format!("%{byte:02X}"),
+        };
+        bytes.map(encode).collect()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_query_or_is_refused(text in "[%a-f0-9&=sdkappidentifierusersig\\x00-\\xff]{0,80}", app: u32) {
+            let Ok(query) = Query::parse(&text) else {
+                return Ok(());
+            };
+            let is_ours = query.check_app(app).is_ok();
+            proptest::prop_assert!(!is_ours || text.contains("sdkappid="));
+            proptest::prop_assert!(query.user_sig().len() <= text.len());
+            let _ = query.identifier();
+        }
+
+        #[test]
+        fn a_query_says_who_calls_however_it_is_encoded(
+            app: u32,
+            user in "[a-z0-9%&=+群 ]{1,8}",
+            sig in "[a-zA-Z0-9*_%&=-]{0,40}",
+            choices in proptest::collection::vec(0_u8..3, 1..9),
+        ) {
+            let [user_text, sig_text] = [&user, &sig].map(|text| encoded(text, &choices));
+            let query = format!("random=1&sdkappid={app}&identifier={user_text}&usersig={sig_text}&contenttype=json");
+            let query = Query::parse(&query).unwrap();
+            proptest::prop_assert!(query.check_app(app).is_ok());
+            proptest::prop_assert_eq!(query.user_sig(), &sig);
+            proptest::prop_assert_eq!(query.identifier().ok(), UserId::new(&user).ok());
+        }
+    }
 }
