@@ -77,6 +77,19 @@ def answers_as_described(ctx, response, case):
         assert is_refused(answer), f"not as described, and done: {faults[0]}: {answer}"
     elif answer["ErrorCode"] in OF_FIELDS and not is_other(answer["ErrorInfo"]):
         assert is_too_long(body), f"as described, and refused: {answer}"
+    elif answer["ErrorCode"] == 0:
+        note_done(case.operation.path)
+
+
+def note_done(path):
+    """Says in a file that a call of this command was carried out, maybe without some of its items."""
+    if "TIM_DONE" in os.environ and path not in DONE:
+        DONE.add(path)
+        with open(os.environ["TIM_DONE"], "a") as file:
+            file.write(path + "\n")
+
+
+DONE = set()
 
 
 def sent(response):
