@@ -33,22 +33,15 @@ struct Tcp<'s> {
 }
 
 impl Transport for Tcp<'_> {
-    type Reader<'a>
-        = TcpReader<'a>
-    where
-        Self: 'a;
-    type Writer<'a>
-        = TcpWriter<'a>
+    type Connection<'a>
+        = (TcpReader<'a>, TcpWriter<'a>)
     where
         Self: 'a;
 
-    async fn connect(&mut self) -> bool {
+    async fn connect(&mut self) -> Option<(TcpReader<'_>, TcpWriter<'_>)> {
         self.socket.abort(); // if an earlier attempt was dropped
-        self.socket.connect(HUB).await.is_ok()
-    }
-
-    fn split(&mut self) -> (TcpReader<'_>, TcpWriter<'_>) {
-        self.socket.split()
+        self.socket.connect(HUB).await.ok()?;
+        Some(self.socket.split())
     }
 
     async fn disconnect(&mut self) {

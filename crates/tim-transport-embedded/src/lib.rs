@@ -36,7 +36,7 @@ pub use tim_session::{
     self as session, ClientConfig, Event, Framing, FramingChoice, Instant, NetState, NotReadyReason,
     OnlySerial, OnlyStream, SessionStats, proto,
 };
-pub use transport::{MAX_ERRORS, NoisyReader, SerialPort, Transport};
+pub use transport::{Connection, MAX_ERRORS, NoisyReader, SerialPort, Transport};
 pub use user_sig::UserSig;
 
 // The size that the front page states.

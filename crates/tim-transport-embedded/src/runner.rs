@@ -14,7 +14,7 @@ use embedded_io_async::{Read, Write};
 use tim_session::{Event, Instant, NetState, SessionStats};
 
 use crate::shared::{Session, Shared};
-use crate::{Clock, Transport, UserSig};
+use crate::{Clock, Connection as _, Transport, UserSig};
 
 /// How many bytes are read or written at a time. A connection has a buffer of this size per direction.
 const PORTION: usize = 64;
@@ -333,18 +333,18 @@ fn serve<C: Clock, T: Transport>(
     async move {
         loop {
             poll_fn(|_| shared.is_wanted()).await;
-            let is_open = {
+            {
                 let mut connect = pin!(transport.connect());
-                poll_fn(|context| match shared.is_given_up() {
-                    true => Poll::Ready(false),
+                let connection = poll_fn(|context| match shared.is_given_up() {
+                    true => Poll::Ready(None),
                     false => connect.as_mut().poll(context),
-                })
-                .await
-            };
-            poll_fn(|_| shared.report(clock.now(), is_open)).await;
-            if is_open {
-                exchange(shared, clock, transport.split()).await;
-                poll_fn(|_| shared.report(clock.now(), false)).await;
+                });
+                let mut connection = connection.await;
+                poll_fn(|_| shared.report(clock.now(), connection.is_some())).await;
+                if let Some(connection) = &mut connection {
+                    exchange(shared, clock, connection.split()).await;
+                    poll_fn(|_| shared.report(clock.now(), false)).await;
+                }
             }
             transport.disconnect().await;
         }

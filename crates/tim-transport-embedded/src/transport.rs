@@ -14,6 +14,22 @@ use embedded_io_async::{ErrorType, Read, Write};
 /// `Ok(0)` from a read, and any error, mean that the connection is lost. [`SerialPort`] is a transport that is always
 /// connected; the crate's front page has one for TCP.
 pub trait Transport {
+    /// An open connection: the two halves, `(TcpReader<'a>, TcpWriter<'a>)`, or an object that is split into them.
+    type Connection<'a>: Connection
+    where
+        Self: 'a;
+
+    /// Opens the connection; `None` if that fails. Called only while it is closed. It needs no timeout of its own: the session
+    /// limits its time (`connect_timeout`) and drops the future.
+    fn connect(&mut self) -> impl Future<Output = Option<Self::Connection<'_>>>;
+
+    /// Closes the connection, or discards what a [`Transport::connect`] that failed or was dropped left behind. It must not wait for
+    /// the peer without a limit.
+    fn disconnect(&mut self) -> impl Future<Output = ()>;
+}
+
+/// An open connection of a [`Transport`].
+pub trait Connection {
     /// The half that is read from.
     type Reader<'a>: Read
     where
@@ -23,17 +39,23 @@ pub trait Transport {
     where
         Self: 'a;
 
-    /// Opens the connection and returns whether it is open. Called only while it is closed. It needs no timeout of its own: the
-    /// session limits its time (`connect_timeout`) and drops the future.
-    fn connect(&mut self) -> impl Future<Output = bool>;
-
-    /// Both halves. They are used at the same time: two peers that only write would block each other. A connection that is one object
-    /// must be one that can be split, as UARTs and sockets can, and `embedded_tls::TlsConnection`.
+    /// Both halves. They are used at the same time: two peers that only write would block each other.
     fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
+}
 
-    /// Closes the connection, or discards what a [`Transport::connect`] that failed or was dropped left behind. It must not wait for
-    /// the peer without a limit.
-    fn disconnect(&mut self) -> impl Future<Output = ()>;
+impl<R: Read, W: Write> Connection for (R, W) {
+    type Reader<'a>
+        = &'a mut R
+    where
+        Self: 'a;
+    type Writer<'a>
+        = &'a mut W
+    where
+        Self: 'a;
+
+    fn split(&mut self) -> (&mut R, &mut W) {
+        (&mut self.0, &mut self.1)
+    }
 }
 
 /// How many consecutive receive errors of a [`SerialPort`], in a single read, count as a lost connection.
@@ -58,21 +80,13 @@ impl<R, W> SerialPort<R, W> {
 }
 
 impl<R: Read, W: Write> Transport for SerialPort<R, W> {
-    type Reader<'a>
-        = NoisyReader<'a, R>
-    where
-        Self: 'a;
-    type Writer<'a>
-        = &'a mut W
+    type Connection<'a>
+        = (NoisyReader<'a, R>, &'a mut W)
     where
         Self: 'a;
 
-    async fn connect(&mut self) -> bool {
-        true
-    }
-
-    fn split(&mut self) -> (NoisyReader<'_, R>, &mut W) {
-        (NoisyReader(&mut self.reader), &mut self.writer)
+    async fn connect(&mut self) -> Option<(NoisyReader<'_, R>, &mut W)> {
+        Some((NoisyReader(&mut self.reader), &mut self.writer))
     }
 
     async fn disconnect(&mut self) {}

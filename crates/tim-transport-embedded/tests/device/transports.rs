@@ -159,14 +159,10 @@ fn calls_do_not_disturb_a_line_that_is_being_opened() {
 struct NeverOpen(Rc<Cell<u32>>);
 
 impl tim_transport_embedded::Transport for NeverOpen {
-    type Reader<'a> = Half;
-    type Writer<'a> = Half;
-    async fn connect(&mut self) -> bool {
+    type Connection<'a> = (Half, Half);
+    async fn connect(&mut self) -> Option<(Half, Half)> {
         self.0.set(self.0.get() + 1);
         std::future::pending().await
-    }
-    fn split(&mut self) -> (Half, Half) {
-        panic!("it is not open")
     }
     async fn disconnect(&mut self) {}
 }

@@ -111,22 +111,17 @@ impl Drop for Transfer<'_> {
 }
 
 impl Transport for Dma {
-    type Reader<'a> = Self;
-    type Writer<'a> = Self;
+    type Connection<'a> = (Self, Self);
 
-    async fn connect(&mut self) -> bool {
-        poll_fn(|context| {
+    async fn connect(&mut self) -> Option<(Self, Self)> {
+        let is_open = poll_fn(|context| {
             let connected = self.0.world.connect_now();
             if connected.is_pending() {
                 context.waker().wake_by_ref();
             }
             connected
-        })
-        .await
-    }
-
-    fn split(&mut self) -> (Self, Self) {
-        (self.clone(), self.clone())
+        });
+        is_open.await.then(|| (self.clone(), self.clone()))
     }
 
     async fn disconnect(&mut self) {

@@ -317,22 +317,19 @@ impl World {
 }
 
 impl Transport for Wire {
-    type Reader<'a> = Half;
-    type Writer<'a> = Half;
+    type Connection<'a> = (Half, Half);
 
-    async fn connect(&mut self) -> bool {
-        poll_fn(|context| {
+    async fn connect(&mut self) -> Option<(Half, Half)> {
+        let is_open = poll_fn(|context| {
             let connected = self.0.connect_now();
             if connected.is_pending() {
                 context.waker().wake_by_ref();
             }
             connected
-        })
-        .await
-    }
-
-    fn split(&mut self) -> (Half, Half) {
-        (Half(self.0.clone()), Half(self.0.clone()))
+        });
+        is_open
+            .await
+            .then(|| (Half(self.0.clone()), Half(self.0.clone())))
     }
 
     async fn disconnect(&mut self) {

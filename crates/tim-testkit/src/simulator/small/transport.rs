@@ -39,20 +39,15 @@ pub(super) struct DeviceTransport {
 }
 
 impl Transport for DeviceTransport {
-    type Reader<'a> = Half<'a>;
-    type Writer<'a> = Half<'a>;
+    type Connection<'a> = (Half<'a>, Half<'a>);
 
-    async fn connect(&mut self) -> bool {
+    async fn connect(&mut self) -> Option<(Half<'_>, Half<'_>)> {
         let link = match &mut self.way {
             Way::Stream(connector) => connector.connect().await.ok(),
             Way::Serial(line) => Some(self.link.take().unwrap_or_else(|| line.end(End::Device))),
         };
-        *self.link.borrow_mut() = link;
-        self.link.borrow().is_some()
-    }
-
-    fn split(&mut self) -> (Half<'_>, Half<'_>) {
-        (Half(&self.link), Half(&self.link))
+        *self.link.get_mut() = Some(link?);
+        Some((Half(&self.link), Half(&self.link)))
     }
 
     async fn disconnect(&mut self) {
