@@ -113,7 +113,7 @@ impl PushSinks {
         }
         if let Some(Others::Webhook(webhook)) = &self.others {
             endpoint(&settings.push_webhook, &settings.push_token_file)
-                .map_or_else(kept, |endpoint| webhook.renew(&endpoint));
+                .map_or_else(kept, |endpoint| webhook.set_token(&endpoint));
         }
     }
 }

@@ -22,6 +22,8 @@ mod hub;
 mod listener;
 mod merges;
 mod metrics;
+#[cfg(any(feature = "outgoing", feature = "rest"))]
+mod msg_key;
 mod options;
 #[cfg(feature = "outgoing")]
 mod outgoing;

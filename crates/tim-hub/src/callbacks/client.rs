@@ -193,9 +193,9 @@ impl Callbacks {
     }
 
     /// Signs with the token of these options from now on, if they have the same URL.
-    pub(crate) fn renew(&self, options: Option<&CallbackOptions>) {
+    pub(crate) fn set_token(&self, options: Option<&CallbackOptions>) {
         if let (Some(inner), Some(options)) = (&self.0, options) {
-            inner.client.renew(&options.endpoint);
+            inner.client.set_token(&options.endpoint);
         }
     }
 

@@ -7,6 +7,7 @@ use tim_proto::{ConversationId, ErrorCode, Payload};
 
 use super::after::Sender;
 use super::{CallbackCommand, Callbacks, Unanswered};
+use crate::msg_key::MsgKey;
 use crate::refusal::Refusal;
 
 /// The longest text of the application that a sender is told, in bytes.
@@ -98,14 +99,18 @@ impl About<'_> {
                     ConversationId::C2c(peer) => peer.to_string(),
                     _ => String::new(),
                 };
-                let (sequence, random, time) = (self.sequence, content.id.random, self.now_ms / 1000);
+                let key = MsgKey {
+                    sequence: self.sequence,
+                    random: content.id.random,
+                    time: self.now_ms / 1000,
+                };
                 command.body([
                     ("From_Account", sender.user.as_str().into()),
                     ("To_Account", peer.into()),
-                    ("MsgSeq", sequence.into()),
-                    ("MsgRandom", random.into()),
-                    ("MsgTime", time.into()),
-                    ("MsgKey", format!("{sequence}_{random}_{time}").into()),
+                    ("MsgSeq", key.sequence.into()),
+                    ("MsgRandom", key.random.into()),
+                    ("MsgTime", key.time.into()),
+                    ("MsgKey", key.to_string().into()),
                 ])
             }
         };

@@ -5,6 +5,7 @@ use tim_proto::{ConversationId, GroupType, UserId};
 use tim_store::{Entry, LogKey};
 
 use super::{CallbackCommand, Callbacks, Platform};
+use crate::msg_key::MsgKey;
 
 /// How a device comes or goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,15 +90,11 @@ impl AfterRevoke {
                     ("EventTime", now_ms.into()),
                 ])
             }
-            (_, Some(ConversationId::C2c(peer))) => {
-                let (sequence, random) = (message.sequence, message.id.random);
-                let key = format!("{sequence}_{random}_{}", message.time_ms / 1000);
-                command.body([
-                    ("From_Account", message.sender.as_str().into()),
-                    ("To_Account", peer.as_str().into()),
-                    ("MsgKey", key.into()),
-                ])
-            }
+            (_, Some(ConversationId::C2c(peer))) => command.body([
+                ("From_Account", message.sender.as_str().into()),
+                ("To_Account", peer.as_str().into()),
+                ("MsgKey", MsgKey::of(message).to_string().into()),
+            ]),
             _ => return None,
         };
         Some(Self {

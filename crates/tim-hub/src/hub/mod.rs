@@ -271,7 +271,7 @@ impl Hub {
         }
         self.services.settings.set(options);
         #[cfg(feature = "outgoing")]
-        self.services.callbacks.renew(options.callbacks.as_ref());
+        self.services.callbacks.set_token(options.callbacks.as_ref());
         Ok(())
     }
 

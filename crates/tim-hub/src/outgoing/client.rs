@@ -53,7 +53,7 @@ impl HttpClient {
     }
 
     /// Signs with the token of this endpoint from now on, if it has the same URL.
-    pub(crate) fn renew(&self, endpoint: &Endpoint) {
+    pub(crate) fn set_token(&self, endpoint: &Endpoint) {
         if endpoint.url == self.endpoint.url {
             let mut token = self.token.write().unwrap_or_else(PoisonError::into_inner);
             token.clone_from(&endpoint.token);

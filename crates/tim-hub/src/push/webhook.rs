@@ -36,8 +36,8 @@ impl PushWebhook {
 
 impl PushWebhook {
     /// Signs with the token of this endpoint from now on, if it has the same URL.
-    pub fn renew(&self, endpoint: &Endpoint) {
-        self.client.renew(endpoint);
+    pub fn set_token(&self, endpoint: &Endpoint) {
+        self.client.set_token(endpoint);
     }
 }
 
