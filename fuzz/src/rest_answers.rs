@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use serde_json::Value;
 use tim_rest::{
     AddMembers, Broadcast, CheckAccounts, CountUnread, Error, GetGroupInfo, GroupHistory, History,
-    HttpAnswer, ListFriends, ListJoinedGroups, ListMembers, ListMutedMembers, QueryOnline, Request,
-    read_answer,
+    HttpResponse, ListFriends, ListJoinedGroups, ListMembers, ListMutedMembers, QueryOnline, Request,
+    read_response,
 };
 
 /// An answer is refused as one that is not of the interface, is an error with a code, or is read; a field that is null is one that is
@@ -30,7 +30,7 @@ fn check<R: Request>(data: &[u8])
 where
     R::Response: Debug + PartialEq,
 {
-    match read_answer::<R>(&HttpAnswer::new(200, data)) {
+    match read_response::<R>(&HttpResponse::new(200, data)) {
         Ok(response) => {
             let mut document: Value = serde_json::from_slice(data).expect("it was read");
             let fields = document.as_object_mut().expect("it was read");
@@ -44,7 +44,7 @@ where
             ] {
                 fields.entry(name).or_insert(Value::Null);
             }
-            let again = read_answer::<R>(&HttpAnswer::new(200, document.to_string()));
+            let again = read_response::<R>(&HttpResponse::new(200, document.to_string()));
             assert_eq!(again.expect("null is nothing"), response);
         }
         Err(Error::Api(error)) => {

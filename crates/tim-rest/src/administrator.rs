@@ -8,7 +8,7 @@ use tim_proto::UserId;
 use tim_usersig::{App, UserSig};
 
 use crate::answer::{Command, Request};
-use crate::driver::Post;
+use crate::driver::HttpRequest;
 use crate::error::Error;
 
 /// How long a UserSig is good, and how long before its end another one is made, in seconds.
@@ -21,7 +21,7 @@ const MARGIN_S: u64 = 300;
 /// [`Client`](crate::Client) uses it with a [`Driver`](crate::Driver). By itself it serves blocking HTTP clients:
 ///
 /// ```
-/// use tim_rest::{Administrator, CheckAccounts, HttpAnswer, read_answer};
+/// use tim_rest::{Administrator, CheckAccounts, HttpResponse, read_response};
 ///
 /// # fn main() -> Result<(), tim_rest::Error> {
 /// let administrator = Administrator::new("https://console.tim.qq.com", 1_400_000_000, "administrator", "the app key")?;
@@ -29,9 +29,9 @@ const MARGIN_S: u64 = 300;
 /// assert!(post.url.starts_with("https://console.tim.qq.com/v4/im_open_login_svc/account_check?sdkappid=1400000000&"));
 /// assert_eq!(post.body, br#"{"CheckItem":[{"UserID":"bob"}]}"#);
 /// // Post it, and then:
-/// let answer = HttpAnswer::new(200, br#"{"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0,
+/// let answer = HttpResponse::new(200, br#"{"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0,
 ///     "ResultItem": [{"UserID": "bob", "ResultCode": 0, "ResultInfo": "", "AccountStatus": "Imported"}]}"#);
-/// assert!(read_answer::<CheckAccounts>(&answer)?.accounts[0].is_imported());
+/// assert!(read_response::<CheckAccounts>(&answer)?.accounts[0].is_imported());
 /// # Ok(())
 /// # }
 /// ```
@@ -75,11 +75,11 @@ impl Administrator {
     ///
     /// # Errors
     /// [`Error::Setup`] if it cannot be written as JSON.
-    pub fn post<R: Request>(&self, request: &R, now_s: u64, random: u32) -> Result<Post, Error> {
+    pub fn post<R: Request>(&self, request: &R, now_s: u64, random: u32) -> Result<HttpRequest, Error> {
         let command = Command::of::<R>();
         let body = serde_json::to_vec(request)
             .map_err(|error| Error::setup(format!("the request cannot be written: {error}")))?;
-        Ok(Post::new(self.url(&command, now_s, random), body))
+        Ok(HttpRequest::new(self.url(&command, now_s, random), body))
     }
 
     pub(crate) fn url(&self, command: &Command<'_>, now_s: u64, random: u32) -> String {

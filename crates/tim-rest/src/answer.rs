@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::driver::HttpAnswer;
+use crate::driver::HttpResponse;
 use crate::error::{ApiError, Error};
 use crate::wire::{number, tidy};
 
@@ -72,7 +72,7 @@ impl<'a> Command<'a> {
     }
 
     /// The fields of an answer, if the call has worked.
-    pub(crate) fn read(&self, answer: &HttpAnswer) -> Result<Map<String, Value>, Error> {
+    pub(crate) fn read(&self, answer: &HttpResponse) -> Result<Map<String, Value>, Error> {
         if answer.status != 200 {
             return Err(Error::Status(answer.status));
         }
@@ -119,6 +119,6 @@ pub(crate) fn response<R: Request>(mut fields: Map<String, Value>) -> Result<R::
 ///
 /// # Errors
 /// [`Error::Status`], [`Error::Answer`], [`Error::Api`]
-pub fn read_answer<R: Request>(answer: &HttpAnswer) -> Result<R::Response, Error> {
+pub fn read_response<R: Request>(answer: &HttpResponse) -> Result<R::Response, Error> {
     response::<R>(Command::of::<R>().read(answer)?)
 }

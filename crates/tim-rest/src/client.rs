@@ -11,7 +11,7 @@ use tim_usersig::App;
 use crate::administrator::Administrator;
 use crate::answer::{Command, Request, response};
 use crate::builder::Builder;
-use crate::driver::{Driver, Post};
+use crate::driver::{Driver, HttpRequest};
 use crate::error::{Again, Error};
 
 /// How long is waited before a call is made for the second time, and at most, in milliseconds. In between it doubles.
@@ -103,7 +103,7 @@ impl Client {
         let (mut attempt, mut has_new_user_sig) = (1, false);
         loop {
             let url = administrator.url(&command, driver.unix_seconds(), driver.random());
-            let answer = driver.post(Post::new(url, body.clone())).await;
+            let answer = driver.post(HttpRequest::new(url, body.clone())).await;
             let read = answer
                 .map_err(Error::from)
                 .and_then(|answer| command.read(&answer));

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::answer::MAX_ANSWER;
 use crate::builder::Builder;
-use crate::driver::{Driver, HttpAnswer, Post, Posting, Sleeping};
+use crate::driver::{Driver, HttpRequest, HttpResponse, Posting, Sleeping};
 use crate::error::{Error, TransportError, TransportErrorKind};
 
 /// How long a connection is kept that nothing uses, and how many of them. A hub closes them after 15 s.
@@ -61,7 +61,7 @@ impl HyperDriver {
         })
     }
 
-    async fn exchange(&self, post: Post) -> Result<HttpAnswer, TransportError> {
+    async fn exchange(&self, post: HttpRequest) -> Result<HttpResponse, TransportError> {
         let request = Request::post(post.url)
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("tim-rest/", env!("CARGO_PKG_VERSION")))
@@ -83,12 +83,12 @@ impl HyperDriver {
             };
             TransportError::new(kind, with_causes(&*error))
         })?;
-        Ok(HttpAnswer::new(status, body.to_bytes()))
+        Ok(HttpResponse::new(status, body.to_bytes()))
     }
 }
 
 impl Driver for HyperDriver {
-    fn post(&self, post: Post) -> Posting<'_> {
+    fn post(&self, post: HttpRequest) -> Posting<'_> {
         Box::pin(async move {
             let place = self.places.acquire().await;
             let _place =

@@ -22,10 +22,10 @@ pub use tim_json as json;
 
 pub use accounts::*;
 pub use administrator::Administrator;
-pub use answer::{MAX_ANSWER, Request, read_answer};
+pub use answer::{MAX_ANSWER, Request, read_response};
 pub use builder::Builder;
 pub use client::Client;
-pub use driver::{Driver, HttpAnswer, Post, Posting, Sleeping};
+pub use driver::{Driver, HttpRequest, HttpResponse, Posting, Sleeping};
 pub use error::{ApiError, Error, TransportError, TransportErrorKind};
 pub use friends::*;
 pub use groups::*;

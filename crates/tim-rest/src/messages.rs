@@ -55,8 +55,8 @@ macro_rules! with_random {
 }
 pub(crate) use with_random;
 
-body!(Message, Broadcast, OldMessage);
-with_random!(Message, Broadcast, OldMessage);
+body!(Message, Broadcast, ImportedMessage);
+with_random!(Message, Broadcast, ImportedMessage);
 
 call! {
     /// Sends a message to one user. It reaches every device of the receiver, and those of the sender.
@@ -86,7 +86,7 @@ call! {
         /// Whether the sender's devices get it, too.
         sync_to_sender: OneOrTwo = "SyncOtherMachine",
         /// How long it is kept, in seconds, at most seven days; 0: for those who are online only.
-        life_seconds: u32 = "MsgLifeTime",
+        lifetime_seconds: u32 = "MsgLifeTime",
         /// Whether only those who are online get it.
         online_only: Flag = "OnlineOnlyFlag",
         /// Whether the sender is told when it is read.
@@ -134,7 +134,7 @@ call! {
         /// Whether the sender's devices get it, too.
         sync_to_sender: OneOrTwo = "SyncOtherMachine",
         /// How long it is kept, in seconds; 0: for those who are online only.
-        life_seconds: u32 = "MsgLifeTime",
+        lifetime_seconds: u32 = "MsgLifeTime",
         /// Whether only those who are online get it.
         online_only: Flag = "OnlineOnlyFlag",
         /// Whether the sender is told when it is read.
@@ -163,10 +163,10 @@ answer! {
 call! {
     /// Imports a message of another system. Nobody is notified. A repeated one is imported once.
     ///
-    /// 90008, 90012: there is no such sender, or receiver. 90030: it is neither [live](OldMessage::live) nor [past](OldMessage::past).
+    /// 90008, 90012: there is no such sender, or receiver. 90030: it is neither [live](ImportedMessage::live) nor [past](ImportedMessage::past).
     request import_message = "openim", "importmsg", again -> Done;
-    @complete OldMessage::complete;
-    OldMessage::new {
+    @complete ImportedMessage::complete;
+    ImportedMessage::new {
         from: String = "From_Account",
         to: String = "To_Account",
         time: u64 = "MsgTimeStamp",
@@ -185,7 +185,7 @@ call! {
     }
 }
 
-impl OldMessage {
+impl ImportedMessage {
     /// A message that is sent just now in a system that is being replaced: it counts as unread.
     #[must_use]
     pub fn live(from: impl Into<String>, to: impl Into<String>, time: u64) -> Self {

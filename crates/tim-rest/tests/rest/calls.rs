@@ -99,7 +99,7 @@ async fn messages(tim: &Client, world: &World) {
     );
     assert_eq!(bob.texts(1).await[0].1, "to all");
     for _ in 0..2 {
-        let old = OldMessage::live("bob", "alice", 1_600_000_000)
+        let old = ImportedMessage::live("bob", "alice", 1_600_000_000)
             .random(9)
             .text("long ago");
         tim.import_message(old).await.unwrap();

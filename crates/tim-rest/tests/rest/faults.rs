@@ -288,13 +288,16 @@ async fn calls_have_a_time_limit_and_an_end() {
     );
 }
 
-fn fails_with(code: u32) -> Result<HttpAnswer, TransportError> {
+fn fails_with(code: u32) -> Result<HttpResponse, TransportError> {
     let body = json!({"ActionStatus": "FAIL", "ErrorCode": code, "ErrorInfo": "no", "RequestId": "r"});
-    Ok(HttpAnswer::new(200, body.to_string()))
+    Ok(HttpResponse::new(200, body.to_string()))
 }
 
-fn works() -> Result<HttpAnswer, TransportError> {
-    Ok(HttpAnswer::new(200, r#"{"ActionStatus": "OK", "ErrorCode": 0}"#))
+fn works() -> Result<HttpResponse, TransportError> {
+    Ok(HttpResponse::new(
+        200,
+        r#"{"ActionStatus": "OK", "ErrorCode": 0}"#,
+    ))
 }
 
 #[tokio::test]
@@ -329,7 +332,7 @@ async fn only_what_may_be_repeated_is() {
     assert_eq!((api.request_id.as_deref(), script.posts().len()), (Some("r"), 1));
     // Of a group that cannot be read the code is beside those of others.
     let some = json!({"ActionStatus": "FAIL", "ErrorCode": 10015, "GroupInfo": [{"GroupId": "?", "ErrorCode": 10015}]});
-    script.answer(Ok(HttpAnswer::new(200, some.to_string())));
+    script.answer(Ok(HttpResponse::new(200, some.to_string())));
     assert_eq!(
         tim.group_info(GetGroupInfo::of(["?"])).await.unwrap().groups[0].code,
         10_015
@@ -342,7 +345,7 @@ async fn newer_names_nulls_and_odd_elements_are_read() {
     let tim = script.client();
     let answers = |mut fields: serde_json::Value| {
         fields["ErrorCode"] = 0.into();
-        script.answer(Ok(HttpAnswer::new(200, fields.to_string())));
+        script.answer(Ok(HttpResponse::new(200, fields.to_string())));
     };
     answers(json!({"MutedAccountList": [{"Member_Account": "a", "MutedUntil": 5}], "ShuttedUinList": null}));
     assert_eq!(tim.muted_members("g").await.unwrap().members[0].until, 5);
@@ -377,7 +380,7 @@ async fn newer_names_nulls_and_odd_elements_are_read() {
     assert_eq!((&raw["MuteUntil"], raw.contains_key("a")), (&json!(5), true));
 }
 
-fn user_sig(post: &Post) -> &str {
+fn user_sig(post: &HttpRequest) -> &str {
     post.url
         .split("usersig=")
         .nth(1)

@@ -84,7 +84,7 @@ fn messages(written: &mut Written) {
                 .text("x"),
         )
         .add(
-            OldMessage::live("a", "b", 1_600_000_000)
+            ImportedMessage::live("a", "b", 1_600_000_000)
                 .sync_to_sender(true)
                 .random(1)
                 .elements(two_elements())

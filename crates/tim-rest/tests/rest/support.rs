@@ -12,7 +12,7 @@ use tim_client::transport::{MemoryConnector, memory_listener};
 use tim_client::{Client as Session, Event, EventStream, UserId};
 use tim_hub::usersig::{App, UserSig};
 use tim_hub::{HttpOptions, Hub, HubOptions};
-use tim_rest::{Client, Driver, HttpAnswer, HyperDriver, Post, Posting, Sleeping, TransportError};
+use tim_rest::{Client, Driver, HttpRequest, HttpResponse, HyperDriver, Posting, Sleeping, TransportError};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -167,14 +167,14 @@ impl Noting {
     }
 }
 
-pub(crate) fn path(post: &Post) -> String {
+pub(crate) fn path(post: &HttpRequest) -> String {
     let behind_scheme = post.url.split("//").nth(1).unwrap();
     let target = &behind_scheme[behind_scheme.find('/').unwrap()..];
     target.split('?').next().unwrap().to_owned()
 }
 
 impl Driver for Noting {
-    fn post(&self, post: Post) -> Posting<'_> {
+    fn post(&self, post: HttpRequest) -> Posting<'_> {
         self.paths.lock().unwrap().insert(path(&post));
         self.driver.post(post)
     }
@@ -195,8 +195,8 @@ impl Driver for Noting {
 /// A driver whose answers, time and random numbers the test gives.
 #[derive(Clone, Default)]
 pub(crate) struct Scripted {
-    pub(crate) answers: Arc<Mutex<VecDeque<Result<HttpAnswer, TransportError>>>>,
-    pub(crate) posts: Arc<Mutex<Vec<Post>>>,
+    pub(crate) answers: Arc<Mutex<VecDeque<Result<HttpResponse, TransportError>>>>,
+    pub(crate) posts: Arc<Mutex<Vec<HttpRequest>>>,
     pub(crate) slept: Arc<Mutex<Vec<Duration>>>,
     pub(crate) now_s: Arc<AtomicU64>,
     randoms: Arc<AtomicU64>,
@@ -208,18 +208,18 @@ impl Scripted {
         builder.build_with(self.clone()).unwrap()
     }
 
-    pub(crate) fn answer(&self, answer: Result<HttpAnswer, TransportError>) {
+    pub(crate) fn answer(&self, answer: Result<HttpResponse, TransportError>) {
         self.answers.lock().unwrap().push_back(answer);
     }
 
     /// What was posted since the last time.
-    pub(crate) fn posts(&self) -> Vec<Post> {
+    pub(crate) fn posts(&self) -> Vec<HttpRequest> {
         std::mem::take(&mut self.posts.lock().unwrap())
     }
 }
 
 impl Driver for Scripted {
-    fn post(&self, post: Post) -> Posting<'_> {
+    fn post(&self, post: HttpRequest) -> Posting<'_> {
         self.posts.lock().unwrap().push(post);
         let answer = self.answers.lock().unwrap().pop_front();
         Box::pin(ready(answer.expect("no more calls than there are answers")))
