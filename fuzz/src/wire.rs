@@ -114,6 +114,7 @@ pub fn messages(data: &[u8]) {
             Push::Synced(synced) => to_vec(synced),
             Push::Expiring(expiring) => to_vec(expiring),
             Push::Conversation(change) => to_vec(change),
+            Push::DeliverCompact(compact) => to_vec(compact),
             _ => return,
         };
         assert_eq!(Push::decode(kind, &again), Ok(push));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tim_proto::request::{
-    ConversationChange, Deliver, Expiring, Failure, Gap, Request, Synced, for_each_request,
+    CompactDeliver, ConversationChange, Deliver, Expiring, Failure, Gap, Request, Synced, for_each_request,
 };
 use tim_proto::wire::{Decode, DecodeError, Extensions, FrameKind, decode_body, decode_prefix};
 
@@ -37,6 +37,7 @@ pub fn fields(kind: FrameKind, body: &[u8]) -> Result<Value, DecodeError> {
     }
     for_each_request!(decode![kind, body, {
         DELIVER => Deliver<'_>,
+        DELIVER_COMPACT => CompactDeliver<'_>,
         GAP => Gap,
         SYNCED => Synced<'_>,
         CONVERSATION => ConversationChange,

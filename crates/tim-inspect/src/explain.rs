@@ -3,16 +3,20 @@
 use serde_json::{Map, Value, json};
 use tim_proto::conversation::Conversation;
 use tim_proto::message::{Envelope, Header, Mentions, Message, Payload};
-use tim_proto::request::{ConversationsResponse, Deliver, Failure, HistoryResponse, Send, SendResponse};
+use tim_proto::request::{
+    CompactDeliver, ConversationsResponse, Deliver, Failure, HistoryResponse, Send, SendResponse,
+};
 use tim_proto::wire::{DecodeError, Extensions, FrameKind, Hello, decode_body, features};
 use tim_proto::{UserId, Words, conversation};
 use tim_usersig::UserSig;
 
 use crate::endpoints::{fields, to_value};
 
-const FEATURES: [(u32, &str); 2] = [
+const FEATURES: [(u32, &str); 4] = [
     (features::STUBS, "stubs"),
     (features::SENDER_NAMES, "sender names"),
+    (features::COMPACT, "compact deliveries"),
+    (features::COMPACT_NUMBERS, "compact deliveries with numbers"),
 ];
 
 /// The fields of a frame's body, explained: error codes have their names, nested messages and known extensions are
@@ -47,6 +51,15 @@ pub fn describe(kind: FrameKind, body: &[u8]) -> Result<Value, DecodeError> {
             value["content"] = shown;
         }
         FrameKind::DELIVER => value["message"] = message(&decode_body::<Deliver<'_>>(body)?.message),
+        FrameKind::DELIVER_COMPACT => {
+            let compact = decode_body::<CompactDeliver<'_>>(body)?;
+            // The receiver stands for itself: who that is is not in the frame.
+            let mut shown = message(&compact.header(&UserId::SYSTEM).message());
+            if compact.to.is_none() {
+                shown["to"] = json!("(the receiver)");
+            }
+            value = json!({ "cursor": value["cursor"], "rest": value["rest"], "message": shown });
+        }
         _ if kind == FrameKind::SEND.answer() => {
             let response: SendResponse<'_> = decode_body(body)?;
             explain_extensions(&mut value, response.extensions);

@@ -37,7 +37,7 @@ impl Arrival {
     /// `None` if it is longer than a frame, which none is.
     pub(crate) fn new(delivery: &Delivery<'_>) -> Option<Self> {
         Some(Self {
-            entry: delivery.encoded().to_storage().ok()?,
+            entry: delivery.encoded()?.to_storage().ok()?,
             payload_len: delivery.payload_len,
         })
     }

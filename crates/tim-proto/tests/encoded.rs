@@ -6,9 +6,9 @@ use arbitrary::Unstructured;
 use proptest::collection::vec;
 use proptest::prelude::{any, proptest};
 use tim_proto::message::{CopyError, to_vec};
-use tim_proto::request::{Delivery, HistoryResponse};
+use tim_proto::request::{CompactCursor, CompactDeliver, Delivery, HistoryResponse};
 use tim_proto::wire::{arbitrary_body, decode_body, encode_body};
-use tim_proto::{Encoded, Message};
+use tim_proto::{ConversationId, Encoded, Message};
 
 const HI: &[u8] =
     b"\x05\xd7\x92\x95\xad\x06\0\x07\x05alice\x01\x03bob\x63\xd7\x92\x95\xad\x06\x2a\x01\x02\x01\x03\x02hi";
@@ -84,10 +84,10 @@ proptest! {
         let mut from = Unstructured::new(&seed);
         let body = arbitrary_body::<Delivery<'_>>(&mut from).unwrap();
         let delivery: Delivery<'_> = decode_body(&body).unwrap();
-        assert_eq!(delivery.encoded().message(), delivery.message());
-        assert_eq!(delivery.encoded().as_bytes(), to_vec(&delivery.message()));
-        assert!(body.ends_with(delivery.encoded().as_bytes()));
-        let encoded = delivery.encoded();
+        assert_eq!(delivery.encoded().unwrap().message(), delivery.message());
+        assert_eq!(delivery.encoded().unwrap().as_bytes(), to_vec(&delivery.message()));
+        assert!(body.ends_with(delivery.encoded().unwrap().as_bytes()));
+        let encoded = delivery.encoded().unwrap();
         let again = Delivery::new(delivery.cursor, delivery.payload_len, &encoded);
         assert_eq!(again, delivery);
 
@@ -96,5 +96,38 @@ proptest! {
         let kept: Vec<_> = page.messages.encoded().collect();
         let messages: Vec<_> = kept.iter().map(Encoded::message).collect();
         assert_eq!(messages, page.messages.iter().collect::<Vec<_>>());
+    }
+
+    /// A compact delivery is the delivery, of whatever entry in whatever conversation, but for the numbers that were not asked for.
+    #[test]
+    fn a_compact_delivery_is_the_full_one(seed in vec(any::<u8>(), 0..3000), is_to_me in any::<bool>(), device in 0..3_u64) {
+        let mut from = Unstructured::new(&seed);
+        let body = arbitrary_body::<Delivery<'_>>(&mut from).unwrap();
+        let mut full: Delivery<'_> = decode_body(&body).unwrap();
+        full.header.envelope.origin = full.header.envelope.origin.min(2);
+        let me = match full.header.content.to {
+            ConversationId::C2c(user) if is_to_me => user,
+            _ => full.header.envelope.from,
+        };
+        for with_numbers in [true, false] {
+            let cursor = CompactCursor::new().with_rest(full.cursor);
+            let made = CompactDeliver::of(&full.header, full.payload_len, cursor, &me, device, with_numbers);
+            let bytes = to_vec(&made);
+            let read: CompactDeliver<'_> = decode_body(&bytes).unwrap();
+            assert_eq!(read, made);
+            let mut expected = full.header;
+            if !with_numbers {
+                expected.content.client_sequence = 0;
+                if expected.envelope.origin != device || expected.envelope.from != me {
+                    expected.envelope.origin = 0;
+                }
+            }
+            let delivery = read.delivery(&me, full.cursor);
+            assert_eq!(delivery.header, expected);
+            assert_eq!((delivery.cursor, delivery.payload_len), (full.cursor, full.payload_len));
+            assert_eq!(delivery.encoded(), None);
+            let mut room = vec![0; to_vec(&expected).len()];
+            assert_eq!(delivery.header.encode_in(&mut room).unwrap().message(), expected.message());
+        }
     }
 }

@@ -14,16 +14,16 @@ use tim_proto::message::{
     Mentions, Muted, OfflinePush, Revocation, SendOptions, Text, Thumbnail, TipNames, Video, to_vec,
 };
 use tim_proto::request::{
-    BanMembers, BeginUpload, BeginUploadResponse, CancelUpload, ChangeOwner, ConversationChange,
-    Conversations, ConversationsResponse, CreateGroup, CreateGroupResponse, DeleteConversation, Deliver,
-    Delivery, DismissGroup, Done, Download, DownloadResponse, EndUpload, EndUploadResponse, Expiring,
-    Failure, Fetch, FetchResponse, FileUrl, FileUrlResponse, Gap, GetConversationProfile, GetGroupProfile,
-    GroupMember, GroupMembers, GroupMembersResponse, Groups, GroupsResponse, HandleApplication,
-    HandleInvitation, History, HistoryResponse, InviteMembers, JoinGroup, JoinGroupResponse, Login,
-    LoginResponse, Logout, MarkRead, MarkReadResponse, MemberOutcome, MembersResponse, QuitGroup,
-    RegisterPush, RemoveMembers, Renew, RenewResponse, Revoke, RevokeResponse, Send, SendResponse, SetMember,
-    SetReceiveOption, Synced, UnregisterPush, UpdateGroup, UpdateUserProfile, Upload, UploadResponse,
-    UserProfiles, UserProfilesResponse,
+    BanMembers, BeginUpload, BeginUploadResponse, CancelUpload, ChangeOwner, CompactCursor, CompactDeliver,
+    CompactRest, ConversationChange, Conversations, ConversationsResponse, CreateGroup, CreateGroupResponse,
+    DeleteConversation, Deliver, Delivery, DismissGroup, Done, Download, DownloadResponse, EndUpload,
+    EndUploadResponse, Expiring, Failure, Fetch, FetchResponse, FileUrl, FileUrlResponse, Gap,
+    GetConversationProfile, GetGroupProfile, GroupMember, GroupMembers, GroupMembersResponse, Groups,
+    GroupsResponse, HandleApplication, HandleInvitation, History, HistoryResponse, InviteMembers, JoinGroup,
+    JoinGroupResponse, Login, LoginResponse, Logout, MarkRead, MarkReadResponse, MemberOutcome,
+    MembersResponse, QuitGroup, RegisterPush, RemoveMembers, Renew, RenewResponse, Revoke, RevokeResponse,
+    Send, SendResponse, SetMember, SetReceiveOption, Synced, UnregisterPush, UpdateGroup, UpdateUserProfile,
+    Upload, UploadResponse, UserProfiles, UserProfilesResponse,
 };
 use tim_proto::wire::{
     BufferTooSmall, Decode, Extension, List, arbitrary_body, decode_body, decode_prefix, encode_body,
@@ -115,8 +115,9 @@ every_body! { check_closed {
     GroupMembers<'_>, GroupMembersResponse<'_>, GroupMember<'_>, Groups<'_>, GroupsResponse<'_>,
     GroupProfile<'_>, UserProfiles<'_>, UserProfilesResponse<'_>, UserProfile<'_>, UpdateUserProfile<'_>,
     Renew<'_>, RenewResponse, RegisterPush<'_>, UnregisterPush<'_>, Expiring, Failure<'_>, Gap, Synced<'_>, ConversationChange,
+    CompactCursor<'_>, CompactRest,
 } check_open_ended {
-    Message<'_>, Header<'_>, Content<'_>, Send<'_>, SendResponse<'_>, Deliver<'_>, Delivery<'_>,
+    Message<'_>, Header<'_>, Content<'_>, Send<'_>, SendResponse<'_>, Deliver<'_>, Delivery<'_>, CompactDeliver<'_>,
 } }
 
 #[test]

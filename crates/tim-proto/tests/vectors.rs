@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use tim_proto::message::Header;
 use tim_proto::request::{
-    BanMembers, BeginUpload, CancelUpload, ChangeOwner, ConversationChange, Conversations, CreateGroup,
-    DeleteConversation, Deliver, DismissGroup, Done, Download, EndUpload, Expiring, Failure, Fetch, FileUrl,
-    Gap, GetConversationProfile, GetGroupProfile, GroupMembers, Groups, HandleApplication, HandleInvitation,
-    History, InviteMembers, JoinGroup, Login, Logout, MarkRead, Push, QuitGroup, RegisterPush, RemoveMembers,
-    Renew, Request, Revoke, Send, SetMember, SetReceiveOption, Synced, UnregisterPush, UpdateGroup,
-    UpdateUserProfile, Upload, UserProfiles, for_each_request,
+    BanMembers, BeginUpload, CancelUpload, ChangeOwner, CompactDeliver, ConversationChange, Conversations,
+    CreateGroup, DeleteConversation, Deliver, DismissGroup, Done, Download, EndUpload, Expiring, Failure,
+    Fetch, FileUrl, Gap, GetConversationProfile, GetGroupProfile, GroupMembers, Groups, HandleApplication,
+    HandleInvitation, History, InviteMembers, JoinGroup, Login, Logout, MarkRead, Push, QuitGroup,
+    RegisterPush, RemoveMembers, Renew, Request, Revoke, Send, SetMember, SetReceiveOption, Synced,
+    UnregisterPush, UpdateGroup, UpdateUserProfile, Upload, UserProfiles, for_each_request,
 };
 use tim_proto::wire::{
     Decode, DecodeError, Encode, End, Extensions, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer,
@@ -131,6 +131,7 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::EXPIRING => both_ways::<Expiring>,
         FrameKind::ERROR | FrameKind::GOODBYE => both_ways::<Failure<'_>>,
         FrameKind::DELIVER => both_ways::<Deliver<'_>>,
+        FrameKind::DELIVER_COMPACT => both_ways::<CompactDeliver<'_>>,
         FrameKind::GAP => both_ways::<Gap>,
         FrameKind::CONVERSATION => both_ways::<ConversationChange>,
         FrameKind::SYNCED if !body.is_empty() => both_ways::<Synced<'_>>,

@@ -564,8 +564,11 @@ fn what_was_on_its_way_to_an_earlier_connection_is_passed_over() {
 }
 
 /// What an isolated message costs on the line, itself included: packets, bytes, and wake-ups of the client after the exchange.
-fn cost_of(mut exchange: impl FnMut(&mut Line)) -> (u32, u64, u32) {
-    let mut line = Line::quiet();
+fn cost_of(exchange: impl FnMut(&mut Line)) -> (u32, u64, u32) {
+    cost_on(Line::quiet(), exchange)
+}
+
+fn cost_on(mut line: Line, mut exchange: impl FnMut(&mut Line)) -> (u32, u64, u32) {
     let sent = |line: &Line| {
         let (client, hub) = (line.client.stats(), line.hub.stats());
         let packets = client.frames_sent + hub.frames_sent;
@@ -608,6 +611,96 @@ fn an_answer_and_an_acknowledgement_prove_the_line() {
         packets <= 8 && wakeups <= 2,
         "{packets} packets, {wakeups} wake-ups"
     );
+}
+
+/// A line whose client asks for compact deliveries, logged in and behind its first SYNCED with a cursor.
+fn line_of(compact: bool) -> Line {
+    let mut line = Line::new();
+    let mut config = config();
+    (config.framing, config.compact) = (Framing::Serial, compact);
+    line.client = client_with(config, [ROOM; 3]);
+    line.client.login(line.now);
+    line.carry();
+    line.hub.synced(&CURSOR).unwrap();
+    line.carry();
+    line.wait(2 * SECOND);
+    line
+}
+
+/// As the hub's are: eight bytes of an epoch, and a change.
+const CURSOR: [u8; 10] = [1, 0x93, 0x5a, 0xc0, 0x11, 0x7e, 0x20, 9, 0x21, 0x33];
+
+/// Numbers of the size of a real hub's, where the reader's own message is smaller.
+fn deliver_real(line: &mut Line, said: &str) {
+    let user = line.client.config().user;
+    let mut message = message(said);
+    message.envelope = message
+        .envelope
+        .with_sequence(300)
+        .with_time(1_764_230_000)
+        .with_origin(1 << 60);
+    message.envelope.from = UserId::new("alice").unwrap();
+    message.to = user.into();
+    message.id.sender = 144_115_200_000_000_017;
+    message.id.client_time = 1_764_230_000;
+    message.id.random = 0xdead_beef;
+    message.client_sequence = 1_230_150_001;
+    let mut cursor = CURSOR;
+    cursor[9] += 1;
+    let bytes = tim_session::proto::message::to_vec(&message);
+    line.hub.deliver_to(&user, 7, &cursor, 0, &bytes).unwrap();
+}
+
+/// `cargo test -p tim-session --features alloc --test serial an_isolated -- --nocapture` prints the table of docs/transports.md.
+#[test]
+fn an_isolated_text_of_23_bytes_costs_little() {
+    const TEXT: &str = "23 bytes, as text goes.";
+    let sent = cost_on(line_of(false), |line| line.send(TEXT));
+    let full = cost_on(line_of(false), |line| deliver_real(line, TEXT));
+    let compact = cost_on(line_of(true), |line| deliver_real(line, TEXT));
+    // PUBLISH with a topic of 5 bytes at QoS 1, and PUBACK, in the same packets.
+    let mqtt = (2 + 2 + 5 + 2 + TEXT.len()) + 9 + 4 + 9;
+    println!("| 23 bytes of text | packets | bytes both ways | wake-ups afterwards |");
+    println!("|---|--:|--:|--:|");
+    for (name, (packets, bytes, wakeups)) in [
+        ("sent", sent),
+        ("delivered", full),
+        ("delivered, compact", compact),
+    ] {
+        println!("| {name} | {packets} | {bytes} | {wakeups} |");
+    }
+    println!("| MQTT 3.1.1 QoS 1, either way, in the same packets (computed) | 2 | {mqtt} | 0 |");
+    assert!(full.1 > 100, "{full:?}");
+    assert!(compact.0 == 2 && compact.1 <= 75 && compact.2 == 0, "{compact:?}");
+}
+
+#[test]
+fn compact_deliveries_move_the_cursor_as_full_ones_do() {
+    for compact in [true, false] {
+        let mut line = line_of(compact);
+        line.seen.clear();
+        deliver_real(&mut line, "one");
+        line.carry();
+        line.wait(SECOND);
+        let mut cursor = CURSOR;
+        cursor[9] += 1;
+        assert_eq!(line.client.cursor(), cursor, "compact {compact}");
+        assert_eq!(line.seen, ["one"]);
+        // A SYNCED whose cursor the hub's end does not know of, and an entry that is not stored.
+        line.hub
+            .push(
+                FrameKind::SYNCED,
+                &tim_session::proto::request::Synced::new().with_cursor(&[7, 7]),
+            )
+            .unwrap();
+        line.deliver("full");
+        let bytes = tim_session::proto::message::to_vec(&message("live"));
+        let user = line.client.config().user;
+        line.hub.deliver_to(&user, 7, &[], 0, &bytes).unwrap();
+        line.carry();
+        assert_eq!(line.client.cursor(), [2], "compact {compact}");
+        assert_eq!(line.seen, ["one", "full", "live"]);
+    }
 }
 
 /// Whether a loss is noticed within seconds: the next session is there then.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tim_proto::planted::{self, Fault};
-use tim_proto::request::{Gap, Synced};
+use tim_proto::request::Gap;
 use tim_proto::wire::FrameKind;
 use tim_session::{DeliverError, GrowBuffer, HubSession, SendError};
 use tim_store::{ChangeEntry, Changes, ChangesRequest, Epochs, ResumePoint};
@@ -190,8 +190,7 @@ impl DeliveryState {
 
     fn report_cursor(&mut self, session: &mut Session) -> bool {
         let cursor = self.epochs.cursor_knowing(self.cursor, self.known).to_bytes();
-        let body = Synced::new().with_cursor(cursor.as_ref());
-        let is_sent = session.push(FrameKind::SYNCED, &body).is_ok();
+        let is_sent = session.synced(cursor.as_ref()).is_ok();
         if is_sent {
             self.told = self.cursor.max(self.known);
             self.unreported = 0;
@@ -306,7 +305,8 @@ impl DeliveryState {
         let (change, message) = (delivery.change(), delivery.message());
         let cursor = (change > 0).then(|| self.epochs.cursor_knowing(change, self.known).to_bytes());
         let cursor = cursor.as_ref().map_or(&[][..], AsRef::as_ref);
-        match session.deliver(cursor, 0, message) {
+        let (user, device) = (self.device.user(), self.device.number());
+        match session.deliver_to(&user, device, cursor, 0, message) {
             Err(DeliverError::Send(SendError::TooLarge { .. })) => {}
             delivered => return delivered,
         }
@@ -315,7 +315,7 @@ impl DeliveryState {
             let Some((stub, payload_len)) = shorter else {
                 continue;
             };
-            match session.deliver(cursor, payload_len, &stub) {
+            match session.deliver_to(&user, device, cursor, payload_len, &stub) {
                 Err(DeliverError::Send(SendError::TooLarge { .. })) => {}
                 delivered => return delivered,
             }

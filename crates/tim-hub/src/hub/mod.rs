@@ -406,7 +406,7 @@ struct Served<L> {
 
 // Each connection is one.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Served<tokio::net::TcpStream>>() <= 608);
+const _: () = assert!(size_of::<Served<tokio::net::TcpStream>>() <= 632);
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Future for Served<L> {
     type Output = ();

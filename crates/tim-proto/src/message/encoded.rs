@@ -175,6 +175,17 @@ impl<P: PayloadBody> Message<'_, P> {
     }
 }
 
+impl Header<'_> {
+    /// Encodes the message at the start of `buffer`. The payload is copied, not decoded.
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`] with the number of bytes that the message needs.
+    pub fn encode_in<'b>(&self, buffer: &'b mut [u8]) -> Result<Encoded<&'b [u8]>, BufferTooSmall> {
+        let len = encode_body(self, buffer)?;
+        Ok(Encoded(buffer.get(..len).unwrap_or_default()))
+    }
+}
+
 #[cfg(feature = "alloc")]
 impl Header<'_> {
     /// The message in memory of its own. The payload is copied, not decoded.

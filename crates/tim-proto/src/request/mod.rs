@@ -24,6 +24,7 @@
 //! let request = MarkRead { conversation, sequence: 0 };
 //! ```
 
+mod compact;
 mod conversation_profile;
 mod conversations;
 mod delete_conversation;
@@ -45,6 +46,7 @@ mod send;
 mod update_user_profile;
 mod user_profiles;
 
+pub use compact::{CompactCursor, CompactDeliver, CompactRest};
 pub use conversation_profile::GetConversationProfile;
 pub use conversations::{Conversations, ConversationsResponse};
 pub use delete_conversation::DeleteConversation;

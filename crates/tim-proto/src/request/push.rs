@@ -1,5 +1,6 @@
 //! Pushes: frames that the hub sends on its own.
 
+use super::CompactDeliver;
 use crate::message::Header;
 use crate::wire::{DecodeError, Encode, FrameKind, Read, Reader, Writer, wire};
 use crate::{ConversationId, Encoded, Message};
@@ -19,6 +20,8 @@ pub enum Push<'a> {
     Conversation(ConversationChange),
     /// EXPIRING.
     Expiring(Expiring),
+    /// DELIVER_COMPACT.
+    DeliverCompact(CompactDeliver<'a>),
     /// A push of an unknown kind.
     Unknown(FrameKind),
 }
@@ -37,6 +40,7 @@ impl<'a> Push<'a> {
             FrameKind::SYNCED => Self::Synced(Synced::read(&mut reader)),
             FrameKind::CONVERSATION => Self::Conversation(ConversationChange::read(&mut reader)),
             FrameKind::EXPIRING => Self::Expiring(Expiring::read(&mut reader)),
+            FrameKind::DELIVER_COMPACT => Self::DeliverCompact(CompactDeliver::read(&mut reader)),
             other => return Ok(Self::Unknown(other)),
         };
         reader.end()?;
@@ -67,7 +71,7 @@ pub struct Delivery<'a> {
     pub payload_len: u32,
     /// The message. [`Header::payload`] decodes a payload of one kind.
     pub header: Header<'a>,
-    /// The bytes of the message.
+    /// The bytes of the message; none if it came in its compact form.
     encoded: &'a [u8],
 }
 
@@ -92,10 +96,26 @@ impl<'a> Delivery<'a> {
         self.header.message()
     }
 
-    /// The bytes of the message, verified: to keep them, copy them by [`Encoded::to_storage`].
+    /// The bytes of the message, verified: to keep them, copy them by [`Encoded::to_storage`]. `None` if the delivery was compact:
+    /// then [`Header::encode_in`] makes them.
     #[must_use]
-    pub const fn encoded(&self) -> Encoded<&'a [u8]> {
-        Encoded::of_verified(self.encoded)
+    pub const fn encoded(&self) -> Option<Encoded<&'a [u8]>> {
+        if self.encoded.is_empty() {
+            None
+        } else {
+            Some(Encoded::of_verified(self.encoded))
+        }
+    }
+
+    /// A delivery that was compact.
+    #[inline]
+    pub(super) const fn of_header(cursor: &'a [u8], payload_len: u32, header: Header<'a>) -> Self {
+        Self {
+            cursor,
+            payload_len,
+            header,
+            encoded: &[],
+        }
     }
 }
 

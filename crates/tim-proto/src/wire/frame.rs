@@ -134,6 +134,8 @@ kinds! {
     CONVERSATION = 0x43;
     /// Push: the UserSig, and with it the session, expires soon.
     EXPIRING = 0x44;
+    /// Push: an entry of a conversation, without what the device knows.
+    DELIVER_COMPACT = 0x45;
 }
 
 impl FrameKind {

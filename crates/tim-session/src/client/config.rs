@@ -46,6 +46,12 @@ pub struct ClientConfig {
     pub backoff_max: Duration,
     /// Whether responses to SEND should contain the sender's names: nick, name card and avatar. Default false.
     pub sender_names: bool,
+    /// Whether the hub may leave out of deliveries what the device knows, which saves some 40 bytes of each on a slow line.
+    /// [`Delivery::encoded`](tim_proto::request::Delivery::encoded) is `None` then. Default false.
+    pub compact: bool,
+    /// Whether compact deliveries say the sender's own numbers: the device that sent the message, and its `client_sequence`. Without,
+    /// they are 0, but for the number of this device. Default false.
+    pub compact_numbers: bool,
     /// The framing of the connection. Default [`Framing::Stream`].
     pub framing: Framing,
     /// With [`Framing::Serial`]: how long to wait for a response before the hello is repeated, or before a PING asks whether sent
@@ -75,6 +81,8 @@ impl ClientConfig {
             backoff_min: Duration::from_millis(250),
             backoff_max: Duration::from_secs(30),
             sender_names: false,
+            compact: false,
+            compact_numbers: false,
             framing: Framing::Stream,
             serial_retry: Duration::from_secs(1),
         }

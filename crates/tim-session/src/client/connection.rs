@@ -70,16 +70,15 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
 
     /// Sends the device's hello; returns whether it fit.
     pub(super) fn send_hello(&mut self) -> bool {
-        let names = if self.config.sender_names {
-            features::SENDER_NAMES
-        } else {
-            0
-        };
+        let bit = |is_asked: bool, bit: u32| if is_asked { bit } else { 0 };
+        let asked = bit(self.config.sender_names, features::SENDER_NAMES)
+            | bit(self.config.compact, features::COMPACT)
+            | bit(self.config.compact_numbers, features::COMPACT_NUMBERS);
         let hello = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
             end: End::CLIENT,
-            features: features::STUBS | names,
+            features: features::STUBS | asked,
             max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
             window: self.config.window,
         };

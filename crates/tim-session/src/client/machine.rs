@@ -1,9 +1,11 @@
 //! Polling a client session: first pending events, then received frames, then timers.
 
-use tim_proto::ErrorCode;
 use tim_proto::planted::{self, Fault};
-use tim_proto::request::{Failure, LoginResponse, RawResponse, Resume, Synced};
+use tim_proto::request::{
+    CompactCursor, CompactDeliver, Failure, LoginResponse, RawResponse, Resume, Synced,
+};
 use tim_proto::wire::{FrameKind, decode_body, decode_prefix, decode_with};
+use tim_proto::{ErrorCode, UserId};
 
 use super::event::{Event, LocalEvent, NetState, NotReadyReason};
 use super::{ClientSession, Cursor, Phase, RequestId, STABLE_AFTER};
@@ -287,10 +289,16 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
                 }
                 is_malformed.then_some(FrameUse::Malformed)
             }
-            FrameKind::DELIVER => {
+            FrameKind::DELIVER | FrameKind::DELIVER_COMPACT => {
                 // The cursor is the first field and counts even if the rest cannot be decoded: the entry must not come again.
-                let (cursor, _) = decode_prefix::<&[u8]>(self.link.body(at)).unwrap_or_default();
-                self.delivered = Some((at.id, Cursor::new(cursor)));
+                let body = self.link.body(at);
+                let (cursor, _) = if at.kind == FrameKind::DELIVER {
+                    let (rest, behind) = decode_prefix::<&[u8]>(body).unwrap_or_default();
+                    (CompactCursor::new().with_rest(rest), behind)
+                } else {
+                    decode_prefix::<CompactCursor<'_>>(body).unwrap_or_default()
+                };
+                self.delivered = Some((at.id, self.cursor.moved(cursor)));
                 Some(FrameUse::Push)
             }
             FrameKind::GAP | FrameKind::CONVERSATION | FrameKind::EXPIRING => Some(FrameUse::Push),
@@ -498,7 +506,12 @@ pub(super) struct ConnectionFailed;
 
 /// The event of `current`; a frame is decoded in place.
 #[cfg_attr(target_pointer_width = "32", inline(never))] // its stack frame would enlarge the caller's
-pub(super) fn current_event<B: Buffer, F: FramingChoice>(link: &Link<B, F>, current: Current) -> Event<'_> {
+pub(super) fn current_event<'a, B: Buffer, F: FramingChoice>(
+    link: &'a Link<B, F>,
+    current: Current,
+    me: &UserId,
+    delivered: &'a Option<(u32, Option<Cursor>)>,
+) -> Event<'a> {
     let (at, usage) = match current {
         Current::Local(local) => return local.into(),
         Current::Failed(id, code) => {
@@ -537,6 +550,13 @@ pub(super) fn current_event<B: Buffer, F: FramingChoice>(link: &Link<B, F>, curr
             },
             _ => match at.kind {
                 FrameKind::DELIVER => Event::Delivered(reader.read()),
+                FrameKind::DELIVER_COMPACT => {
+                    let cursor = match delivered {
+                        Some((_, Some(cursor))) => cursor.as_slice(),
+                        _ => &[],
+                    };
+                    Event::Delivered(reader.read::<CompactDeliver<'_>>().delivery(me, cursor))
+                }
                 FrameKind::GAP => Event::Gap(reader.read()),
                 FrameKind::EXPIRING => Event::Expiring(reader.read()),
                 _ => Event::ConversationChanged(reader.read()),

@@ -16,7 +16,7 @@ use core::fmt;
 use core::time::Duration;
 
 use tim_proto::message::{PayloadBody, SendOptions};
-use tim_proto::request::{Request, Resume, Send, SendMessage};
+use tim_proto::request::{CompactCursor, Request, Resume, Send, SendMessage};
 use tim_proto::wire::{self, Encode, FrameKind};
 use tim_proto::{ErrorCode, Message};
 
@@ -164,14 +164,21 @@ struct Cursor {
 impl Cursor {
     /// `None` if it is empty or too long.
     fn new(cursor: &[u8]) -> Option<Self> {
-        if cursor.is_empty() {
+        Self::default().moved(CompactCursor::new().with_rest(cursor))
+    }
+
+    /// The cursor behind this one; `None` if there is none, or if it is too long.
+    fn moved(&self, to: CompactCursor<'_>) -> Option<Self> {
+        let shared = usize::from(to.shared);
+        let len = shared.saturating_add(to.rest.len());
+        if to.rest.is_empty() || to.shared > self.len {
             return None;
         }
-        let mut bytes = [0; MAX_CURSOR_LEN];
-        fill(bytes.get_mut(..cursor.len())?, cursor);
+        let mut bytes = self.bytes;
+        fill(bytes.get_mut(shared..len)?, to.rest);
         Some(Self {
             bytes,
-            len: cursor.len() as u8,
+            len: len as u8,
             resume: Resume::CURSOR,
         })
     }
@@ -512,7 +519,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             Step::Event(current) => current,
         };
         self.current = Some(current);
-        let event = current_event(&self.link, current);
+        let event = current_event(&self.link, current, &self.config.user, &self.delivered);
         if let Event::Malformed { .. } = event {
             self.malformed_frames = self.malformed_frames.wrapping_add(1);
         }
@@ -522,7 +529,8 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     /// The event that the last [`ClientSession::poll`] returned, for a driver that shares the session and passes events on later.
     /// `None` if that poll returned something else, or if the connection was opened or lost since.
     pub fn event(&self) -> Option<Event<'_>> {
-        self.current.map(|current| current_event(&self.link, current))
+        self.current
+            .map(|current| current_event(&self.link, current, &self.config.user, &self.delivered))
     }
 
     /// What the session has counted so far.

@@ -215,7 +215,7 @@ impl<B: Buffer> HubSession<B> {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
             end: End::HUB,
-            features: features::STUBS,
+            features: features::STUBS | features::COMPACT | features::COMPACT_NUMBERS,
             max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
             window: 0,
         };

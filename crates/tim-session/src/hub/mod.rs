@@ -9,12 +9,20 @@ use config::Limits;
 pub use event::{CloseReason, DeliverError, HubEvent, HubOutput, SendError};
 
 use tim_proto::ErrorCode;
+use tim_proto::UserId;
+use tim_proto::message::Header;
 use tim_proto::planted::{self, Fault};
-use tim_proto::request::{Failure, Login, LoginResponse, RawRequest, Request};
-use tim_proto::wire::{BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, encoded_len};
+use tim_proto::request::{
+    CompactCursor, CompactDeliver, Failure, Login, LoginResponse, RawRequest, Request, Synced,
+};
+use tim_proto::wire::{
+    BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Writer, decode_body, encoded_len,
+    features,
+};
 
 use self::machine::Next;
 use crate::buffer::Buffer;
+use crate::client::MAX_CURSOR_LEN;
 use crate::keepalive::Keepalive;
 use crate::link::{FrameAt, Link};
 use crate::time::SessionTime;
@@ -74,6 +82,8 @@ pub struct HubSession<B> {
     waiting: Option<FrameAt>,
     /// What has to be sent when there is capacity.
     owed: Owed,
+    /// The last cursor that was sent on the connection behind the response to LOGIN; empty if it is not known.
+    cursor: ([u8; MAX_CURSOR_LEN], u8),
 }
 
 /// Frames that did not fit into the outgoing bytes when they were due.
@@ -91,7 +101,7 @@ struct Owed {
 
 // A hub has one for each connection.
 #[cfg(all(feature = "alloc", target_pointer_width = "64"))]
-const _: () = assert!(size_of::<HubSession<crate::GrowBuffer>>() <= 392);
+const _: () = assert!(size_of::<HubSession<crate::GrowBuffer>>() <= 416);
 
 impl<B: Buffer> HubSession<B> {
     /// A session for a connection that was just accepted. `rx` must hold `config.max_frame` bytes, and `tx` the longest response.
@@ -123,6 +133,7 @@ impl<B: Buffer> HubSession<B> {
             requests_held: false,
             waiting: None,
             owed: Owed::default(),
+            cursor: ([0; MAX_CURSOR_LEN], 0),
             limits,
         }
     }
@@ -246,6 +257,7 @@ impl<B: Buffer> HubSession<B> {
             .with_attempt(self.login_attempt);
         self.send(FrameKind::LOGIN.answer(), self.expected, &response)?;
         (self.phase, self.expected) = (Phase::Online, 0);
+        self.note_cursor(&[]);
         Ok(())
     }
 
@@ -318,10 +330,23 @@ impl<B: Buffer> HubSession<B> {
     /// [`SendError`]; nothing was sent.
     pub fn push(&mut self, kind: FrameKind, body: &dyn Encode) -> Result<(), SendError> {
         match kind {
-            FrameKind::SYNCED => self.answering()?,
+            FrameKind::SYNCED => {
+                self.answering()?;
+                self.note_cursor(&[]); // what the body says is not known here
+            }
             _ => self.online()?,
         }
         self.send(kind, 0, body)
+    }
+
+    /// Sends SYNCED with this cursor, from which the cursors of compact deliveries may differ little.
+    ///
+    /// # Errors
+    /// As [`HubSession::push`].
+    pub fn synced(&mut self, cursor: &[u8]) -> Result<(), SendError> {
+        self.push(FrameKind::SYNCED, &Synced::new().with_cursor(cursor))?;
+        self.note_cursor(cursor);
+        Ok(())
     }
 
     /// Delivers an entry: `message` is an encoded [`tim_proto::Message`], `payload_len` as in
@@ -330,24 +355,90 @@ impl<B: Buffer> HubSession<B> {
     /// # Errors
     /// [`DeliverError`]; nothing was sent. After [`SendError::TooLarge`], deliver a stub instead.
     pub fn deliver(&mut self, cursor: &[u8], payload_len: u32, message: &[u8]) -> Result<(), DeliverError> {
+        let len = encoded_len(&cursor) + encoded_len(&payload_len) + message.len();
+        self.put_delivery(FrameKind::DELIVER, cursor, len, &mut |writer| {
+            cursor.encode(writer);
+            payload_len.encode(writer);
+            writer.put(message);
+        })
+    }
+
+    /// As [`HubSession::deliver`], without what the receiver knows, if the client asked for that: `receiver` is its user, `device`
+    /// its number.
+    ///
+    /// # Errors
+    /// As [`HubSession::deliver`].
+    pub fn deliver_to(
+        &mut self,
+        receiver: &UserId,
+        device: u64,
+        cursor: &[u8],
+        payload_len: u32,
+        message: &[u8],
+    ) -> Result<(), DeliverError> {
+        let header = decode_body::<Header<'_>>(message);
+        let (true, Ok(header)) = (self.peer_features & features::COMPACT != 0, header) else {
+            return self.deliver(cursor, payload_len, message);
+        };
+        let with_numbers = self.peer_features & features::COMPACT_NUMBERS != 0;
+        let moved = self.cursor_from_last(cursor);
+        let compact = CompactDeliver::of(&header, payload_len, moved, receiver, device, with_numbers);
+        let len = encoded_len(&compact);
+        if len > encoded_len(&cursor) + encoded_len(&payload_len) + message.len() {
+            return self.deliver(cursor, payload_len, message);
+        }
+        self.put_delivery(FrameKind::DELIVER_COMPACT, cursor, len, &mut |writer| {
+            compact.encode(writer);
+        })
+    }
+
+    fn put_delivery(
+        &mut self,
+        kind: FrameKind,
+        cursor: &[u8],
+        body_len: usize,
+        write: &mut dyn FnMut(&mut Writer<'_>),
+    ) -> Result<(), DeliverError> {
         self.online()?;
         if self.window_capacity() == 0 && !planted::is(Fault::WindowUnchecked) {
             return Err(DeliverError::Window);
         }
-        let body_len = encoded_len(&cursor) + encoded_len(&payload_len) + message.len();
         self.check_size(body_len)?;
         let id = self.delivered.wrapping_add(1);
-        let sent = self
-            .link
-            .send_with(FrameKind::DELIVER, id, body_len, &mut |writer| {
-                cursor.encode(writer);
-                payload_len.encode(writer);
-                writer.put(message);
-            });
-        sent.map_err(full)?;
+        self.link.send_with(kind, id, body_len, write).map_err(full)?;
         self.link.expect_proof(id);
         self.delivered = id;
+        if !cursor.is_empty() {
+            self.note_cursor(cursor);
+        }
         Ok(())
+    }
+
+    fn note_cursor(&mut self, cursor: &[u8]) {
+        let (bytes, len) = &mut self.cursor;
+        *len = match bytes.get_mut(..cursor.len()) {
+            Some(bytes) => {
+                bytes.copy_from_slice(cursor);
+                cursor.len() as u8
+            }
+            None => 0, // longer than a client keeps
+        };
+    }
+
+    /// The difference of a cursor from the last one that was sent.
+    fn cursor_from_last<'a>(&self, cursor: &'a [u8]) -> CompactCursor<'a> {
+        let (last, len) = &self.cursor;
+        let last = last.iter().take(usize::from(*len));
+        let same = cursor
+            .iter()
+            .zip(last)
+            .take_while(|(new, old)| new == old)
+            .count();
+        // Without a rest there would be no cursor.
+        let shared = same.min(cursor.len().saturating_sub(1));
+        CompactCursor::new()
+            .with_shared(shared as u8)
+            .with_rest(cursor.get(shared..).unwrap_or_default())
     }
 
     /// How many frames since the last call had no effect: PINGs, ACKs that acknowledged nothing, responses that nobody waits for.

@@ -127,6 +127,9 @@ impl SmallDevice {
         if self.kind == DeviceKind::Serial {
             config.framing = Framing::Serial;
         }
+        // Half of the devices.
+        config.compact = self.link % 2 == 1;
+        config.compact_numbers = true; // the invariants compare them
         config
     }
 
