@@ -25,7 +25,7 @@ wire! {
 
 wire! {
     /// What a compact delivery says only if it is not the default.
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub struct CompactRest {
         /// As [`Deliver::payload_len`](super::Deliver::payload_len).
         pub payload_len: u32 = 0 => with_payload_len,
@@ -50,27 +50,27 @@ wire! {
         /// The cursor.
         pub cursor: CompactCursor<'a>,
         /// What is not the default.
-        pub rest: Option<CompactRest>,
+        pub rest: Option<CompactRest> = None => with_rest,
         /// As [`Envelope::sequence`].
-        pub sequence: u64,
+        pub sequence: u64 = 0 => with_sequence,
         /// [`Envelope::time`] less 1,700,000,000.
         pub time: u64,
         /// As [`Envelope::from`].
         pub from: UserId,
         /// As [`Content::to`]; `None`: the receiver.
-        pub to: Option<ConversationId>,
+        pub to: Option<ConversationId> = None => with_to,
         /// The account of the message id less 144,115,200,000,000,000.
-        pub account: u64,
+        pub account: u64 = 0 => with_account,
         /// By how much the time of the message id is before [`Envelope::time`], plus 32.
-        pub age: u64,
+        pub age: u64 = AGE_BASE => with_age,
         /// The random number of the message id.
-        pub random: u32,
+        pub random: u32 = 0 => with_random,
         /// As [`Content::kind`].
         pub kind: MessageKind,
         /// As [`Content::payload`].
         pub payload: &'a [u8],
         /// As [`Content::extensions`].
-        pub extensions: Extensions<'a>,
+        pub extensions: Extensions<'a> = Extensions::NONE => with_extensions,
     }
 }
 
