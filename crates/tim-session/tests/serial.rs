@@ -653,6 +653,7 @@ fn deliver_real(line: &mut Line, said: &str) {
 
 /// `cargo test -p tim-session --features alloc --test serial an_isolated -- --nocapture` prints the table of docs/transports.md.
 #[test]
+#[allow(clippy::print_stdout)] // the table
 fn an_isolated_text_of_23_bytes_costs_little() {
     const TEXT: &str = "23 bytes, as text goes.";
     let sent = cost_on(line_of(false), |line| line.send(TEXT));

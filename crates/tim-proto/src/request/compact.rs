@@ -74,6 +74,12 @@ wire! {
     }
 }
 
+impl Default for CompactRest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<'a> CompactDeliver<'a> {
     /// The compact form of a message to `me`. Without `with_numbers` it does not say origin and `client_sequence`, except the
     /// origin `device`, by which a device knows its own entries.
@@ -119,7 +125,7 @@ impl<'a> CompactDeliver<'a> {
     #[must_use]
     #[inline]
     pub fn header(&self, me: &UserId) -> Header<'a> {
-        let rest = self.rest.unwrap_or(CompactRest::new());
+        let rest = self.rest.unwrap_or_default();
         let time = self.time.wrapping_add(TIME_BASE);
         Header {
             envelope: Envelope {
