@@ -48,6 +48,6 @@ pub(crate) fn may_block() -> bool {
 }
 
 /// Locks a table. A panic elsewhere leaves the table as it was between two statements, which is consistent enough to continue.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

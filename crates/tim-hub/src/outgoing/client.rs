@@ -10,7 +10,7 @@ use hyper::{Method, Request, StatusCode};
 use tim_transport_std::tls::TlsProtocol;
 
 use super::body::Whole;
-use super::place::Place;
+use super::place::{Connecting, Place};
 use super::pool::{Again, Head, Pool, Progress};
 use super::{AGENT, Endpoint, Failed, Fault, signature};
 
@@ -41,7 +41,10 @@ impl HttpClient {
     /// What is wrong with its URL.
     pub(crate) fn new(endpoint: Endpoint) -> Result<Self, String> {
         let place = Place::parse(&endpoint.url)?;
-        let connecting = place.connecting(&endpoint.tls, TlsProtocol::Http)?;
+        let connecting = match &endpoint.over {
+            Some(connector) => Connecting::over(connector.clone()),
+            None => place.connecting(&endpoint.tls, TlsProtocol::Http)?,
+        };
         let host = place.host_header()?;
         Ok(Self {
             token: RwLock::new(endpoint.token.clone()),

@@ -23,7 +23,10 @@ pub(crate) use pool::{Again, Progress};
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
+use tim_transport_std::Connector;
 use tim_transport_std::tls::ClientTls;
+
+use self::place::Over;
 
 /// How the hub calls itself.
 const AGENT: &str = concat!("tim/", env!("CARGO_PKG_VERSION"));
@@ -72,6 +75,8 @@ pub struct Endpoint {
     pub token: String,
     /// Which servers are trusted at an `https://` URL.
     pub tls: ClientTls,
+    /// What opens connections in place of TCP and TLS.
+    over: Option<Over>,
 }
 
 impl Endpoint {
@@ -82,7 +87,25 @@ impl Endpoint {
             url: url.into(),
             token: String::new(),
             tls: ClientTls::new(),
+            over: None,
         }
+    }
+
+    /// The same, over connections that `connector` opens in place of TCP and TLS: to a server in the same process, or through a proxy. The
+    /// scheme, the host and the port of the URL are names then.
+    ///
+    /// ```
+    /// use tim_hub::Endpoint;
+    /// use tim_transport_std::memory_listener;
+    ///
+    /// let (connector, _listener) = memory_listener();
+    /// let endpoint = Endpoint::new("http://application/callbacks").over(connector);
+    /// assert_eq!(endpoint.url, "http://application/callbacks");
+    /// ```
+    #[must_use]
+    pub fn over(mut self, connector: impl Connector) -> Self {
+        self.over = Some(Over::new(connector));
+        self
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where a request goes, as a URL says it, and connections there.
 
 use std::io;
-use std::sync::Mutex;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
@@ -98,6 +99,26 @@ pub(crate) struct Connecting(Mutex<AnyConnector>);
 enum AnyConnector {
     Plain(TcpConnector),
     Tls(TlsConnector<TcpConnector>),
+    Over(Over),
+}
+
+/// A connection that is being opened.
+type Opening = Pin<Box<dyn Future<Output = io::Result<Box<dyn Link>>> + Send>>;
+
+/// A connector of the program that embeds the hub. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct Over(Arc<Mutex<dyn FnMut() -> Opening + Send>>);
+
+impl Over {
+    pub(super) fn new(mut connector: impl Connector) -> Self {
+        Self(Arc::new(Mutex::new(move || -> Opening {
+            let opening = connector.connect();
+            Box::pin(async move {
+                let link: Box<dyn Link> = Box::new(opening.await?);
+                Ok(link)
+            })
+        })))
+    }
 }
 
 /// A connection, with or without TLS.
@@ -114,18 +135,25 @@ impl Connecting {
         Self(Mutex::new(AnyConnector::Tls(connector)))
     }
 
+    pub(super) fn over(connector: Over) -> Self {
+        Self(Mutex::new(AnyConnector::Over(connector)))
+    }
+
     pub(super) async fn connect(&self) -> io::Result<Box<dyn Link>> {
         enum Opening<P, T> {
             Plain(P),
             Tls(T),
+            Over(self::Opening),
         }
         let opening = match &mut *lock(&self.0) {
             AnyConnector::Plain(tcp) => Opening::Plain(tcp.connect()),
             AnyConnector::Tls(tls) => Opening::Tls(tls.connect()),
+            AnyConnector::Over(over) => Opening::Over((lock(&over.0))()),
         };
         Ok(match opening {
             Opening::Plain(link) => Box::new(link.await?),
             Opening::Tls(link) => Box::new(link.await?),
+            Opening::Over(link) => link.await?,
         })
     }
 }

@@ -2,15 +2,17 @@
 
 mod at_rest;
 mod entries;
+mod servers;
 mod words;
 
 use tim_session::proto::{ErrorCode, GroupId, GroupType, MessageId, Role, UserId};
 
-use super::op::{Call, DeviceFault, DeviceRef, HubFault, LinkFault, Plan, StoreFault};
+use super::op::{Call, DeviceFault, DeviceRef, HubFault, LinkFault, Plan, Server, ServerFault, StoreFault};
 pub use at_rest::{
     BackendView, Ceiling, DeviceState, FileAtRest, FilesAtRest, FreshView, GroupState, MemberState, Snapshot,
     Stored,
 };
+pub use servers::{Notified, Question, SinkAnswer, Told, Verdict, changed, changed_text, is_changed};
 pub use entries::{Content, FileOf, ListEntry, Log, Mark, Said, Seen, Sent};
 
 /// A run: its plan and everything that was observed, in order.
@@ -121,6 +123,18 @@ pub enum What {
     },
     /// Something happens to the store.
     StoreFault(StoreFault),
+    /// Something happens to a server that the hub calls.
+    ServerFault(Server, ServerFault),
+    /// The application's server was asked something.
+    Asked(Question),
+    /// Its answer to the question with this number is on its way.
+    Answered(u32),
+    /// The application's server was told something.
+    Told(Told),
+    /// A sink has got a notification.
+    Notified(Notified),
+    /// All faults have ended, and the hub has notified everybody of whom it was to. Nobody has logged in since the faults ended.
+    AllNotified,
     /// A hostile user does something.
     Attacked {
         /// The number of the step.

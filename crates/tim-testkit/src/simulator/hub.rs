@@ -28,8 +28,9 @@ use self::disk::Disk;
 use self::pump::Pace;
 use super::history::What;
 use super::network::Accept;
-use super::op::{HubFault, Settings, StoreFault};
+use super::op::{HubFault, Server, ServerFault, Settings, StoreFault};
 use super::recorder::Shared;
+use super::servers::{Servers, Way};
 use crate::{End, Rng};
 
 /// The files that a store consists of when it is not open.
@@ -40,6 +41,8 @@ const LOGS: [&str; 2] = ["tim.sqlite3-wal", "tim.log"];
 const FILES: &str = "files";
 /// How long after its store has failed for good a hub is started again.
 const RESTART_MS: u64 = 1_000;
+/// How long it may take after all faults until everybody is notified: a sink is asked again after a minute at the latest, for each message.
+const NOTIFIED_MS: u64 = 300_000;
 
 /// The process, whether a hub runs in it or not.
 pub(crate) struct HubProcess {
@@ -58,6 +61,8 @@ pub(crate) struct HubProcess {
     copies: Cell<u32>,
     backups: RefCell<Vec<PathBuf>>,
     rng: RefCell<Rng>,
+    /// What the hub calls.
+    servers: Option<Rc<Servers>>,
 }
 
 /// A hub that runs.
@@ -67,6 +72,8 @@ pub(crate) struct Life {
     pub(crate) dir: PathBuf,
     pub(crate) steps: Steps,
     faults: Faults,
+    /// Its way to the servers that it calls.
+    way: Way,
     tasks: Vec<JoinHandle<()>>,
     /// Whether it is over.
     over: watch::Sender<bool>,
@@ -74,6 +81,7 @@ pub(crate) struct Life {
 
 impl Life {
     fn end(&self) {
+        self.way.end();
         self.tasks.iter().for_each(JoinHandle::abort);
         self.steps.crash();
         self.over.send_replace(true);
@@ -141,6 +149,7 @@ impl HubProcess {
             copies: Cell::new(0),
             backups: RefCell::default(),
             rng: RefCell::new(shared.rng(0x4855_4200)),
+            servers: Servers::new(shared),
         });
         process.begin(None);
         spawn_local(Rc::clone(&process).run(receiver));
@@ -196,12 +205,42 @@ impl HubProcess {
         }
     }
 
+    /// Something happens to a server that the hub calls.
+    pub(crate) fn server_fault(&self, server: Server, fault: ServerFault) {
+        if let Some(servers) = &self.servers {
+            servers.fault(server, fault);
+        }
+    }
+
+    /// Waits until everybody is notified of whom it is to be, if the hub has sinks. `Err`: in words, what still waits.
+    pub(crate) async fn all_notified(&self) -> Result<(), String> {
+        if self.servers.is_none() {
+            return Ok(());
+        }
+        let deadline_ms = self.shared.steady.ms() + NOTIFIED_MS;
+        // A hub that has just been started reads first who is to be notified.
+        let mut idle_ms = 0;
+        while idle_ms < 1_500 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let waiting = self.life().map_or(usize::MAX, |life| life.hub.stats().push.waiting);
+            idle_ms = if waiting == 0 && self.unsettled().is_none() { idle_ms + 50 } else { 0 };
+            if self.shared.steady.ms() > deadline_ms {
+                return Err(format!("{waiting} users wait to be notified"));
+            }
+        }
+        self.shared.observe(None, What::AllNotified);
+        Ok(())
+    }
+
     /// All faults end: the hub runs as soon as it can, on a store that works.
     pub(crate) fn heal(&self) {
         self.hurry.set(true);
         self.hurried.notify_waiters();
         self.pace.heal();
         self.disk.heal();
+        if let Some(servers) = &self.servers {
+            servers.heal();
+        }
         if let Some(life) = self.life() {
             life.faults.reads_fail(None);
             life.faults.forget_next();
@@ -211,6 +250,9 @@ impl HubProcess {
     /// Faults may begin again, and retention goes on.
     pub(crate) fn stop_hurrying(&self) {
         self.hurry.set(false);
+        if let Some(servers) = &self.servers {
+            servers.stop_healing();
+        }
         self.pace.hold_retention(false);
     }
 
@@ -321,6 +363,7 @@ impl HubProcess {
         let (store, faults) = faults::wrap(store);
         let mut options = options(&self.shared);
         options.files = self.file_options(&dir, &mut rng);
+        let way = self.servers.as_ref().map(|servers| servers.be_called(&mut options));
         self.shared
             .set_files_dir(options.files.as_ref().map(|files| files.directory.clone()));
         let (hub, steps) =
@@ -353,6 +396,7 @@ impl HubProcess {
             dir,
             steps,
             faults,
+            way: way.unwrap_or_default(),
             tasks,
             over: watch::Sender::new(false),
         }));
@@ -392,6 +436,7 @@ impl HubProcess {
     /// Ends the hub at once. Returns the directory of its store as it was.
     fn crash(&self) -> Option<PathBuf> {
         let life = self.life.take()?;
+        life.way.end();
         let waiting = life.steps.waiting().writes;
         let mut rng = self.rng.borrow_mut();
         if waiting > 0 && rng.percent(30) {

@@ -7,6 +7,7 @@
 //! | `plan` | from a seed and a profile to a plan |
 //! | `backend` | the application's server, which calls the hub by REST |
 //! | `files` | what is in the files of messages |
+//! | `servers` | the servers of others that the hub calls |
 //! | `scenes` | sequences that take several parties in the right order |
 //! | [`history`] | what was observed, and what everybody has at rest |
 //! | [`invariants`] | what must hold of it |
@@ -29,6 +30,7 @@ mod recorder;
 mod scenes;
 mod sdk;
 mod seen;
+mod servers;
 mod shrink;
 mod small;
 mod snapshot;

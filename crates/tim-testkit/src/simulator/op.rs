@@ -5,6 +5,7 @@
 
 mod faults;
 mod rest;
+mod servers;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use tim_session::proto::{GroupId, GroupType, UserId};
 
 pub use faults::{DeviceFault, FileFault, HubFault, LinkFault, StoreFault};
 pub use rest::{ADMINISTRATOR, Rest};
+pub use servers::{SHARED_TOKENS, Server, ServerFault, ServerSettings};
 
 /// What a seed emphasises. Every profile has every ordinary operation; the profile decides which faults come, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,11 +50,13 @@ pub enum Profile {
     Files,
     /// An application's server beside the devices: messages, sessions, accounts and groups by REST.
     Backend,
+    /// Servers of others that the hub calls: an application's, which is asked and told, and sinks of offline push.
+    Servers,
 }
 
 impl Profile {
     /// All profiles, in the order in which a mixed run takes turns.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Mixed,
         Self::Calm,
         Self::Links,
@@ -68,6 +72,7 @@ impl Profile {
         Self::Hostile,
         Self::Files,
         Self::Backend,
+        Self::Servers,
     ];
 
     /// The name on the command line.
@@ -89,6 +94,7 @@ impl Profile {
             Self::Hostile => "hostile",
             Self::Files => "files",
             Self::Backend => "backend",
+            Self::Servers => "servers",
         }
     }
 }
@@ -194,6 +200,8 @@ pub struct Settings {
     pub keeps: bool,
     /// How the hub keeps files; `None`: it keeps none.
     pub files: Option<FileSettings>,
+    /// How the hub calls servers of others; `None`: there are none.
+    pub servers: Option<ServerSettings>,
 }
 
 /// How a hub keeps files.
@@ -234,6 +242,7 @@ impl Default for Settings {
             max_frame: 64 * 1024,
             keeps: true,
             files: None,
+            servers: None,
         }
     }
 }
@@ -330,6 +339,8 @@ pub enum Op {
     Hub(HubFault),
     /// Something happens to the hub's store.
     Store(StoreFault),
+    /// Something happens to a server that the hub calls.
+    Server(Server, ServerFault),
     /// A hostile user does something.
     Attack(u8, Attack),
     /// All faults end; everybody logs in; time passes until nothing happens any more; the invariants are checked.
@@ -534,6 +545,10 @@ pub enum Call {
     NameCard(u8, u8, u8),
     /// Sets the receive option: 0 deliver and notify, 1 do not deliver, 2 deliver silently.
     ReceiveOption(u8, u8),
+    /// Registers a token of a push service, by its number, with the switch for notifications.
+    RegisterPush(u16, bool),
+    /// Removes a token.
+    UnregisterPush(u16),
     /// What only an application's server can call.
     Rest(Rest),
 }

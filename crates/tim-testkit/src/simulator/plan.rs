@@ -9,6 +9,7 @@ mod backend;
 mod faults;
 mod files;
 mod rates;
+mod servers;
 mod setup;
 
 use tim_session::proto::GroupType;
@@ -39,6 +40,7 @@ impl Plan {
         let mut settings = setup::settings(&mut rng, profile);
         setup::small_buffers(&mut stream(seed, "buffers", 0), profile, &mut settings);
         setup::files(&mut stream(seed, "file settings", 0), profile, &mut settings);
+        setup::servers(&mut stream(seed, "server settings", 0), profile, &mut settings);
         let span_ms = BEGIN_MS + rng.within(40_000..110_000);
         let mut draft = Draft {
             seed,
@@ -54,11 +56,13 @@ impl Plan {
         let activities = rng.within(70..170);
         draft.activities(match profile {
             Profile::Files => activities / 2, // and as much again with files
+            Profile::Servers => activities * 2 / 3,
             _ => activities,
         });
         draft.scenes();
         draft.files();
         draft.backend();
+        draft.servers();
         draft.finish(&mut rng)
     }
 }
@@ -121,7 +125,7 @@ impl Draft {
                 rng.within(BEGIN_MS..self.end_ms)
             };
             let create = match self.profile {
-                Profile::Backend if group % 2 == 1 => Op::Backend(backend::for_owner(owner as u8, create)),
+                Profile::Backend | Profile::Servers if group % 2 == 1 => Op::Backend(backend::for_owner(owner as u8, create)),
                 _ => Op::Call(DeviceRef::new(owner as u8, 0), create),
             };
             self.steps.push((at, create));
@@ -165,7 +169,9 @@ impl Draft {
             .extend(scenes::draw(stream(self.seed, "scenes", 0), stage.clone()));
         self.steps.extend(scenes::draw_late(more, stage.clone()));
         let with_files = stream(self.seed, "scenes with files", 0);
-        self.steps.extend(scenes::draw_files(with_files, stage));
+        self.steps.extend(scenes::draw_files(with_files, stage.clone()));
+        let with_servers = stream(self.seed, "scenes with servers", 0);
+        self.steps.extend(scenes::draw_servers(with_servers, stage));
     }
 
     /// Sorts and numbers the steps, and puts rests between them.
@@ -195,6 +201,7 @@ fn number_of(device: DeviceRef) -> u64 {
 }
 
 pub(super) use files::{file_body, send_file};
+pub(super) use servers::{own_token, token};
 
 /// One of these.
 pub(super) fn any<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
@@ -271,6 +278,7 @@ mod tests {
                     Op::Link(_, fault) => format!("link {fault:?}"),
                     Op::Hub(fault) => format!("hub {fault:?}"),
                     Op::Store(fault) => format!("store {fault:?}"),
+                    Op::Server(_, fault) => format!("server {fault:?}"),
                     Op::Attack(_, attack) => format!("attack {attack:?}"),
                     Op::Rest => "Rest".to_owned(),
                 };
@@ -278,8 +286,9 @@ mod tests {
                 seen.insert(name.to_owned());
             }
         }
-        // 40 calls, 5 of devices, 9 of links, 5 of the hub, 9 of the store, 24 attacks, rest; 11 + 9 calls of an application's server.
-        assert_eq!(seen.len(), 113, "{seen:#?}");
+        // 42 calls, 5 of devices, 9 of links, 5 of the hub, 9 of the store, 5 of servers, 24 attacks, rest; 11 + 9 calls of an
+        // application's server.
+        assert_eq!(seen.len(), 120, "{seen:#?}");
     }
 
     #[test]

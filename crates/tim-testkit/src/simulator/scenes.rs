@@ -6,6 +6,7 @@
 
 mod files;
 mod late;
+mod servers;
 
 use tim_session::proto::GroupType;
 
@@ -69,6 +70,16 @@ pub(super) fn draw_files(mut rng: Rng, stage: Stage) -> Vec<(u64, Op)> {
     let plays = files::scenes_of(stage.profile);
     let mut steps = Vec::new();
     for _ in 0..3 {
+        steps.extend(draw_of(plays, Rng::new(rng.draw()), stage.clone()));
+    }
+    steps
+}
+
+/// Draws the scenes with servers that the hub calls, of which there are some in the profile for them.
+pub(super) fn draw_servers(mut rng: Rng, stage: Stage) -> Vec<(u64, Op)> {
+    let plays = servers::scenes_of(stage.profile);
+    let mut steps = Vec::new();
+    for _ in 0..4 {
         steps.extend(draw_of(plays, Rng::new(rng.draw()), stage.clone()));
     }
     steps

@@ -250,6 +250,7 @@ impl World {
             Op::Link(device, fault) => self.link_fault(*device, *fault),
             Op::Hub(fault) => self.hub.fault(*fault),
             Op::Store(fault) => self.hub.store_fault(*fault),
+            Op::Server(server, fault) => self.hub.server_fault(*server, *fault),
             Op::Attack(rogue, attack) => {
                 let rogue = usize::from(*rogue).checked_rem(self.rogues.len());
                 if let Some(rogue) = rogue.and_then(|at| self.rogues.get(at)) {
@@ -330,6 +331,7 @@ impl World {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.backend.let_everybody_in().await;
+        let notified = self.hub.all_notified().await;
         self.devices.values().for_each(Device::settle);
         let _ = tokio::time::timeout(SETTLE_DEADLINE, self.settled()).await;
         if let Some(files) = &self.shared.plan.settings.files {
@@ -348,6 +350,7 @@ impl World {
             settled_ms: self.shared.steady.ms() - begun_ms,
             ..Snapshot::default()
         };
+        snapshot.unsettled.extend(notified.err());
         snapshot.devices = self.devices.values().map(Device::state).collect();
         self.look_afresh(&mut snapshot).await;
         match self.backend.look().await {

@@ -42,7 +42,7 @@ pub(super) fn prepare(plan: &Plan, step: u32, op: &Call, sent: &[Known]) -> Resu
     let mark = Mark(step);
     Ok(match rest {
         Rest::Send { .. } | Rest::Import { .. } | Rest::SendGroup { .. } => {
-            let (request, message) = sending(rest, mark);
+            let (request, message) = sending(rest, mark, plan.disables_push(mark));
             Prepared {
                 request,
                 message: Some(message),
@@ -165,7 +165,8 @@ fn elements(body: Body, mark: Mark) -> Value {
     json!([{ "MsgType": kind, "MsgContent": content }])
 }
 
-fn sending(rest: &Rest, mark: Mark) -> (Request, Sent) {
+fn sending(rest: &Rest, mark: Mark, is_silent: bool) -> (Request, Sent) {
+    let push = json!({ "PushFlag": u8::from(is_silent) });
     let message = |log: Log, from: UserId, body: Body, online_only: bool| Sent {
         log,
         from,
@@ -197,7 +198,7 @@ fn sending(rest: &Rest, mark: Mark) -> (Request, Sent) {
             let json = json!({
                 "From_Account": name(*from), "To_Account": receivers, "MsgRandom": random_of(mark.0),
                 "SyncOtherMachine": if *to_sender { 1 } else { 2 }, "OnlineOnlyFlag": u8::from(*online_only),
-                "MsgBody": elements(*body, mark),
+                "MsgBody": elements(*body, mark), "OfflinePushInfo": push,
             });
             let sent = message(c2c(*from, first), Plan::user(*from), *body, *online_only);
             (by_rest(path, &json), sent)
@@ -205,7 +206,7 @@ fn sending(rest: &Rest, mark: Mark) -> (Request, Sent) {
         Rest::SendGroup { group, from, body } => {
             let mut json = json!({
                 "GroupId": Plan::group(*group).as_str(), "Random": random_of(mark.0),
-                "MsgBody": elements(*body, mark),
+                "MsgBody": elements(*body, mark), "OfflinePushInfo": push,
             });
             let from = from.map(Plan::user);
             if let (Some(from), Some(fields)) = (from, json.as_object_mut()) {

@@ -53,6 +53,12 @@ impl fmt::Display for What {
                 write!(f, "the hub's clock jumps by {seconds} s and says {wall_ms}")
             }
             Self::StoreFault(fault) => write!(f, "store: {fault:?}"),
+            Self::ServerFault(server, fault) => write!(f, "{server:?}: {fault:?}"),
+            Self::Asked(question) => write!(f, "the application is asked {question:?}"),
+            Self::Answered(number) => write!(f, "the application answers ({number})"),
+            Self::Told(told) => write!(f, "the application is told {told:?}"),
+            Self::Notified(notified) => write!(f, "notified: {notified:?}"),
+            Self::AllNotified => f.write_str("everybody is notified"),
             Self::Attacked {
                 call,
                 hostile,

@@ -20,7 +20,7 @@ impl Invariant for AsTold {
     }
 
     fn applies_to(&self, profile: Profile) -> bool {
-        profile == Profile::Backend
+        matches!(profile, Profile::Backend | Profile::Servers)
     }
 
     fn check(&self, model: &Model<'_>) -> Result<u64, Violation> {

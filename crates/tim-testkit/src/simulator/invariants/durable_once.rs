@@ -6,7 +6,7 @@ use tim_session::proto::{MessageId, UserId};
 
 use super::super::history::{Content, Log, Mark, Stored};
 use super::super::op::Call;
-use super::model::{Accepted, Spoken, differs};
+use super::model::{Accepted, Spoken};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
 
@@ -86,7 +86,7 @@ fn origin(model: &Model<'_>, stored: &Stored) -> Result<(), Violation> {
         ));
     };
     let sent = message.sent;
-    if differs(&sent.said, &seen.content) {
+    if model.differs(&sent.said, &seen.content) {
         let words = format!(
             "stored as {seen}, with other bytes than were sent ({:?})",
             sent.said
@@ -145,6 +145,9 @@ fn acknowledged(
         return Ok(0);
     }
     let fails = |words: String| Err(Violation::new(NAME, words).at([message.begun, at]));
+    if sequence == 0 && model.may_be_dropped(mark) {
+        return Ok(0);
+    }
     if sequence == 0 {
         return fails(format!("{mark} was acknowledged in {log} without a sequence"));
     }

@@ -23,7 +23,7 @@ impl Invariant for KeptOut {
     }
 
     fn applies_to(&self, profile: Profile) -> bool {
-        profile == Profile::Backend
+        matches!(profile, Profile::Backend | Profile::Servers)
     }
 
     fn check(&self, model: &Model<'_>) -> Result<u64, Violation> {

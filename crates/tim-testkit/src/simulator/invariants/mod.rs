@@ -40,6 +40,7 @@ mod membership;
 mod model;
 mod numbers_at_rest;
 mod order_once;
+mod outside;
 mod restrictions;
 mod revoked;
 mod uploads;

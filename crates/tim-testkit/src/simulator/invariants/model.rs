@@ -7,8 +7,8 @@ use tim_session::proto::message::TipOperation;
 use tim_session::proto::{GroupId, MessageId, UserId};
 
 use super::super::history::{
-    AttackSaw, Content, Event, Failed, History, Log, Mark, Observation, Returned, Said, Seen, Sent, Snapshot,
-    Stored, What,
+    AttackSaw, Content, Event, Failed, History, Log, Mark, Observation, Question, Returned, Said, Seen, Sent,
+    Snapshot, Stored, Verdict, What,
 };
 use super::super::op::{
     Call, DeviceFault, DeviceKind, DeviceRef, LinkFault, Plan, Rest, Settings, StoreFault,
@@ -43,6 +43,10 @@ pub struct Model<'a> {
     reached: BTreeMap<Log, Vec<(usize, u64)>>,
     /// The observation after which somebody has nothing any more that was on its way when the store was restored last.
     in_this_store: BTreeMap<Watcher, usize>,
+    /// What the application's server was asked, and in which observation.
+    pub(super) questions: Vec<(usize, &'a Question)>,
+    /// When an answer to a question was given.
+    pub(super) answered: BTreeMap<u32, usize>,
     /// For each restore: the first observation in which somebody had a connection to the restored hub.
     reconnected: Vec<BTreeMap<Watcher, usize>>,
 }
@@ -171,6 +175,8 @@ impl<'a> Model<'a> {
             whole: BTreeSet::new(),
             reached: BTreeMap::new(),
             in_this_store: BTreeMap::new(),
+            questions: Vec::new(),
+            answered: BTreeMap::new(),
             reconnected: Vec::new(),
         };
         let mut backups = BTreeMap::new();
@@ -275,6 +281,8 @@ impl<'a> Model<'a> {
                     call.abandoned = true;
                 }
             }
+            (What::Asked(question), _) => self.questions.push((at, question)),
+            (What::Answered(number), _) => drop(self.answered.insert(*number, at)),
             (What::BackedUp { backup, .. }, _) => drop(backups.insert(*backup, at)),
             (What::Restored { backup }, _) => {
                 let backed_up = backups.get(backup).copied().unwrap_or(0);
@@ -659,6 +667,23 @@ impl<'a> Model<'a> {
         self.last_restore().is_none() || since.is_some_and(|since| *since < observation)
     }
 
+    /// What the application's server was asked about a message.
+    pub(super) fn asked_about(&self, mark: Mark) -> impl Iterator<Item = (usize, &'a Question)> {
+        let questions = self.questions.iter().copied();
+        questions.filter(move |(_, question)| question.mark == Some(mark))
+    }
+
+    /// Whether the content of an entry is another one than what was said, and than what an application's server has made of it.
+    pub(super) fn differs(&self, said: &Said, content: &Content) -> bool {
+        let has_changed = |mark| {
+            self.asked_about(mark).any(|(_, question)| match (&question.verdict, content) {
+                (Verdict::Change(changed), Content::Said(found)) => changed == found,
+                _ => false,
+            })
+        };
+        differs(said, content) && !said.mark.is_some_and(has_changed)
+    }
+
     /// The message of a user that somebody saw. What is not complete has no mark, but it has the message's id.
     pub(super) fn message_of(&self, seen: &Seen) -> Option<&Spoken<'a>> {
         if let Some(mark) = seen.content.mark() {
@@ -722,7 +747,7 @@ fn seen_in(returned: &Returned) -> Vec<&Seen> {
 }
 
 /// Whether the content of an entry is another one than what was said.
-pub(super) fn differs(said: &Said, content: &Content) -> bool {
+fn differs(said: &Said, content: &Content) -> bool {
     !matches!(content, Content::Said(found) if found == said)
         && !matches!(content, Content::Gone | Content::Stub)
 }

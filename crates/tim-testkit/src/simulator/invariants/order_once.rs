@@ -8,7 +8,7 @@ use tim_session::proto::{MessageId, UserId};
 
 use super::super::history::{Content, Event, Log, Seen, StartsFrom, What};
 use super::super::op::{DeviceKind, DeviceRef};
-use super::model::{Accepted, differs};
+use super::model::Accepted;
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
 
@@ -102,7 +102,7 @@ fn content(model: &Model<'_>, at: usize, seen: &Seen) -> Result<(), Violation> {
     let Some(message) = said.mark.and_then(|mark| model.messages.get(&mark)) else {
         return Err(Violation::new(NAME, format!("nobody sent {seen}")).at([at]));
     };
-    if differs(&message.sent.said, &seen.content)
+    if model.differs(&message.sent.said, &seen.content)
         || message.sent.from != seen.from
         || !message.is_to(&seen.log)
     {

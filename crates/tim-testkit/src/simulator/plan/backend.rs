@@ -2,7 +2,7 @@
 
 use super::{BEGIN_MS, Draft, any, below_any, stream, within_any};
 use crate::Rng;
-use crate::simulator::op::{Body, Call, DeviceRef, Op, Rest};
+use crate::simulator::op::{Body, Call, DeviceRef, Op, Profile, Rest};
 
 /// The call that makes a group for its owner, in the place of the owner's own.
 pub(super) fn for_owner(owner: u8, create: Call) -> Call {
@@ -29,7 +29,11 @@ impl Draft {
             self.asks(at, Call::Rest(Rest::ImportAccount(user)));
         }
         let mut at = self.time(&mut rng);
-        for _ in 0..rng.within(40..90) {
+        let count = match self.profile {
+            Profile::Servers => rng.within(10..40),
+            _ => rng.within(40..90),
+        };
+        for _ in 0..count {
             at = match rng.percent(30) {
                 true => at + rng.below(60),
                 false => self.time(&mut rng),

@@ -3,7 +3,9 @@
 use super::rates::Rates;
 use super::{BEGIN_MS, Draft, below_any, pick, stream, within_any};
 use crate::Rng;
-use crate::simulator::op::{Attack, DeviceFault, DeviceKind, HubFault, LinkFault, Op, StoreFault, Target};
+use crate::simulator::op::{
+    Attack, DeviceFault, DeviceKind, HubFault, LinkFault, Op, Server, ServerFault, StoreFault, Target,
+};
 
 impl Draft {
     /// What goes wrong.
@@ -14,6 +16,7 @@ impl Draft {
         self.hub_faults(&rates);
         self.store_faults(&rates);
         self.attacks(&rates);
+        self.server_faults(&rates);
     }
 
     /// How many of a kind of fault this run has.
@@ -214,6 +217,26 @@ impl Draft {
                 }
             };
             self.steps.push((at, Op::Store(fault)));
+        }
+    }
+
+    fn server_faults(&mut self, rates: &Rates) {
+        let mut rng = stream(self.seed, "servers", 0);
+        for _ in 0..Self::count(&mut rng, rates.servers) {
+            let at = self.moment(&mut rng);
+            let server = Server::ALL[rng.below(3) as usize];
+            let for_ms = within_any(&mut rng, 200, &[2_000, 15_000, 60_000]) as u32;
+            let fault = match rng.below(6) {
+                0..2 => ServerFault::Refuses(for_ms),
+                2 => ServerFault::Hangs(for_ms),
+                3 => ServerFault::Cuts(for_ms),
+                4 => ServerFault::Fails(for_ms),
+                _ => ServerFault::Slow {
+                    later_ms: rng.within(100..4_000) as u32,
+                    for_ms,
+                },
+            };
+            self.steps.push((at, Op::Server(server, fault)));
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) struct Rates {
     pub(super) store_errors: u64,
     pub(super) store_slow: u64,
     pub(super) attacks: u64,
+    pub(super) servers: u64,
 }
 
 impl Rates {
@@ -46,6 +47,7 @@ impl Rates {
             store_errors: 0,
             store_slow: 0,
             attacks: 0,
+            servers: 0,
         };
         match profile {
             Profile::Calm | Profile::Groups | Profile::Rooms => Self {
@@ -72,6 +74,7 @@ impl Rates {
                 store_errors: 10,
                 store_slow: 10,
                 attacks: 30,
+                servers: 0,
             },
             Profile::Links => Self {
                 cuts: 120,
@@ -151,6 +154,20 @@ impl Rates {
                 hub_clocks: 8,
                 store_errors: 15,
                 store_slow: 8,
+                ..none
+            },
+            Profile::Servers => Self {
+                cuts: 15,
+                silent: 3,
+                restarts: 10,
+                stops: 8,
+                crashes: 15,
+                backups: 3,
+                restores: 2,
+                hub_clocks: 2,
+                store_errors: 8,
+                store_slow: 6,
+                servers: 60,
                 ..none
             },
             Profile::Files => Self {

@@ -4,7 +4,9 @@ use tim_session::proto::GroupType;
 
 use super::any;
 use crate::Rng;
-use crate::simulator::op::{DeviceKind, FileSettings, Population, Profile, Settings, UserPlan};
+use crate::simulator::op::{
+    DeviceKind, FileSettings, Population, Profile, ServerSettings, Settings, UserPlan,
+};
 
 pub(super) fn population(rng: &mut Rng, profile: Profile) -> Population {
     let mut users = Vec::new();
@@ -33,7 +35,7 @@ pub(super) fn population(rng: &mut Rng, profile: Profile) -> Population {
             GroupType::MEETING,
             GroupType::PUBLIC,
         ],
-        Profile::Groups | Profile::Backend => vec![
+        Profile::Groups | Profile::Backend | Profile::Servers => vec![
             GroupType::PUBLIC,
             GroupType::WORK,
             GroupType::MEETING,
@@ -61,7 +63,7 @@ pub(super) fn population(rng: &mut Rng, profile: Profile) -> Population {
         },
         groups,
         innocent_pair: profile == Profile::Hostile,
-        backend: profile == Profile::Backend,
+        backend: matches!(profile, Profile::Backend | Profile::Servers),
     }
 }
 
@@ -135,6 +137,25 @@ pub(super) fn files(rng: &mut Rng, profile: Profile, settings: &mut Settings) {
         settings.retention_seconds = rng.within(20..60);
         settings.purge_interval_ms = rng.within(1_000..8_000);
     }
+}
+
+/// How the hub calls servers of others, in the profile in which there are some.
+pub(super) fn servers(rng: &mut Rng, profile: Profile, settings: &mut Settings) {
+    if profile != Profile::Servers {
+        return;
+    }
+    settings.servers = Some(ServerSettings {
+        timeout_ms: any(rng, &[600, 2_000, 2_000]),
+        refuse_without_answer: rng.percent(20),
+        max_waiting: any(rng, &[3, 4_096, 4_096]),
+        max_age_s: any(rng, &[30, 24 * 3600, 24 * 3600, 24 * 3600]),
+        max_concurrent: any(rng, &[1, 2, 32]),
+        refuses: any(rng, &[0, 8, 20]),
+        changes: any(rng, &[0, 15, 40]),
+        drops: any(rng, &[0, 0, 8]),
+        unanswered: any(rng, &[0, 0, 5, 20]),
+        not_taken: any(rng, &[0, 10, 40]),
+    });
 }
 
 /// In most runs in which applications restart, the buffers between a device and the hub are small: a device that comes back gets

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tim_client::{
     Client, CreateGroup, Decision, GroupApplication, ImError, Limits, MENTION_ALL, MemberListOptions,
-    Message, SendOptions, Status, UpdateGroupProfile,
+    Message, OfflinePush, SendOptions, Status, UpdateGroupProfile,
 };
 use tim_proto::message::{Custom, Face, Text, to_vec};
 use tim_proto::{
@@ -59,8 +59,13 @@ impl SdkDevice {
                 retry_ms,
             } => {
                 let mark = Mark(step);
+                let silent = self.shared.plan.disables_push(mark).then(|| OfflinePush {
+                    disable_push: true,
+                    ..OfflinePush::default()
+                });
                 let options = SendOptions {
                     online_user_only: *online_only,
+                    offline_push: silent,
                     ..SendOptions::default()
                 }
                 .retry_for(std::time::Duration::from_millis((*retry_ms).into()));
@@ -463,6 +468,16 @@ impl SdkDevice {
                     client
                         .set_message_remind_type(Plan::group(*group), option)
                         .await?;
+                    Returned::Done
+                }
+                Call::RegisterPush(number, enabled) => {
+                    let (platform, token) = Call::token(*number);
+                    client.register_push(platform, &token, *enabled).await?;
+                    Returned::Done
+                }
+                Call::UnregisterPush(number) => {
+                    let (platform, token) = Call::token(*number);
+                    client.unregister_push(platform, &token).await?;
                     Returned::Done
                 }
                 // Made by `prepare`.

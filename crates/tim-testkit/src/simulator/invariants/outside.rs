@@ -1,0 +1,78 @@
+//! What can be concluded about the servers of others that the hub calls.
+
+use super::super::history::{Mark, Question, Verdict, What};
+use super::super::op::{Server, ServerFault};
+use super::Model;
+
+/// Before a server is left alone it fails so often in a row.
+const FAILURES: usize = 5;
+/// How long a failure of the application's server may have the hub not call it, in milliseconds: it is left alone for ten seconds, and
+/// then somebody else's request is the next test for as long.
+const LEFT_ALONE_MS: u64 = 25_000;
+/// How exactly times are kept, in milliseconds.
+const SLACK_MS: u64 = 100;
+
+impl Model<'_> {
+    /// How long the hub waits for an answer of the application's server, in milliseconds.
+    fn timeout_ms(&self) -> u64 {
+        let settings = &self.history.plan.settings.servers;
+        settings.map_or(0, |servers| servers.timeout_ms)
+    }
+
+    /// Whether the hub may have got an answer, and taken it for one.
+    pub(super) fn may_decide(&self, question: &Question) -> bool {
+        let in_time = |after_ms| after_ms <= self.timeout_ms() + SLACK_MS;
+        question.verdict != Verdict::Useless && question.after_ms.is_some_and(in_time)
+    }
+
+    /// Whether the hub has got an answer, as long as it lives.
+    pub(super) fn decides(&self, question: &Question) -> bool {
+        let in_time = |after_ms| after_ms + SLACK_MS < self.timeout_ms();
+        self.may_decide(question)
+            && question.after_ms.is_some_and(in_time)
+            && self.answered.contains_key(&question.number)
+    }
+
+    /// Whether the application's server may have dropped a message.
+    pub(super) fn may_be_dropped(&self, mark: Mark) -> bool {
+        let drops = |question: &Question| question.verdict == Verdict::Drop && self.may_decide(question);
+        self.asked_about(mark).any(|(_, question)| drops(question))
+    }
+
+    /// Whether the hub may not have called a server at some time between two observations, as that failed then or before.
+    pub(super) fn may_be_left_alone(&self, server: Server, from: usize, to: usize) -> bool {
+        let (from_ms, to_ms) = (self.at_ms(from).saturating_sub(LEFT_ALONE_MS), self.at_ms(to));
+        let (mut failures, mut has_fault) = (0, false);
+        for observation in &self.history.observations {
+            if observation.at_ms > to_ms {
+                break;
+            }
+            match &observation.what {
+                What::ServerFault(of, fault) if *of == server => {
+                    let until_ms = observation.at_ms + fault.for_ms();
+                    let is_slow = matches!(fault, ServerFault::Slow { .. });
+                    // What is slow may be too slow for the time-out; so it is with what waits for it.
+                    has_fault |= until_ms + if is_slow { 5_000 } else { 0 } >= from_ms;
+                }
+                What::Asked(question) if server == Server::Application && observation.at_ms >= from_ms => {
+                    failures += usize::from(!self.decides(question));
+                }
+                _ => {}
+            }
+        }
+        has_fault || failures >= FAILURES
+    }
+
+    /// Whether the hub ended between two observations.
+    pub(super) fn hub_ended_between(&self, from: usize, to: usize) -> bool {
+        let between = self.history.observations.get(from..to.min(self.history.observations.len()));
+        let ends = |what: &What| matches!(what, What::HubEnded(_) | What::HubFailed);
+        between.into_iter().flatten().any(|observation| ends(&observation.what))
+    }
+
+    /// The number of the hub's life in which an observation was made.
+    pub(super) fn life(&self, at: usize) -> usize {
+        let before = self.history.observations.iter().take(at);
+        before.filter(|observation| matches!(observation.what, What::HubStarted { .. })).count()
+    }
+}
