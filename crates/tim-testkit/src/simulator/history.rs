@@ -12,8 +12,8 @@ pub use at_rest::{
     BackendView, Ceiling, DeviceState, FileAtRest, FilesAtRest, FreshView, GroupState, MemberState, Snapshot,
     Stored,
 };
-pub use servers::{Notified, Question, SinkAnswer, Told, Verdict, changed, changed_text, is_changed};
 pub use entries::{Content, FileOf, ListEntry, Log, Mark, Said, Seen, Sent};
+pub use servers::{Notified, Question, SinkAnswer, Told, Verdict, changed, changed_text, is_changed};
 
 /// A run: its plan and everything that was observed, in order.
 #[derive(Debug, Clone)]

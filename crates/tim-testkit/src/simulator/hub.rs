@@ -222,8 +222,14 @@ impl HubProcess {
         let mut idle_ms = 0;
         while idle_ms < 1_500 {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            let waiting = self.life().map_or(usize::MAX, |life| life.hub.stats().push.waiting);
-            idle_ms = if waiting == 0 && self.unsettled().is_none() { idle_ms + 50 } else { 0 };
+            let waiting = self
+                .life()
+                .map_or(usize::MAX, |life| life.hub.stats().push.waiting);
+            idle_ms = if waiting == 0 && self.unsettled().is_none() {
+                idle_ms + 50
+            } else {
+                0
+            };
             if self.shared.steady.ms() > deadline_ms {
                 return Err(format!("{waiting} users wait to be notified"));
             }
@@ -363,7 +369,10 @@ impl HubProcess {
         let (store, faults) = faults::wrap(store);
         let mut options = options(&self.shared);
         options.files = self.file_options(&dir, &mut rng);
-        let way = self.servers.as_ref().map(|servers| servers.be_called(&mut options));
+        let way = self
+            .servers
+            .as_ref()
+            .map(|servers| servers.be_called(&mut options));
         self.shared
             .set_files_dir(options.files.as_ref().map(|files| files.directory.clone()));
         let (hub, steps) =

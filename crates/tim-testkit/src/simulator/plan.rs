@@ -125,7 +125,9 @@ impl Draft {
                 rng.within(BEGIN_MS..self.end_ms)
             };
             let create = match self.profile {
-                Profile::Backend | Profile::Servers if group % 2 == 1 => Op::Backend(backend::for_owner(owner as u8, create)),
+                Profile::Backend | Profile::Servers if group % 2 == 1 => {
+                    Op::Backend(backend::for_owner(owner as u8, create))
+                }
                 _ => Op::Call(DeviceRef::new(owner as u8, 0), create),
             };
             self.steps.push((at, create));

@@ -6,11 +6,12 @@ use tim_session::proto::{ErrorCode, FileId, GroupType, MessageId, MessageKind, R
 use super::super::files::{content_of, hash_of};
 use super::super::history::{
     Content, DeviceState, Downloaded, Event, Failed, FileOf, FreshView, GroupState, History, ListEntry, Log,
-    Mark, MemberState, Observation, Returned, Said, Seen, Sent, Snapshot, Started, StartsFrom, Stored, What,
+    Mark, MemberState, Notified, Observation, Question, Returned, Said, Seen, Sent, SinkAnswer, Snapshot,
+    Started, StartsFrom, Stored, Told, Verdict, What,
 };
 use super::super::op::{
-    Body, Call, DeviceKind, DeviceRef, FileBody, FileKind, Mention, Plan, Population, Profile, Settings,
-    Target, UserPlan, Which,
+    Body, Call, DeviceKind, DeviceRef, FileBody, FileKind, Mention, Plan, Population, Profile, Server,
+    ServerSettings, Settings, Target, UserPlan, Which,
 };
 use super::{Invariant, Model};
 
@@ -198,6 +199,76 @@ impl MadeUp {
             said: Said::of(MessageKind::TEXT, mark.text().as_bytes()),
             online_only: false,
             file: None,
+        }
+    }
+
+    /// A run in which the hub calls servers of others, which work.
+    pub(super) fn with_servers() -> Self {
+        let mut run = Self::new();
+        run.history.plan.settings.servers = Some(ServerSettings {
+            timeout_ms: 2_000,
+            refuse_without_answer: false,
+            max_waiting: 4_096,
+            max_age_s: 24 * 3600,
+            max_concurrent: 32,
+            refuses: 0,
+            changes: 0,
+            drops: 0,
+            unanswered: 0,
+            not_taken: 0,
+        });
+        run
+    }
+
+    /// The application's server is asked about a message, and answers.
+    pub(super) fn ask(&mut self, mark: Mark, verdict: Verdict) {
+        let number = mark.0;
+        let question = Question {
+            number,
+            command: "C2C.CallbackBeforeSendMsg".to_owned(),
+            mark: Some(mark),
+            by: Some(self.message_of(mark).from),
+            group: None,
+            verdict,
+            after_ms: Some(1),
+        };
+        self.push(None, What::Asked(question));
+        self.push(None, What::Answered(number));
+    }
+
+    /// It is told that a message is stored.
+    pub(super) fn tell(&mut self, mark: Mark, sequence: u64) {
+        let message = self.message_of(mark);
+        let told = Told {
+            command: "C2C.CallbackAfterSendMsg".to_owned(),
+            mark: Some(mark),
+            place: Some((message.log, sequence)),
+            result: 0,
+            online_only: false,
+            by: Some(message.from),
+            group: None,
+            action: String::new(),
+        };
+        self.push(None, What::Told(told));
+    }
+
+    /// The notification of a user of a message, through a token.
+    pub(super) fn notification(&self, user: u8, mark: Mark, sequence: u64, token: u16) -> Notified {
+        let message = self.message_of(mark);
+        let (platform, token) = Call::token(token);
+        Notified {
+            sink: Server::sink_of(platform),
+            id: format!("{}-{token}", message.id),
+            user: Plan::user(user),
+            platform,
+            token,
+            place: (message.log, sequence),
+            message: message.id,
+            sender: message.from,
+            mark: Some(mark),
+            is_changed: false,
+            answer: SinkAnswer::Taken,
+            after_ms: Some(1),
         }
     }
 

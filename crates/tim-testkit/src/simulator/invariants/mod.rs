@@ -23,10 +23,15 @@
 //! | [`liveness`](Liveness) | after the faults end, everybody who may is let in, and every call returns |
 //! | [`as-told`](AsTold) | an application's server is told what is so, and what it was told is so |
 //! | [`kept-out`](KeptOut) | who was kicked out, blocked or deleted has no session of before, and nobody else loses one |
+//! | [`decided`](Decided) | what the application's server refuses or changes is refused and changed for everybody, and nothing else is |
+//! | [`told-once`](ToldOnce) | it is told once of each message that is stored, and of nothing else |
+//! | [`notified`](Notified) | nobody is notified who is online, or of what is read, revoked or not to be pushed; one id for one notification |
+//! | [`not-missed`](NotMissed) | who is offline is notified of each message that qualifies, whatever fails meanwhile |
 //! | [`fairness`](Fairness) | the latency of an innocent pair is bounded beside hostile users |
 
 mod as_told;
 mod ceilings;
+mod decided;
 mod durable_once;
 mod fairness;
 mod file_access;
@@ -38,11 +43,14 @@ mod liveness;
 mod marks_forward;
 mod membership;
 mod model;
+mod not_missed;
+mod notified;
 mod numbers_at_rest;
 mod order_once;
 mod outside;
 mod restrictions;
 mod revoked;
+mod told;
 mod uploads;
 mod used_id;
 mod visibility;
@@ -56,6 +64,7 @@ use super::history::{History, Snapshot};
 use super::op::Profile;
 pub use as_told::AsTold;
 pub use ceilings::Ceilings;
+pub use decided::Decided;
 pub use durable_once::DurableOnce;
 pub use fairness::Fairness;
 pub use file_access::FileAccess;
@@ -66,10 +75,13 @@ pub use kept_out::KeptOut;
 pub use liveness::Liveness;
 pub use marks_forward::MarksForward;
 pub use model::Model;
+pub use not_missed::NotMissed;
+pub use notified::Notified;
 pub use numbers_at_rest::NumbersAtRest;
 pub use order_once::OrderOnce;
 pub use restrictions::Restrictions;
 pub use revoked::Revoked;
+pub use told::ToldOnce;
 pub use uploads::Uploads;
 pub use used_id::UsedId;
 pub use visibility::Visibility;
@@ -90,13 +102,17 @@ pub trait Invariant: Send + Sync {
 }
 
 /// All invariants, in the order in which they are checked: what explains a failure best comes first.
-pub const ALL: [&dyn Invariant; 18] = [
+pub const ALL: [&dyn Invariant; 22] = [
     &DurableOnce,
     &UsedId,
     &OrderOnce,
     &Gaps,
     &AsTold,
     &KeptOut,
+    &Decided,
+    &ToldOnce,
+    &Notified,
+    &NotMissed,
     &Visibility,
     &Restrictions,
     &Revoked,

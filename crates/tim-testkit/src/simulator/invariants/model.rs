@@ -676,10 +676,11 @@ impl<'a> Model<'a> {
     /// Whether the content of an entry is another one than what was said, and than what an application's server has made of it.
     pub(super) fn differs(&self, said: &Said, content: &Content) -> bool {
         let has_changed = |mark| {
-            self.asked_about(mark).any(|(_, question)| match (&question.verdict, content) {
-                (Verdict::Change(changed), Content::Said(found)) => changed == found,
-                _ => false,
-            })
+            self.asked_about(mark)
+                .any(|(_, question)| match (&question.verdict, content) {
+                    (Verdict::Change(changed), Content::Said(found)) => changed == found,
+                    _ => false,
+                })
         };
         differs(said, content) && !said.mark.is_some_and(has_changed)
     }

@@ -1,8 +1,9 @@
 //! What can be concluded about the servers of others that the hub calls.
 
-use super::super::history::{Mark, Question, Verdict, What};
-use super::super::op::{Server, ServerFault};
+use super::super::history::{Mark, Notified, Question, Verdict, What};
+use super::super::op::{Call, Rest, Server, ServerFault};
 use super::Model;
+use super::model::{Called, Spoken};
 
 /// Before a server is left alone it fails so often in a row.
 const FAILURES: usize = 5;
@@ -63,16 +64,59 @@ impl Model<'_> {
         has_fault || failures >= FAILURES
     }
 
+    /// Whether the application's server is asked and told about a message: not about those that are imported, or sent to many.
+    pub(super) fn has_callbacks(&self, message: &Spoken<'_>) -> bool {
+        let has_none = |call: &Called<'_>| match call.op {
+            Call::Rest(Rest::Send { to, .. }) => to.len() > 1,
+            Call::Rest(Rest::Import { .. }) => true,
+            _ => false,
+        };
+        let mut calls = message.calls.iter().filter_map(|call| self.calls.get(call));
+        self.history.plan.settings.servers.is_some() && message.device.is_some() && !calls.any(has_none)
+    }
+
+    /// The last observation that was made by a time, in virtual milliseconds.
+    pub(super) fn by_ms(&self, at_ms: u64) -> usize {
+        let observations = &self.history.observations;
+        observations.partition_point(|observation| observation.at_ms <= at_ms)
+    }
+
+    /// The notifications, each with its observation.
+    pub(super) fn notified(&self) -> impl Iterator<Item = (usize, &Notified)> {
+        let observations = self.history.observations.iter().enumerate();
+        observations.filter_map(|(at, observation)| match &observation.what {
+            What::Notified(notified) => Some((at, notified)),
+            _ => None,
+        })
+    }
+
+    /// Whether something between two observations keeps the hub from reading or writing its store as usual.
+    pub(super) fn store_fails_between(&self, from: usize, to: usize) -> bool {
+        let (from_ms, to_ms) = (self.at_ms(from).saturating_sub(30_000), self.at_ms(to));
+        let mut observations = self.history.observations.iter();
+        observations.any(|observation| {
+            matches!(observation.what, What::StoreFault(_)) && (from_ms..=to_ms).contains(&observation.at_ms)
+        })
+    }
+
     /// Whether the hub ended between two observations.
     pub(super) fn hub_ended_between(&self, from: usize, to: usize) -> bool {
-        let between = self.history.observations.get(from..to.min(self.history.observations.len()));
+        let between = self
+            .history
+            .observations
+            .get(from..to.min(self.history.observations.len()));
         let ends = |what: &What| matches!(what, What::HubEnded(_) | What::HubFailed);
-        between.into_iter().flatten().any(|observation| ends(&observation.what))
+        between
+            .into_iter()
+            .flatten()
+            .any(|observation| ends(&observation.what))
     }
 
     /// The number of the hub's life in which an observation was made.
     pub(super) fn life(&self, at: usize) -> usize {
         let before = self.history.observations.iter().take(at);
-        before.filter(|observation| matches!(observation.what, What::HubStarted { .. })).count()
+        before
+            .filter(|observation| matches!(observation.what, What::HubStarted { .. }))
+            .count()
     }
 }

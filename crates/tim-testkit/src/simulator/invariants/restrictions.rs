@@ -85,7 +85,12 @@ impl Held {
 /// A message to a group that was sent for the first time after its sender was certainly forbidden to write is not accepted.
 fn writes(model: &Model<'_>, group: GroupId, message: &Spoken<'_>) -> Result<u64, Violation> {
     let from = message.sent.from;
-    let Some(accepted) = message.accepted.first().map(|accepted| accepted.at) else {
+    // What the application's server has dropped was not written.
+    let mark = message.sent.said.mark;
+    let is_dropped = mark.is_some_and(|mark| model.may_be_dropped(mark));
+    let mut accepted = message.accepted.iter();
+    let accepted = accepted.find(|accepted| accepted.sequence > 0 || !is_dropped);
+    let Some(accepted) = accepted.map(|accepted| accepted.at) else {
         // Counted if it was refused where it had to be.
         let ended = message
             .calls

@@ -16,7 +16,8 @@ impl Draft {
             let own = own_token(device.user, device.device);
             let at = rng.within(1_700..BEGIN_MS);
             if rng.percent(80) {
-                self.steps.push((at, Op::Call(device, Call::RegisterPush(own, true))));
+                self.steps
+                    .push((at, Op::Call(device, Call::RegisterPush(own, true))));
             }
             for _ in 0..rng.below(4) {
                 let at = self.time(&mut rng);

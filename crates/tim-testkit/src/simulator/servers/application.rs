@@ -92,7 +92,13 @@ impl Servers {
         (answer, number)
     }
 
-    fn verdict(&self, command: &str, fields: &Map<String, Value>, mark: Option<Mark>, rng: &mut Rng) -> Verdict {
+    fn verdict(
+        &self,
+        command: &str,
+        fields: &Map<String, Value>,
+        mark: Option<Mark>,
+        rng: &mut Rng,
+    ) -> Verdict {
         let (settings, is_group) = (&self.settings, command.starts_with("Group."));
         if rng.percent(settings.refuses) {
             return Verdict::Refuse(match (is_group, rng.percent(25)) {
@@ -107,7 +113,11 @@ impl Servers {
             let users = users.into_iter().flatten();
             let users = users.filter_map(|user| UserId::new(user.get("Member_Account")?.as_str()?).ok());
             let without: Vec<UserId> = users.filter(|_| rng.percent(15)).collect();
-            return if without.is_empty() { Verdict::Allow } else { Verdict::Without(without) };
+            return if without.is_empty() {
+                Verdict::Allow
+            } else {
+                Verdict::Without(without)
+            };
         }
         let Some(mark) = mark.filter(|_| command.ends_with("BeforeSendMsg")) else {
             return Verdict::Allow;
@@ -159,7 +169,9 @@ impl Servers {
             online_only,
             by: by.or_else(|| who(info?)),
             group,
-            action: info.map(|info| text(info, "Action").to_owned()).unwrap_or_default(),
+            action: info
+                .map(|info| text(info, "Action").to_owned())
+                .unwrap_or_default(),
         };
         let mut rng = self.chance(&format!("{command} {mark:?} {:?} {group:?}", told.by));
         self.shared.observe(None, What::Told(told));
@@ -239,13 +251,20 @@ fn who(fields: &Map<String, Value>) -> Option<UserId> {
         "Owner_Account",
         "To_Account",
     ];
-    names.into_iter().find_map(|name| UserId::new(text(fields, name)).ok())
+    names
+        .into_iter()
+        .find_map(|name| UserId::new(text(fields, name)).ok())
 }
 
 /// The log that a request is about, and the sequence there.
 fn place(fields: &Map<String, Value>, group: Option<GroupId>) -> Option<(Log, u64)> {
-    let key = text(fields, "MsgKey").split('_').next().and_then(|first| first.parse().ok());
-    let listed = fields.get("MsgSeqList").and_then(|list| list[0]["MsgSeq"].as_u64());
+    let key = text(fields, "MsgKey")
+        .split('_')
+        .next()
+        .and_then(|first| first.parse().ok());
+    let listed = fields
+        .get("MsgSeqList")
+        .and_then(|list| list[0]["MsgSeq"].as_u64());
     let sequence = fields.get("MsgSeq").and_then(Value::as_u64).or(listed).or(key)?;
     let log = match group {
         Some(group) => Log::Group(group),

@@ -35,7 +35,10 @@ impl Connection {
                 self.read.drain(..len);
                 return Some(request);
             }
-            assert!(self.read.len() < MAX_REQUEST, "the hub sends a request without end");
+            assert!(
+                self.read.len() < MAX_REQUEST,
+                "the hub sends a request without end"
+            );
             match self.stream.read_buf(&mut self.read).await {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
@@ -57,7 +60,12 @@ impl Connection {
 
     /// Ready when the hub has closed the connection.
     pub(super) async fn closed(&mut self) {
-        while self.stream.read_buf(&mut self.read).await.is_ok_and(|read| read > 0) {}
+        while self
+            .stream
+            .read_buf(&mut self.read)
+            .await
+            .is_ok_and(|read| read > 0)
+        {}
     }
 }
 
@@ -87,8 +95,14 @@ mod tests {
         let bytes = [&one[..], b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"].concat();
         assert!(parse(&bytes[..one.len() - 1]).is_none());
         let (first, len) = parse(&bytes).unwrap();
-        assert_eq!((first.body.as_slice(), first.key.as_deref(), len), (&b"abc"[..], Some("k"), one.len()));
+        assert_eq!(
+            (first.body.as_slice(), first.key.as_deref(), len),
+            (&b"abc"[..], Some("k"), one.len())
+        );
         let (second, len) = parse(&bytes[len..]).unwrap();
-        assert_eq!((second.body.len(), second.key, len), (0, None, bytes.len() - one.len()));
+        assert_eq!(
+            (second.body.len(), second.key, len),
+            (0, None, bytes.len() - one.len())
+        );
     }
 }

@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tim_client::transport::Connector;
-use tim_hub::{
-    CallbackOptions, Clock, Endpoint, HubOptions, PushOptions, PushRoutes, PushSink, PushWebhook,
-};
+use tim_hub::{CallbackOptions, Clock, Endpoint, HubOptions, PushOptions, PushRoutes, PushSink, PushWebhook};
 use tim_proto::request::PushPlatform;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -105,7 +103,9 @@ impl Servers {
         spawn_local(sinks::serve_embedded(Rc::clone(self), notifications));
         let (webhook, embedded): (Arc<dyn PushSink>, Arc<dyn PushSink>) =
             (Arc::new(webhook), Arc::new(embedded));
-        let routes = PushRoutes::new().with_others(webhook).with(PushPlatform::HUAWEI, embedded);
+        let routes = PushRoutes::new()
+            .with_others(webhook)
+            .with(PushPlatform::HUAWEI, embedded);
         let mut push = PushOptions::with_routes(routes);
         push.max_age = Duration::from_secs(self.settings.max_age_s);
         push.max_concurrent = self.settings.max_concurrent;
@@ -128,7 +128,11 @@ impl Servers {
     }
 
     /// Until the hub that uses the door has ended.
-    async fn accept(self: Rc<Self>, server: Server, mut connections: mpsc::UnboundedReceiver<(DuplexStream, Way)>) {
+    async fn accept(
+        self: Rc<Self>,
+        server: Server,
+        mut connections: mpsc::UnboundedReceiver<(DuplexStream, Way)>,
+    ) {
         while let Some((stream, way)) = connections.recv().await {
             let servers = Rc::clone(&self);
             let connection = Connection::new(stream);
@@ -174,12 +178,17 @@ impl Servers {
         let times = repeated.entry(about.to_owned()).or_default();
         *times += 1;
         let hash = super::files::hash_of(about.as_bytes());
-        self.shared.rng(0x5345_5256 << 32 ^ hash ^ times.wrapping_mul(0x9E37_79B9))
+        self.shared
+            .rng(0x5345_5256 << 32 ^ hash ^ times.wrapping_mul(0x9E37_79B9))
     }
 
     /// After how many milliseconds a server answers.
     fn delay(&self, server: Server, rng: &mut Rng) -> u64 {
-        let usual = if rng.percent(80) { rng.below(20) } else { rng.below(250) };
+        let usual = if rng.percent(80) {
+            rng.below(20)
+        } else {
+            rng.below(250)
+        };
         match self.condition(server) {
             Some(ServerFault::Slow { later_ms, .. }) => usual + u64::from(later_ms),
             _ => usual,

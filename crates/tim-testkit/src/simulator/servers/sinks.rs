@@ -41,7 +41,8 @@ impl PushSink for Embedded {
     fn send<'a>(&'a self, notification: &'a Notification) -> Sending<'a> {
         Box::pin(async move {
             let (outcome, receiver) = oneshot::channel();
-            let is_handed = !self.way.has_ended() && self.notifications.send((notification.clone(), outcome)).is_ok();
+            let is_handed =
+                !self.way.has_ended() && self.notifications.send((notification.clone(), outcome)).is_ok();
             if !is_handed {
                 return Err(PushError::unavailable("it is gone"));
             }
@@ -101,7 +102,11 @@ impl Servers {
                 return;
             }
             let notified = of_json(&request.body);
-            assert_eq!(Some(notified.id.as_str()), request.key.as_deref(), "the idempotency key");
+            assert_eq!(
+                Some(notified.id.as_str()),
+                request.key.as_deref(),
+                "the idempotency key"
+            );
             let mut rng = self.chance(&notified.id);
             let (answer, after_ms) = self.decide(Server::Webhook, &mut rng);
             let notified = Notified {
@@ -188,7 +193,9 @@ fn of_json(body: &[u8]) -> Notified {
     };
     let unreadable = |what: &str| -> ! { panic!("a notification whose {what} cannot be read: {json}") };
     let user = |name: &str| UserId::new(text(name)).unwrap_or_else(|_| unreadable(name));
-    let conversation: ConversationId = text("conversation").parse().unwrap_or_else(|_| unreadable("conversation"));
+    let conversation: ConversationId = text("conversation")
+        .parse()
+        .unwrap_or_else(|_| unreadable("conversation"));
     let message: MessageId = text("message").parse().unwrap_or_else(|_| unreadable("message"));
     let token = text("token");
     Notified {
