@@ -150,6 +150,26 @@ faults! {
     VoidSigLogsIn = "void-sig-logs-in", "kept-out", 50 of "backend";
     /// Who is blocked loses the sessions, and may log in again.
     BlockedLogsIn = "blocked-logs-in", "kept-out", 100 of "backend";
+    /// What the application refuses is stored.
+    VerdictIgnored = "verdict-ignored", "decided", 50 of "servers";
+    /// What the application changes is stored as it was sent.
+    ChangeForgotten = "change-forgotten", "decided", 50 of "servers";
+    /// The application is told again of a message that is sent again.
+    ToldOfRepetitions = "told-of-repetitions", "told-once", 50 of "servers";
+    /// The application is not told of messages to groups.
+    GroupsUntold = "groups-untold", "told-once", 50 of "servers";
+    /// Users who are online are notified.
+    NotifiedOnline = "notified-online", "notified", 50 of "servers";
+    /// A user is notified of what was read on another way.
+    ReadNotified = "read-notified", "notified", 100 of "servers";
+    /// The switch for notifications on a device is not looked at.
+    SwitchIgnored = "switch-ignored", "notified", 50 of "servers";
+    /// The idempotency key of a notification is that of the attempt.
+    KeyOfAttempt = "key-of-attempt", "notified", 50 of "servers";
+    /// A notification that the sink does not take counts as sent.
+    FailureSettles = "failure-settles", "not-missed", 100 of "servers";
+    /// A hub that is started looks up nobody who was to be notified before.
+    WaitingForgotten = "waiting-forgotten", "not-missed", 100 of "servers";
 }
 
 impl Fault {

@@ -281,7 +281,12 @@ async fn handle_after(
             .check_rights(services.steady_ms(), |user, issued_s| {
                 services.check_admitted(user, issued_s)
             })
-            .and_then(|()| span.in_scope(|| handlers::handle(&services, &mut client, id, kind, &body)));
+            .and_then(|()| match client.device().has_left() {
+                // The device makes the request again when it is back, and the application is asked again. If that refuses it then, this
+                // must not do it after all.
+                true => Ok(Outcome::Later),
+                false => span.in_scope(|| handlers::handle(&services, &mut client, id, kind, &body)),
+            });
         client.end_asked();
         if let Err(refusal) = &outcome
             && was_asked

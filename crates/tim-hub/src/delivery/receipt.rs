@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tim_proto::ConversationId;
 use tim_proto::message::{Content, to_vec};
+#[cfg(feature = "outgoing")]
+use tim_proto::planted::{self, Fault};
 use tim_proto::request::{ConversationChange, Send, SendResponse};
 use tim_proto::wire::{Extensions, decode_body};
 use tim_store::{Entry, LogKey, StoreError, StoreReader, Stored, WriteError, Written};
@@ -57,7 +59,13 @@ impl SendReceipt {
                 self.after.iter().for_each(|after| after.stored(at));
                 self.stored(at, false);
             }
-            Ok(Written::Duplicate(at)) => self.stored(at, true),
+            Ok(Written::Duplicate(at)) => {
+                #[cfg(feature = "outgoing")]
+                if planted::is(Fault::ToldOfRepetitions) {
+                    self.after.iter().for_each(|after| after.stored(at));
+                }
+                self.stored(at, true);
+            }
             Ok(Written::DuplicateOfRevoked(at, left)) => self.revoked(at, &left),
             Ok(_) => self.refuse(Refusal::wrong_answer()),
             Err(error) => self.refuse(error.into()),

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tim_proto::message::{Content, tags, to_vec};
+use tim_proto::planted::{self, Fault};
 use tim_proto::request::{Send, SendResponse};
 use tim_proto::wire::{Extensions, FrameKind, Nested, decode_body};
 use tim_proto::{ConversationId, ErrorCode, GroupType, UserId};
@@ -142,6 +143,11 @@ async fn ask(services: &Services, sender: UserId, body: Box<[u8]>) -> Before {
     };
     let change = |content: &tim_json::Content| changed_request(&request, content);
     let decided = services.callbacks.ask_about(&about, change).await;
+    let decided = match decided {
+        Decision::Refuse(_) if planted::is(Fault::VerdictIgnored) => Decision::Go(None),
+        Decision::Go(Some(_)) if planted::is(Fault::ChangeForgotten) => Decision::Go(None),
+        decided => decided,
+    };
     let is_no = matches!(decided, Decision::Drop | Decision::Refuse(_));
     if is_no && was_taken(services, sender, &request).await {
         // It is a repetition, whatever is said of it now: its sender gets the first answer again.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tim_proto::UserId;
+use tim_proto::planted::{self, Fault};
 use tim_store::Write;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -148,7 +149,7 @@ impl Lookup {
         let mut failed = None;
         for (token, notification) in left {
             let inner = self.push.upgrade()?;
-            if inner.presence.is_online(&user) {
+            if inner.presence.is_online(&user) && !planted::is(Fault::NotifiedOnline) {
                 return Some(Err(Stop::Online));
             }
             if read.at.elapsed() > FRESH {
@@ -184,7 +185,8 @@ impl Lookup {
 impl Inner {
     /// Whether a user is online, of whom everything through the newest change is dealt with then: the devices have it, or are about to.
     pub(super) fn settle_online(&self, sink: usize, user: &UserId, newest: u64) -> bool {
-        let is_settled = newest != u64::MAX && self.presence.is_online(user);
+        let is_settled =
+            newest != u64::MAX && self.presence.is_online(user) && !planted::is(Fault::NotifiedOnline);
         if is_settled {
             lock(&self.pending).pushed(sink, user, newest);
         }
@@ -257,6 +259,7 @@ impl Inner {
             self.tell(sink, notification, error);
         }
         match sent {
+            Err(PushError::Unavailable { .. }) if planted::is(Fault::FailureSettles) => Outcome::Settled,
             Err(PushError::Unavailable { retry_after, .. }) => Outcome::Failed {
                 is_answer: false,
                 retry_after,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tim_proto::message::Content;
+use tim_proto::planted::{self, Fault};
 use tim_proto::wire::decode_body;
 use tim_proto::{Payload, ReceiveOption, UserId, Words};
 use tim_store::{
@@ -151,7 +152,7 @@ impl Reading<'_> {
             title: &title,
             is_own,
             is_blocked,
-            is_read: entry.sequence <= conversation.read_sequence,
+            is_read: entry.sequence <= conversation.read_sequence && !planted::is(Fault::ReadNotified),
             is_revoked: entry.is_revoked(),
             is_imported: entry.flags.contains(EntryFlags::IMPORTED),
             is_online_only: false,
@@ -165,10 +166,16 @@ impl Reading<'_> {
             Err(why) => return Ok(Err(why)),
         };
         let unread = self.unread()?;
-        let tokens = self.tokens.iter().filter(|token| token.enabled);
+        let tokens = self
+            .tokens
+            .iter()
+            .filter(|token| token.enabled || planted::is(Fault::SwitchIgnored));
         let notifications = tokens.map(|token| {
             let notification = Notification {
-                id: format!("{}-{}", entry.id, token.number),
+                id: match planted::is(Fault::KeyOfAttempt) {
+                    true => format!("{}-{}-{}", entry.id, token.number, self.terms.oldest_ms),
+                    false => format!("{}-{}", entry.id, token.number),
+                },
                 user: self.user,
                 platform: token.platform,
                 token: token.token.clone(),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
+use tim_proto::planted::{self, Fault};
 use tim_proto::request::PushPlatform;
 use tim_proto::{GroupId, UserId};
 use tim_store::{EntryFlags, LogKey, Published, PushUser, StoreReader, Write, Writer};
@@ -374,7 +375,9 @@ async fn load_all(push: &Weak<Inner>) -> bool {
         match found {
             Ok(users) => {
                 after = users.last().filter(|_| users.len() == PAGE).map(|last| last.user);
-                inner.add(users);
+                if !planted::is(Fault::WaitingForgotten) {
+                    inner.add(users);
+                }
                 if after.is_none() {
                     return true;
                 }

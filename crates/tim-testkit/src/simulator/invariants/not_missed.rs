@@ -176,9 +176,7 @@ fn qualifies(model: &Model<'_>, message: &Spoken<'_>, stored: &Stored, user: Use
     is_receiver
         && said.mark == message.sent.said.mark
         && matches!(said.kind, MessageKind::TEXT | MessageKind::FACE)
-        && !said
-            .mark
-            .is_none_or(|mark| model.history.plan.disables_push(mark))
+        && !said.mark.is_none_or(|mark| model.disables_push(mark))
         && !message.sent.online_only
         && !own.any(is_import)
         && !model.calls.values().any(keeps_quiet)

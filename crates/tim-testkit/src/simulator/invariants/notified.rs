@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use tim_session::proto::UserId;
 
-use super::super::history::{Content, Event, Notified as Seen, Returned, SinkAnswer, What};
+use super::super::history::{Content, Event, Notified as Seen, Returned, What};
 use super::super::op::{Call, DeviceRef, Plan, Profile, Rest};
 use super::model::Called;
 use super::{Invariant, Model, Violation};
@@ -136,7 +136,7 @@ fn is_excluded(model: &Model<'_>, notified: &Seen) -> Why {
     if message.sent.online_only {
         return because("which is for those online only");
     }
-    if model.history.plan.disables_push(mark) {
+    if model.disables_push(mark) {
         return because("of which nobody is to be notified");
     }
     let stored = model.stored(&notified.place.0, notified.place.1)?;
@@ -311,6 +311,7 @@ fn online_since(model: &Model<'_>, device: DeviceRef, at: usize) -> Option<usize
 mod tests {
     use super::super::made_up::{MadeUp, c2c, passes, violates};
     use super::*;
+    use crate::simulator::history::SinkAnswer;
     use crate::simulator::op::{HubFault, Target, Which};
 
     /// User 1 has registered a token, and is away; user 0 has written.

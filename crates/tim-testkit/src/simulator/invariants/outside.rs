@@ -1,7 +1,7 @@
 //! What can be concluded about the servers of others that the hub calls.
 
 use super::super::history::{Mark, Notified, Question, Verdict, What};
-use super::super::op::{Call, Rest, Server, ServerFault};
+use super::super::op::{Call, DeviceKind, Rest, Server, ServerFault};
 use super::Model;
 use super::model::{Called, Spoken};
 
@@ -73,6 +73,14 @@ impl Model<'_> {
         };
         let mut calls = message.calls.iter().filter_map(|call| self.calls.get(call));
         self.history.plan.settings.servers.is_some() && message.device.is_some() && !calls.any(has_none)
+    }
+
+    /// Whether the sender of a message may have said that nobody is to be notified of it: firmware says nothing of that.
+    pub(super) fn disables_push(&self, mark: Mark) -> bool {
+        let device = self.messages.get(&mark).and_then(|message| message.device);
+        let can =
+            device.is_some_and(|device| device.is_backend() || self.kind(device) == Some(DeviceKind::Sdk));
+        can && self.history.plan.disables_push(mark)
     }
 
     /// The last observation that was made by a time, in virtual milliseconds.

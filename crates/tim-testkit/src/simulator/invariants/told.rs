@@ -71,13 +71,13 @@ fn is_there(model: &Model<'_>, at: usize, told: &Told) -> Result<u64, Violation>
 }
 
 fn once(model: &Model<'_>, mark: Mark, message: &Spoken<'_>) -> Result<u64, Violation> {
-    let about: Vec<usize> = told(model)
-        .filter(|(_, told)| told.mark == Some(mark) && told.place.is_some())
-        .map(|(at, _)| at)
-        .collect();
-    if about.len() > 1 {
+    let about = told(model).filter(|(_, told)| told.mark == Some(mark));
+    let about: Vec<_> = about.filter_map(|(at, told)| Some((at, told.place?))).collect();
+    // What retention has removed is stored again, elsewhere.
+    let is_again = |(at, place): &(usize, _)| about.iter().any(|(before, same)| before < at && same == place);
+    if let Some((at, _)) = about.iter().find(|one| is_again(one)) {
         let words = format!("the application was told {} times of {mark}", about.len());
-        return Err(Violation::new(NAME, words).at(about));
+        return Err(Violation::new(NAME, words).at(about.iter().map(|(at, _)| *at).chain([*at])));
     }
     let accepted = message.accepted.iter().find(|accepted| accepted.sequence > 0);
     let Some(accepted) = accepted.filter(|_| about.is_empty() && !message.sent.online_only) else {
