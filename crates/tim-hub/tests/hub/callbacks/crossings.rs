@@ -12,6 +12,9 @@ use super::{BEFORE, DEADLINE, GO, body, says, start};
 use crate::rest::Rest;
 use crate::support::{Answer, Device, Observed, Reply, TestHub, TestServer, c2c, group, group_id, user};
 
+/// What the application refuses.
+const NO: &str = r#"{"ActionStatus": "OK", "ErrorInfo": "no", "ErrorCode": 120001}"#;
+
 /// The answer comes late, or none does in time, and the message would be taken: what its sender may do is checked then.
 #[test]
 fn rights_are_checked_after_a_late_verdict() {
@@ -105,6 +108,35 @@ fn a_verdict_does_not_outlive_a_kick_or_a_block() {
         assert!(texts.is_empty(), "{name}: {texts:?}");
     }
     assert!(owner.texts().is_empty(), "{:?}", owner.texts());
+}
+
+/// The connection ends while the application is asked. The device sends the message again, and that is refused: the first verdict must not
+/// store it after that.
+#[test]
+fn a_verdict_does_not_outlive_the_connection_of_its_request() {
+    let server = TestServer::start([Answer::ok(GO).held(), Answer::ok(NO)]);
+    let hub = start(&server, BEFORE, |options| options.timeout = DEADLINE);
+    let mut owner = Device::login(&hub, "owner", 1);
+    let mut sender = Device::login(&hub, "sender", 1);
+    let message = sender.message(c2c("owner"), Text::new("once"));
+    sender.start_send(&message, SendOptions::default());
+    sender.push_out();
+    server.asked(1);
+    drop(sender);
+    let shared = hub.shared();
+    owner.wait_until(|| shared.user(&user("sender")).unwrap().unwrap().devices == 0);
+    let mut again = Device::login(&hub, "sender", 1);
+    let ticket = again.start_send(&message, SendOptions::default());
+    assert_eq!(again.wait_for(ticket), Err(ErrorCode(120_001)));
+    server.release();
+    // Behind it.
+    let other = again.message(c2c("owner"), Text::new("twice"));
+    let ticket = again.start_send(&other, SendOptions::default());
+    assert_eq!(again.wait_for(ticket), Err(ErrorCode(120_001)));
+    let Ok(Reply::Page { texts, .. }) = owner.page(c2c("sender"), &[], 10) else {
+        panic!("there is no page")
+    };
+    assert!(texts.is_empty(), "{texts:?}");
 }
 
 /// Nobody waits for an answer then, and what was not decided is not done. A device sends it again when the hub is back.
