@@ -195,18 +195,19 @@ fn away_since(model: &Model<'_>, user: u8, end: usize) -> Option<usize> {
 
 fn logged_out_since(model: &Model<'_>, device: DeviceRef, end: usize) -> Option<usize> {
     let mut since = Some(0);
+    // Whether the hub has certainly heard what the device said last: without a connection, a device logs out by itself.
+    let mut is_heard = false;
     for (at, observation) in model.history.observations.iter().enumerate().take(end) {
-        if observation.device != Some(device) {
-            continue;
-        }
+        let is_own = observation.device == Some(device);
         match &observation.what {
-            What::Called { op: Call::Login, .. }
-            | What::Event(Event::Ready)
-            | What::Started(_)
-            | What::DeviceFault(_) => since = None,
-            What::Event(Event::Other(name)) if name == "net Connected" => since = None,
+            What::HubEnded(_) | What::HubFailed => is_heard = false,
+            _ if !is_own => {}
+            What::Event(Event::Other(name)) if name == "net Connected" => (is_heard, since) = (true, None),
+            What::Event(Event::Ready) => (is_heard, since) = (true, None),
+            What::LinkFault(_) => is_heard = false,
+            What::Called { op: Call::Login, .. } | What::Started(_) | What::DeviceFault(_) => since = None,
             What::Resolved { call, result: Ok(_) } => match model.calls.get(call).map(|call| call.op) {
-                Some(Call::Logout) => since = Some(at),
+                Some(Call::Logout) if is_heard => (is_heard, since) = (false, Some(at)),
                 Some(Call::Login) => since = None,
                 _ => {}
             },

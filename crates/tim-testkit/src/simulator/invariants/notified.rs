@@ -279,7 +279,7 @@ fn online_since(model: &Model<'_>, device: DeviceRef, at: usize) -> Option<usize
             What::HubEnded(_) | What::HubFailed | What::StoreFault(_) => since = None,
             What::Resolved { call, result: Ok(_) } if is_own => {
                 let logs_in = model.calls.get(call).is_some_and(|call| *call.op == Call::Login);
-                since = since.or(logs_in.then_some(index));
+                since = since.or_else(|| logs_in.then_some(index));
             }
             What::Resolved { .. } | What::Skipped { .. } => {}
             What::Called {
