@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// Flash and RAM as QEMU's mps2-an386 has them: its code memory at 0, and one of its large RAMs.
-const MPS2: &str =
-    "MEMORY { FLASH : ORIGIN = 0x00000000, LENGTH = 4M\n RAM : ORIGIN = 0x20000000, LENGTH = 4M }\n";
+/// Flash and RAM as QEMU's mps2-an386 has them: its code memory at 0, and one of its large RAMs. The last page of the flash is not the
+/// firmware's: it has what is written once into each board.
+const MPS2: &str = "MEMORY { FLASH : ORIGIN = 0x00000000, LENGTH = 4M - 1K\n \
+     RAM : ORIGIN = 0x20000000, LENGTH = 4M }\n_number = 4M - 1K;\n";
 /// The lm3s6965evb's.
-const LM3S: &str =
-    "MEMORY { FLASH : ORIGIN = 0x00000000, LENGTH = 256K\n RAM : ORIGIN = 0x20000000, LENGTH = 64K }\n";
+const LM3S: &str = "MEMORY { FLASH : ORIGIN = 0x00000000, LENGTH = 256K - 1K\n \
+     RAM : ORIGIN = 0x20000000, LENGTH = 64K }\n_number = 256K - 1K;\n";
 
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");

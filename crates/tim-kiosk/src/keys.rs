@@ -20,7 +20,7 @@ use crate::store::MAX_RECORD;
 use crate::{SharedStore, lobby, picture};
 
 const HELP: &str = "1-5 say something, f a face, c a custom message, p a picture, r take the last one back, h history, and older, \
-l the last entries again, u conversations, m all is read, b a hundred numbered messages";
+l the last entries again, u conversations, m all is read, n a numbered message, b a hundred of them";
 /// The messages that can be sent with one key.
 const CANNED: [&str; 5] = [
     "Hello from the lobby [微笑]",
@@ -47,7 +47,7 @@ pub(crate) struct Keys<'k> {
     last: Option<Message<'static>>,
     /// Where the last page of history ended.
     older: Option<NextReqMessageId>,
-    /// The number of the next message of `b`, which begins with a new thousand at each start.
+    /// The number of the next message of `n` and `b`.
     numbered: u32,
 }
 
@@ -56,7 +56,7 @@ impl<'k> Keys<'k> {
         client: Client<'k>,
         screen: &'k Screen,
         store: &'k SharedStore,
-        starts: u32,
+        numbered: u32,
     ) -> Self {
         Self {
             client,
@@ -64,7 +64,7 @@ impl<'k> Keys<'k> {
             store,
             last: None,
             older: None,
-            numbered: starts.wrapping_mul(1000),
+            numbered,
         }
     }
 
@@ -134,7 +134,8 @@ impl<'k> Keys<'k> {
             }
             b'u' => self.show_conversations().await,
             b'm' => self.mark_read().await,
-            b'b' => self.send_numbered().await,
+            b'n' => self.send_numbered(1).await,
+            b'b' => self.send_numbered(BURST).await,
             b'?' => {
                 self.screen.show(HELP);
                 Ok(())
@@ -172,8 +173,8 @@ impl<'k> Keys<'k> {
         Ok(())
     }
 
-    async fn send_numbered(&mut self) -> Result<(), Error> {
-        for _ in 0..BURST {
+    async fn send_numbered(&mut self, count: u32) -> Result<(), Error> {
+        for _ in 0..count {
             let mut text = String::<32>::new();
             // Any number fits.
             let _ = write!(text, "numbered {}", self.numbered);

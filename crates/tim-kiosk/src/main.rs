@@ -73,7 +73,7 @@ async fn kiosk(board: Board) {
     };
     let seed = board::seed() ^ u64::from(store.starts()).rotate_right(16);
     let mut device = Device::new(
-        settings::session(),
+        settings::session(settings::device()),
         settings::USER_SIG,
         resources,
         seed,
@@ -84,7 +84,9 @@ async fn kiosk(board: Board) {
     if let Ok(entry) = store.entry().await {
         screen.show_kept(entry);
     }
-    let starts = store.starts();
+    // Messages of different kiosks, and of different starts, have different numbers.
+    let numbered = (settings::device() as u32).wrapping_mul(1_000_000);
+    let numbered = numbered.wrapping_add(store.starts().wrapping_mul(1000));
     let (client, runner) = device.split(SerialPort::new(line.receiver, line.sender));
     let kiosk = Kiosk {
         client,
@@ -97,7 +99,7 @@ async fn kiosk(board: Board) {
     };
     join4(
         runner.run(async |events| kiosk.show_events(events).await),
-        Keys::new(client, &kiosk.screen, &kiosk.store, starts).obey(console.receiver, &kiosk.begin),
+        Keys::new(client, &kiosk.screen, &kiosk.store, numbered).obey(console.receiver, &kiosk.begin),
         kiosk.run_errands(),
         kiosk.stay_logged_in(),
     )

@@ -17,6 +17,8 @@ use crate::{APP, KEY};
 pub struct Hub {
     child: Child,
     data: TempDir,
+    /// What its command line has besides.
+    flags: &'static [&'static str],
     /// Where users connect.
     pub address: SocketAddr,
     /// Where serial lines behind a TCP socket connect.
@@ -24,15 +26,21 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Starts one with no past.
+    /// Starts one with no past, which takes messages and requests as fast as they come.
     pub async fn start() -> Self {
+        Self::start_with(&["--send-rate", "0", "--request-rate", "0"]).await
+    }
+
+    /// Starts one with no past, and these flags.
+    pub async fn start_with(flags: &'static [&'static str]) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(data.path().join("app.key"), KEY).expect("it can be written to");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (child, address, serial) = serve(&data, any, any).await;
+        let (child, address, serial) = serve(&data, flags, any, any).await;
         Self {
             child,
             data,
+            flags,
             address,
             serial,
         }
@@ -47,7 +55,7 @@ impl Hub {
     /// Kills it and starts it again on the same data, at the same addresses.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let (child, ..) = serve(&self.data, self.address, self.serial).await;
+        let (child, ..) = serve(&self.data, self.flags, self.address, self.serial).await;
         self.child = child;
     }
 
@@ -73,18 +81,16 @@ impl Hub {
     }
 }
 
-async fn serve(data: &TempDir, address: SocketAddr, serial: SocketAddr) -> (Child, SocketAddr, SocketAddr) {
+async fn serve(
+    data: &TempDir,
+    flags: &[&str],
+    address: SocketAddr,
+    serial: SocketAddr,
+) -> (Child, SocketAddr, SocketAddr) {
     let mut child = Command::new(tim())
-        .args([
-            "serve",
-            "--log",
-            "error",
-            "--send-rate",
-            "0",
-            "--request-rate",
-            "0",
-            "--data",
-        ])
+        .args(["serve", "--log", "error"])
+        .args(flags)
+        .arg("--data")
         .arg(data.path())
         .args([
             "--listen",

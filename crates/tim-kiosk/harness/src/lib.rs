@@ -8,10 +8,10 @@ mod cable;
 mod hub;
 mod kiosk;
 
-pub use build::{Tools, firmware, tim, tools, user_sig};
+pub use build::{SIG_VARIABLE, Tools, firmware, tim, tools, user_sig};
 pub use cable::Cable;
 pub use hub::{Hub, next};
-pub use kiosk::{Console, Kiosk, command};
+pub use kiosk::{Console, Kiosk, Terminal};
 
 /// Who the kiosk is.
 pub const KIOSK: &str = "kiosk-1";
@@ -38,6 +38,15 @@ impl Board {
         match self {
             Self::Mps2 => "mps2-an386",
             Self::Lm3s => "lm3s6965evb",
+        }
+    }
+
+    /// Where in its flash the firmware looks for the board's number: at the beginning of the last page.
+    #[must_use]
+    pub const fn number_at(self) -> u32 {
+        match self {
+            Self::Mps2 => (4 << 20) - 1024,
+            Self::Lm3s => (256 << 10) - 1024,
         }
     }
 

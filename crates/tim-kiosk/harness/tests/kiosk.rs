@@ -1,9 +1,11 @@
 //! The kiosk against a real hub, on both boards: what it shows, what it says, and what becomes of it on a bad line.
 //!
 //! Each scenario has a hub, a kiosk and a cable of its own, waits for what must happen, and has a deadline for the whole.
-//! `KIOSK_RESETS` is how often the power is cut (default 12), `KIOSK_NOISE` how many bytes of noise the line gets (default 100,000; QEMU takes some 7,000 to 15,000 a second).
+//! `KIOSK_RESETS` is how often the power is cut (default 12), `KIOSK_BOOTS` how often that of eight kiosks at once (default 2), `KIOSK_NOISE` how many bytes of noise the line gets (default 100,000; QEMU takes some 7,000 to 15,000 a second).
 
 mod scenarios;
+#[cfg(target_os = "linux")]
+mod signals;
 #[path = "../../src/store.rs"]
 mod store;
 mod store_tests;
@@ -25,8 +27,6 @@ struct Lobby {
     kiosk: Kiosk,
     alice: Client,
     ear: Ear,
-    /// How often the kiosk was reset.
-    resets: usize,
 }
 
 impl Lobby {
@@ -37,16 +37,7 @@ impl Lobby {
         let mut kiosk = Kiosk::start(board, &cable).await;
         kiosk.console.shows("tim kiosk: kiosk-1 in lobby").await;
         kiosk.console.shows("-- ready").await;
-        let (alice, events) = hub.user("alice").await;
-        let group = CreateGroup {
-            group_id: Some(GroupId::new(LOBBY).expect("a valid id")),
-            members: vec![UserId::new(KIOSK).expect("a valid id")],
-            ..CreateGroup::new(GroupType::PUBLIC, "The lobby")
-        };
-        alice
-            .create_group(group)
-            .await
-            .expect("there is no such group yet");
+        let (alice, ear) = open_lobby(&hub).await;
         kiosk
             .console
             .shows("lobby #1 * Joined the group: alice,kiosk-1")
@@ -56,11 +47,7 @@ impl Lobby {
             cable,
             kiosk,
             alice,
-            ear: Ear {
-                events,
-                heard: VecDeque::new(),
-            },
-            resets: 0,
+            ear,
         }
     }
 
@@ -68,19 +55,28 @@ impl Lobby {
     async fn say(&self, text: &str) {
         say(&self.alice, lobby(), text).await;
     }
+}
 
-    /// The kiosk never started anew by itself, and QEMU still runs.
-    fn check_starts(&mut self) {
-        assert_eq!(self.kiosk.ended(), None, "{}", self.kiosk.console.tail());
-        let starts = self
-            .kiosk
-            .console
-            .all()
-            .iter()
-            .filter(|line| line.contains("tim kiosk:"))
-            .count();
-        assert_eq!(starts, 1 + self.resets, "the kiosk started anew");
+impl From<Lobby> for Vec<Kiosk> {
+    fn from(lobby: Lobby) -> Self {
+        vec![lobby.kiosk]
     }
+}
+
+/// Alice, and the lobby that she opens for herself and the kiosk's user.
+async fn open_lobby(hub: &Hub) -> (Client, Ear) {
+    let (alice, events) = hub.user("alice").await;
+    let group = CreateGroup {
+        group_id: Some(GroupId::new(LOBBY).expect("a valid id")),
+        members: vec![UserId::new(KIOSK).expect("a valid id")],
+        ..CreateGroup::new(GroupType::PUBLIC, "The lobby")
+    };
+    alice
+        .create_group(group)
+        .await
+        .expect("there is no such group yet");
+    let heard = VecDeque::new();
+    (alice, Ear { events, heard })
 }
 
 fn lobby() -> ConversationId {
@@ -122,35 +118,53 @@ async fn say(user: &Client, to: ConversationId, text: &str) {
 }
 
 /// Plays a scenario against the clock, and says how long it took.
-fn play<F: Future<Output = Lobby>>(
+fn play<F: Future<Output: Into<Vec<Kiosk>>>>(
     name: &str,
-    board: Board,
+    boards: &[Board],
     seconds: u64,
-    scenario: impl FnOnce(Board) -> F,
+    scenario: impl FnOnce() -> F,
 ) {
     if let Err(reason) = tools() {
-        let _ = writeln!(io::stdout(), "kiosk: {name} on {board:?} SKIPPED: {reason}");
-        return;
+        return tell(format_args!("kiosk: {name} on {boards:?} SKIPPED: {reason}"));
     }
-    firmware(board); // building is not the scenario's time
+    for &board in boards {
+        firmware(board); // building is not the scenario's time
+    }
     // On this thread alone, so that a failed test shows what the console showed.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
     let began = Instant::now();
-    let mut lobby = runtime
-        .block_on(async { tokio::time::timeout(Duration::from_secs(seconds), scenario(board)).await })
-        .unwrap_or_else(|_| panic!("{name} on {board:?} is not over after {seconds} s"));
-    lobby.check_starts();
-    // Past the test runner, which would show it for failures only.
+    let played = async { tokio::time::timeout(Duration::from_secs(seconds), scenario()).await };
+    let played = runtime
+        .block_on(played)
+        .unwrap_or_else(|_| panic!("{name} on {boards:?} is not over after {seconds} s"));
+    let mut kiosks: Vec<Kiosk> = played.into();
+    kiosks.iter_mut().for_each(Kiosk::check_starts);
     let took = began.elapsed().as_secs_f64();
-    let busy = lobby.kiosk.processor_time().unwrap_or_default().as_secs_f64();
-    let board = board.machine();
-    let _ = writeln!(
-        io::stdout(),
-        "kiosk: {board:12} {name:20} {took:6.1} s, QEMU's processor {busy:5.1} s"
-    );
+    let busy = kiosks.iter().filter_map(Kiosk::processor_time).sum::<Duration>();
+    let busy = busy.as_secs_f64();
+    let machines: Vec<_> = boards.iter().map(|board| board.machine()).collect();
+    let machines = machines.join(", ");
+    tell(format_args!(
+        "kiosk: {machines:12} {name:20} {took:6.1} s, QEMU's processor {busy:5.1} s"
+    ));
+}
+
+/// Prints past the test runner, which would show it for failures only.
+fn tell(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Plays a scenario with one kiosk.
+fn play_on<F: Future<Output = Lobby>>(
+    board: Board,
+    name: &str,
+    seconds: u64,
+    scenario: impl FnOnce(Board) -> F,
+) {
+    play(name, &[board], seconds, || scenario(board));
 }
 
 macro_rules! scenarios {
@@ -158,13 +172,13 @@ macro_rules! scenarios {
         mod mps2 {
             $(#[test]
             fn $name() {
-                super::play(stringify!($name), super::Board::Mps2, $seconds, super::scenarios::$name);
+                super::play_on(super::Board::Mps2, stringify!($name), $seconds, super::scenarios::$name);
             })+
         }
         mod lm3s {
             $(#[test]
             fn $name() {
-                super::play(stringify!($name), super::Board::Lm3s, $seconds, super::scenarios::$name);
+                super::play_on(super::Board::Lm3s, stringify!($name), $seconds, super::scenarios::$name);
             })+
         }
     };
@@ -179,4 +193,10 @@ scenarios! {
     a_long_text within 60 s;
     a_picture within 120 s;
     power_resets within 600 s;
+}
+
+#[test]
+fn boots_together() {
+    let both = [Board::Mps2, Board::Lm3s];
+    play("boots_together", &both, 3000, scenarios::boots_together);
 }

@@ -43,6 +43,19 @@ pub(crate) fn start() -> Board {
     }
 }
 
+/// The number of this board, which whoever made it has written into the last page of its flash, so that all boards can have the same
+/// firmware. `None` if nobody has: flash reads as zeros in QEMU then, and as ones on a real board.
+pub(crate) fn number() -> Option<u64> {
+    unsafe extern "C" {
+        #[link_name = "_number"]
+        static NUMBER: [u32; 2];
+    }
+    // SAFETY: two words of flash that the linker has kept free. Volatile, as they are no part of the program.
+    let [low, high] = unsafe { (&raw const NUMBER).read_volatile() };
+    let number = u64::from(high) << 32 | u64::from(low);
+    (number != 0 && number != u64::MAX).then_some(number)
+}
+
 /// A number that differs from boot to boot as far as these boards allow: neither has a source of random numbers. It is made of
 ///
 /// - the number of the boot before, in RAM that no start-up code clears: after a reset without a power cut it is there, and

@@ -196,8 +196,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     ///   [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME), the size of a stub with the longest ids.
     /// - `tx` holds the longest request. 512 bytes plus the UserSig are enough to log in.
     /// - `outbox` holds the pending requests, each with 28 bytes of overhead.
-    /// - `seed` spreads the reconnects of many devices over time and distinguishes runs of a device: a random number that
-    ///   differs each time the device starts.
+    /// - `seed` spreads the reconnects of many devices over time, together with the user and the device's number, and
+    ///   distinguishes runs of a device: a random number that differs each time the device starts.
     ///
     /// Minimum values apply regardless of the configuration (see [`ClientConfig`]). If the device accepts only frames shorter
     /// than [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME), [`ClientSession::login`] results in [`Event::LoginFailed`].
@@ -221,9 +221,11 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     ) -> Self {
         config.raise_to_floors();
         config.framing = framing.framing();
+        let session = session_number(&config, seed);
         Self {
-            backoff: Backoff::new(config.backoff_min, config.backoff_max, seed),
-            session: session_number(&config, seed),
+            // Not of the seed alone: devices that have come up with the same one would reconnect in step.
+            backoff: Backoff::new(config.backoff_min, config.backoff_max, session),
+            session,
             attempt: 0,
             online_since: Instant::ZERO,
             replaced: false,

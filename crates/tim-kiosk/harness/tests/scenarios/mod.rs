@@ -1,5 +1,7 @@
 //! The scenarios.
 
+mod boots;
+
 use std::env;
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,8 @@ use tim_client::{Event, Message, Payload, UserId};
 use tim_kiosk_harness::{Board, KIOSK, next};
 
 use super::{Lobby, lobby, say};
+
+pub(super) use boots::boots_together;
 
 /// Random enough, and the same every time.
 struct Random(u64);
@@ -164,7 +168,7 @@ pub(super) async fn noise(board: Board) -> Lobby {
         sent += noise.len();
         it.cable.noise(noise).await;
     }
-    it.check_starts();
+    it.kiosk.check_starts();
     it.say("is anybody there").await;
     it.kiosk.console.shows("alice: is anybody there").await;
     it.kiosk.console.press('1').await;
@@ -201,6 +205,8 @@ fn packet(random: &mut Random) -> Vec<u8> {
 pub(super) async fn a_thousand_each_way(board: Board) -> Lobby {
     const MESSAGES: u64 = 1000;
     const CUTS: u64 = 20;
+    /// Where the numbers of device 1 begin.
+    const FIRST: u64 = 1_000_000;
     let mut it = Lobby::open(board).await;
     for _ in 0..MESSAGES / 100 {
         it.kiosk.console.press('b').await;
@@ -220,7 +226,7 @@ pub(super) async fn a_thousand_each_way(board: Board) -> Lobby {
     while heard < MESSAGES || shown < MESSAGES {
         tokio::select! {
             message = it.ear.next(), if heard < MESSAGES => {
-                assert_eq!(message.text(), Some(&*format!("numbered {heard}")));
+                assert_eq!(message.text(), Some(&*format!("numbered {}", FIRST + heard)));
                 heard += 1;
             }
             number = it.kiosk.console.line(number_shown), if shown < MESSAGES => {
@@ -339,7 +345,6 @@ pub(super) async fn power_resets(board: Board) -> Lobby {
             tokio::time::sleep(Duration::from_millis(random.below(80))).await;
         }
         is_ready = false;
-        it.resets += 1;
         it.kiosk.reset().await;
         it.kiosk.console.shows("tim kiosk:").await;
     }
