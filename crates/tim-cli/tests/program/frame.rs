@@ -14,7 +14,7 @@ const HELLO: Hello = Hello {
     min_version: 1,
     max_version: 2,
     end: End::CLIENT,
-    features: 0b101,
+    features: 0x8000_0001,
     max_frame: 65_536,
     window: 8,
 };
@@ -95,7 +95,7 @@ fn every_part_of_a_stream_is_shown_with_its_place() {
     assert_eq!(at, stream.len() as u64);
     assert_eq!(
         parts[0]["fields"]["features"],
-        serde_json::json!(["stubs", "0x4 (unknown)"])
+        serde_json::json!(["stubs", "0x80000000 (unknown)"])
     );
     assert_eq!(parts[2]["id"], 300);
     assert_eq!(parts[2]["fields"]["content"]["to"], "C2Cbob");

@@ -11,7 +11,7 @@ pub mod features {
     pub const STUBS: u32 = 1 << 0;
     /// The response to SEND contains the sender's nick, name card and picture, as the receivers see them.
     pub const SENDER_NAMES: u32 = 1 << 1;
-    /// Deliveries may come as [`DELIVER_COMPACT`](super::FrameKind::DELIVER_COMPACT).
+    /// Deliveries may come as [`DELIVER_COMPACT`](crate::wire::FrameKind::DELIVER_COMPACT).
     pub const COMPACT: u32 = 1 << 2;
     /// A compact delivery says the sender's own numbers too: device and `client_sequence`.
     pub const COMPACT_NUMBERS: u32 = 1 << 3;
