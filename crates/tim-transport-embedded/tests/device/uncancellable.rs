@@ -241,7 +241,13 @@ async fn load(port: &Dma, client: Client<'_>, mut events: Events<'_>) {
     let mut said = world.hub.borrow().texts_of_kiosk();
     said.sort();
     assert_eq!(said, numbered('k'));
-    assert_eq!(port.0.dropped.get(), 0, "futures were dropped");
+    // A connection whose write has failed is over, and what it is reading is dropped with it.
+    let ended = world.connects.get() as usize - 1;
+    let dropped = port.0.dropped.get();
+    assert!(
+        dropped <= ended,
+        "{dropped} futures were dropped in {ended} connections that ended"
+    );
 }
 
 /// 115,200 and 1,200 baud, over a line that holds much and over one that holds 20 bytes.
