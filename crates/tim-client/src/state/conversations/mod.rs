@@ -470,10 +470,8 @@ impl ConversationList {
         let Some(at) = self.position(id) else {
             return Need::list_if(known == 0 && !self.holds_all());
         };
-        let is_newer = |entry: &Entry| {
-            let last = entry.conversation.last_message.as_ref();
-            last.is_some_and(|last| last.sequence() > through)
-        };
+        // Not the sequence of the message itself: a hub that was restored may have taken it back.
+        let is_newer = |entry: &Entry| entry.conversation.last_message.is_some() && entry.last > through;
         if !self.entries.get(at).is_some_and(is_newer) {
             let entry = self.entries.remove(at);
             self.note_unlisted(id, |unlisted| {

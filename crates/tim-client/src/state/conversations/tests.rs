@@ -524,6 +524,20 @@ fn a_restored_hub_has_no_mention_of_what_it_has_lost() {
 }
 
 #[test]
+fn what_a_restored_hub_removes_is_not_kept_for_a_message_that_it_has_lost() {
+    let mut first = listed("alice", 1, 0, 1);
+    first.last_message = Some(message_of("alice", 1, MessageFlags::NONE));
+    let mut cache = knowing(vec![first.clone()], 1, true);
+    let _ = deliver(&mut cache, "alice", 2);
+    // It has lost the second message. The page was made before the removal and arrives after it.
+    cache.rewind();
+    cache.begin_list();
+    assert_eq!(cache.take_off(&alice(), 1), Need::Nothing);
+    let _ = answer(&mut cache, vec![first], 1, true);
+    assert_eq!((unread(&cache, "alice"), cache.total_unread()), (None, 0));
+}
+
+#[test]
 fn a_list_that_is_older_than_what_was_read_after_the_login_sets_no_mark_back() {
     let mut cache = knowing(vec![listed("alice", 2, 0, 5)], 2, true);
     cache.log_in(2_000_000);
