@@ -6,6 +6,7 @@
 
 mod addresses;
 mod client;
+mod compact;
 mod cursors;
 mod hostile;
 mod hub;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use addresses::addresses;
 pub use client::client_session;
+pub use compact::compact;
 pub use cursors::cursors;
 pub use hostile::{payloads, usersig};
 pub use hub::hub_session;
@@ -49,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     ("serial", serial),
     ("client_session", client_session),
     ("hub_session", hub_session),
+    ("compact", compact),
     ("device_lives", device_lives),
     ("emoji_tables", emoji_tables),
     ("payloads", payloads),
