@@ -76,6 +76,9 @@ settings! {
     tls_cert("TIM_TLS_CERT", "FILE"): PathBuf = PathBuf::new();
     /// The private key of the certificate, in PEM [default: none].
     tls_key("TIM_TLS_KEY", "FILE"): PathBuf = PathBuf::new();
+    /// Longest record of TLS at tims:// addresses, in bytes, for devices that have no room for longer ones: at least 1024, and more than the
+    /// certificate has; 0 is what TLS allows, 16384 [default: 0].
+    tls_max_fragment("TIM_TLS_MAX_FRAGMENT", "BYTES"): u32 = 0;
     /// Listen without TLS at other addresses than loopback ones: everybody on the way can read messages, and UserSigs to log in with
     /// [default: false].
     allow_plaintext("TIM_ALLOW_PLAINTEXT", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool =

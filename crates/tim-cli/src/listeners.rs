@@ -380,13 +380,28 @@ fn tls(settings: &Settings) -> Result<Option<HubTls>, Failure> {
     let (certificate, key) = (&settings.tls_cert, &settings.tls_key);
     match (certificate.as_os_str().is_empty(), key.as_os_str().is_empty()) {
         (true, true) => Ok(None),
-        (false, false) => HubTls::from_files(certificate, key).map(Some).map_err(cannot_use),
+        (false, false) => {
+            let tls = HubTls::from_files(certificate, key).map_err(cannot_use)?;
+            with_max_fragment(tls, settings.tls_max_fragment).map(Some)
+        }
         (true, false) => Err(Failure::usage(
             "--tls-key needs --tls-cert FILE, the certificate of that key",
         )),
         (false, true) => Err(Failure::usage(
             "--tls-cert needs --tls-key FILE, the private key of that certificate",
         )),
+    }
+}
+
+fn with_max_fragment(tls: HubTls, len: u32) -> Result<HubTls, Failure> {
+    match len as usize {
+        0 => Ok(tls),
+        len @ HubTls::LEAST_FRAGMENT..=HubTls::MAX_FRAGMENT => Ok(tls.with_max_fragment(len)),
+        len => Err(Failure::usage(format!(
+            "--tls-max-fragment is {len}; it can be 0, or from {} to {}",
+            HubTls::LEAST_FRAGMENT,
+            HubTls::MAX_FRAGMENT
+        ))),
     }
 }
 

@@ -1,23 +1,23 @@
 //! A device behind TLS against the hub's TLS listener: keys that are right and wrong, forged signatures, connections that are cut.
 
-use std::cell::{Cell, RefCell};
+mod host;
+
+use std::cell::Cell;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use embedded_io_async::ErrorKind;
+use host::{Tcp, Time, pin};
 use rand_core::OsRng;
-use sha2::{Digest as _, Sha256};
-use tim_device_tls::{PIN_LEN, Socket, TlsTransport};
+use tim_device_tls::{PIN_LEN, TlsTransport};
 use tim_testkit::certificates::{Age, Authority, Files};
 use tim_testkit::{ScriptedHub, c2c, user};
 use tim_transport_embedded::proto::message::{Envelope, Text};
 use tim_transport_embedded::proto::request::SendResponse;
 use tim_transport_embedded::proto::{Message, MessageId};
-use tim_transport_embedded::{ClientConfig, Clock, Device, Event, Instant, Resources, Transport as _};
+use tim_transport_embedded::{ClientConfig, Device, Event, Resources, Transport as _};
 use tim_transport_std::tls::{HubTls, TlsProtocol};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -25,77 +25,12 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-/// A TCP socket of this host.
-struct Tcp {
-    port: u16,
-    stream: RefCell<Option<Rc<TcpStream>>>,
-    connects: Rc<Cell<u32>>,
-}
-
-impl Tcp {
-    fn stream(&self) -> Result<Rc<TcpStream>, ErrorKind> {
-        self.stream.borrow().clone().ok_or(ErrorKind::NotConnected)
-    }
-}
-
-impl Socket for Tcp {
-    async fn connect(&self) -> bool {
-        self.connects.set(self.connects.get() + 1);
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok();
-        *self.stream.borrow_mut() = stream.map(Rc::new);
-        self.stream.borrow().is_some()
-    }
-
-    async fn disconnect(&self) {
-        self.stream.take();
-    }
-
-    async fn read(&self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        let stream = self.stream()?;
-        loop {
-            stream.readable().await.map_err(|_| ErrorKind::Other)?;
-            match stream.try_read(buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                read => return read.map_err(|_| ErrorKind::ConnectionReset),
-            }
-        }
-    }
-
-    async fn write(&self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        let stream = self.stream()?;
-        loop {
-            stream.writable().await.map_err(|_| ErrorKind::Other)?;
-            match stream.try_write(bytes) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                written => return written.map_err(|_| ErrorKind::ConnectionReset),
-            }
-        }
-    }
-
-    async fn flush(&self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
-}
-
-struct Time(tokio::time::Instant);
-
-impl Clock for Time {
-    fn now(&self) -> Instant {
-        Instant::from_micros(self.0.elapsed().as_micros() as u64)
-    }
-    async fn wait_until(&self, moment: Instant) {
-        let after = Duration::from_micros(moment.as_micros());
-        tokio::time::sleep_until(self.0 + after).await;
-    }
-}
-
 /// A directory with the files of two certificates.
 struct World {
     _dir: tempfile::TempDir,
     hub: Files,
     other: Files,
     listener: TcpListener,
-    connects: Rc<Cell<u32>>,
 }
 
 impl World {
@@ -108,16 +43,11 @@ impl World {
             other: authority.sign("other", &["hub.example.org"], Age::Valid),
             _dir: dir,
             listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            connects: Rc::default(),
         }
     }
 
     fn socket(&self) -> Tcp {
-        Tcp {
-            port: self.listener.local_addr().unwrap().port(),
-            stream: RefCell::new(None),
-            connects: Rc::clone(&self.connects),
-        }
+        Tcp::new(self.listener.local_addr().unwrap().port())
     }
 
     /// Whether a device with these pins accepts a hub with this certificate, which signs with this key.
@@ -144,17 +74,6 @@ impl World {
         };
         tokio::join!(device, hub).0
     }
-}
-
-/// The pin of a certificate's key, found in another way than the verifier does.
-fn pin(certificate: &Path) -> [u8; PIN_LEN] {
-    let certificate = CertificateDer::from_pem_file(certificate).unwrap();
-    let oid = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]; // prime256v1
-    let at = certificate
-        .windows(oid.len())
-        .position(|bytes| bytes == oid)
-        .unwrap();
-    Sha256::digest(&certificate[at - 15..at + 76]).into()
 }
 
 #[tokio::test]
@@ -213,18 +132,13 @@ async fn talk(messages: u64, cuts: u32) -> u32 {
     let world = World::new().await;
     let pins = [pin(&world.hub.certificate)];
     let (mut received, mut sent) = ([0; 2048], [0; 1024]);
-    let transport = TlsTransport::new(world.socket(), OsRng, &pins, &mut received, &mut sent);
+    let socket = world.socket();
+    let transport = TlsTransport::new(socket.clone(), OsRng, &pins, &mut received, &mut sent);
     let mut resources = Resources::<512, 512, 512>::new();
     let mut config = ClientConfig::new(1, user("kiosk"), 7);
     config.window = 2;
     config.backoff_min = Duration::from_millis(1);
-    let mut device = Device::new(
-        config,
-        "sig",
-        &mut resources,
-        1,
-        Time(tokio::time::Instant::now()),
-    );
+    let mut device = Device::new(config, "sig", &mut resources, 1, Time::new());
     let (client, runner) = device.split(transport);
     let heard = Cell::new(0);
     let listen = |event: Event<'_>| heard.set(heard.get() + u64::from(matches!(event, Event::Delivered(_))));
@@ -243,7 +157,7 @@ async fn talk(messages: u64, cuts: u32) -> u32 {
         }
     });
     tokio::join!(application, answer(&world, messages, cuts));
-    world.connects.get()
+    socket.connects()
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! `tim serve` and its clients with TLS.
 
+#[cfg(unix)]
+mod device;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;

@@ -31,6 +31,8 @@ use super::{TlsError, TlsProtocol, VERSIONS, ended, provider};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How many bytes rustls buffers for a client that does not read.
 const MAX_BUFFER: usize = 16 * 1024;
+/// What a record has beside its fragment, as rustls counts it.
+const RECORD_OVERHEAD: usize = 5;
 /// The shortest time between two lines in the log about failed handshakes.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -39,6 +41,7 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 pub struct HubTls {
     shared: Arc<Shared>,
     handshake: Duration,
+    max_fragment: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -75,6 +78,7 @@ impl HubTls {
                 failures: Mutex::default(),
             }),
             handshake: HANDSHAKE,
+            max_fragment: None,
         })
     }
 
@@ -85,13 +89,29 @@ impl HubTls {
         self
     }
 
+    /// How many bytes a record to a client of [`TlsProtocol::Tim`] carries at most, for devices whose receive buffer is not as long as
+    /// the longest record: they cannot negotiate it with rustls. From [`LEAST_FRAGMENT`](Self::LEAST_FRAGMENT) to [`MAX_FRAGMENT`](Self::MAX_FRAGMENT),
+    /// which is the default. A device that does not join parts of a handshake message needs the certificate in one record.
+    #[must_use]
+    pub fn with_max_fragment(mut self, len: usize) -> Self {
+        self.max_fragment = Some(len.clamp(Self::LEAST_FRAGMENT, Self::MAX_FRAGMENT));
+        lock(&self.shared.configs).limit(self.max_fragment);
+        self
+    }
+
+    /// The least length of [`with_max_fragment`](Self::with_max_fragment): short certificates fit.
+    pub const LEAST_FRAGMENT: usize = 1024;
+    /// The greatest one: what TLS allows.
+    pub const MAX_FRAGMENT: usize = 16 * 1024;
+
     /// Replaces the certificate and the key. Open connections continue. New ones get the new certificate, also those that would resume
     /// a TLS session of the old one.
     ///
     /// # Errors
     /// As [`from_files`](Self::from_files). The old certificate then stays in use.
     pub fn load(&self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<(), TlsError> {
-        let configs = Configs::read(certificate.as_ref(), key.as_ref())?;
+        let mut configs = Configs::read(certificate.as_ref(), key.as_ref())?;
+        configs.limit(self.max_fragment);
         *lock(&self.shared.configs) = configs;
         Ok(())
     }
@@ -169,6 +189,11 @@ impl Configs {
             http: Arc::new(http),
             http2: Arc::new(http2),
         })
+    }
+
+    fn limit(&mut self, max_fragment: Option<usize>) {
+        let max_fragment = max_fragment.map(|len| len + RECORD_OVERHEAD);
+        Arc::make_mut(&mut self.tim).max_fragment_size = max_fragment;
     }
 }
 
