@@ -16,6 +16,7 @@ mod lives;
 mod log_blocks;
 mod packing;
 mod rest_answers;
+mod rest_calls;
 mod script;
 mod store_log;
 mod vendor_json;
@@ -33,6 +34,7 @@ pub use language::{emoji_tables, ids, notices, text};
 pub use lives::device_lives;
 pub use log_blocks::log_blocks;
 pub use rest_answers::rest_answers;
+pub use rest_calls::rest_calls;
 pub use store_log::store_log;
 pub use vendor_json::vendor_json;
 pub use websocket::websocket;
@@ -65,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     ("websocket", websocket),
     ("vendor_json", vendor_json),
     ("rest_answers", rest_answers),
+    ("rest_calls", rest_calls),
 ];
 
 /// The program of a target.
