@@ -62,6 +62,8 @@ pub struct Told {
     pub group: Option<GroupId>,
     /// `Action` of a change of state.
     pub action: String,
+    /// After how many virtual milliseconds it answers; `None` if never.
+    pub after_ms: Option<u64>,
 }
 
 /// What a sink gets, and answers.

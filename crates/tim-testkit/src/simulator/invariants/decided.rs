@@ -150,6 +150,26 @@ mod tests {
     }
 
     #[test]
+    fn an_application_that_does_not_answer_what_it_is_told_is_left_alone() {
+        let unanswered = |number: u64| {
+            let mut run = MadeUp::with_servers();
+            for sequence in 1..=number {
+                let sent = run.send(0, Target::User(1));
+                run.ask(sent, Verdict::Allow);
+                run.accept(sent, sequence);
+                run.store(c2c(0, 1), sequence, 0, sent);
+                run.tell_answered(sent, sequence, None);
+            }
+            let unasked = run.send(0, Target::User(1));
+            run.accept(unasked, number + 1);
+            run.store(c2c(0, 1), number + 1, 0, unasked);
+            run
+        };
+        violates(&Decided, &unanswered(4), "decided otherwise");
+        passes(&Decided, &unanswered(5));
+    }
+
+    #[test]
     fn what_is_changed_is_seen_as_it_was_changed_and_a_code_is_not_made_up() {
         let mut run = MadeUp::with_servers();
         let sent = run.send(0, Target::User(1));

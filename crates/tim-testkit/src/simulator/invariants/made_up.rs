@@ -236,8 +236,13 @@ impl MadeUp {
         self.push(None, What::Answered(number));
     }
 
-    /// It is told that a message is stored.
+    /// It is told that a message is stored, and answers at once.
     pub(super) fn tell(&mut self, mark: Mark, sequence: u64) {
+        self.tell_answered(mark, sequence, Some(1));
+    }
+
+    /// It is told that a message is stored, and answers after so many virtual milliseconds, if at all.
+    pub(super) fn tell_answered(&mut self, mark: Mark, sequence: u64, after_ms: Option<u64>) {
         let message = self.message_of(mark);
         let told = Told {
             command: "C2C.CallbackAfterSendMsg".to_owned(),
@@ -248,6 +253,7 @@ impl MadeUp {
             by: Some(message.from),
             group: None,
             action: String::new(),
+            after_ms,
         };
         self.push(None, What::Told(told));
     }

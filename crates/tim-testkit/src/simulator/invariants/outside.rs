@@ -28,10 +28,16 @@ impl Model<'_> {
 
     /// Whether the hub has got an answer, as long as it lives.
     pub(super) fn decides(&self, question: &Question) -> bool {
-        let in_time = |after_ms| after_ms + SLACK_MS < self.timeout_ms();
         self.may_decide(question)
-            && question.after_ms.is_some_and(in_time)
+            && question
+                .after_ms
+                .is_some_and(|after_ms| self.is_in_time(after_ms))
             && self.answered.contains_key(&question.number)
+    }
+
+    /// Whether the hub is sure to get an answer that comes after so many virtual milliseconds.
+    fn is_in_time(&self, after_ms: u64) -> bool {
+        after_ms + SLACK_MS < self.timeout_ms()
     }
 
     /// Whether the application's server may have dropped a message.
@@ -57,6 +63,9 @@ impl Model<'_> {
                 }
                 What::Asked(question) if server == Server::Application && observation.at_ms >= from_ms => {
                     failures += usize::from(!self.decides(question));
+                }
+                What::Told(told) if server == Server::Application && observation.at_ms >= from_ms => {
+                    failures += usize::from(!told.after_ms.is_some_and(|after_ms| self.is_in_time(after_ms)));
                 }
                 _ => {}
             }

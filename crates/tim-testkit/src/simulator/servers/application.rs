@@ -157,30 +157,31 @@ impl Servers {
     /// Takes note of what is told.
     fn told(&self, command: &str, fields: &Map<String, Value>, mark: Option<Mark>) -> Answer {
         let group = GroupId::new(text(fields, "GroupId")).ok();
-        let by = who(fields);
         let info = fields.get("Info").and_then(Value::as_object);
+        let by = who(fields).or_else(|| who(info?));
         let online_only = number(fields, "OnlineOnlyFlag") == 1;
         let result = number(fields, "SendMsgResult");
-        let told = Told {
-            command: command.to_owned(),
-            mark,
-            place: place(fields, group).filter(|(_, sequence)| *sequence > 0 && !online_only && result == 0),
-            result,
-            online_only,
-            by: by.or_else(|| who(info?)),
-            group,
-            action: info
-                .map(|info| text(info, "Action").to_owned())
-                .unwrap_or_default(),
-        };
-        let mut rng = self.chance(&format!("{command} {mark:?} {:?} {group:?}", told.by));
-        self.shared.observe(None, What::Told(told));
+        let mut rng = self.chance(&format!("{command} {mark:?} {by:?} {group:?}"));
         let mut answer = Answer {
             status: 200,
             body: json!({ "ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0 }).to_string(),
             after_ms: Some(self.delay(Server::Application, &mut rng)),
         };
         self.fails(&mut answer, &mut rng);
+        let told = Told {
+            command: command.to_owned(),
+            mark,
+            place: place(fields, group).filter(|(_, sequence)| *sequence > 0 && !online_only && result == 0),
+            result,
+            online_only,
+            by,
+            group,
+            action: info
+                .map(|info| text(info, "Action").to_owned())
+                .unwrap_or_default(),
+            after_ms: answer.after_ms,
+        };
+        self.shared.observe(None, What::Told(told));
         answer
     }
 }
