@@ -184,6 +184,8 @@ impl Batch<'_> {
             });
         }
         if results.iter().any(Result::is_ok) {
+            // It looks at the tables.
+            self.unwritten.write(self.db)?;
             self.read_by_all(&self.head(&log)?)?;
         }
         Ok(Written::Imported(results))

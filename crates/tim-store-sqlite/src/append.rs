@@ -62,7 +62,7 @@ impl Batch<'_> {
             kind: append.kind,
             content: append.content.clone(),
         };
-        let stored = self.push(&mut head, entry)?;
+        let stored = self.push_again(&mut head, entry)?;
         self.remember_id(sender_id, append, &head, &stored)?;
         self.use_files(files, sender_id, head.id, stored.sequence)?;
         if head.is_group() {
@@ -93,7 +93,7 @@ impl Batch<'_> {
             (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
             (None, LogKey::C2c(_) | LogKey::System(_)) => self.make_log(log, 0)?,
         };
-        Ok(Written::Stored(self.push(&mut head, entry)?))
+        Ok(Written::Stored(self.push_again(&mut head, entry)?))
     }
 
     /// Checks a system entry. Writes nothing.
@@ -176,6 +176,13 @@ impl Batch<'_> {
 
     /// Assigns the next sequence and the next change to the entry, appends it, and moves the head.
     pub(super) fn push(&mut self, head: &mut Head, new: NewEntry) -> rusqlite::Result<Stored> {
+        let stored = self.push_again(head, new)?;
+        self.unwritten.write(self.db)?;
+        Ok(stored)
+    }
+
+    /// The same, when another append may follow: the new head is [written later](super::unwritten).
+    fn push_again(&mut self, head: &mut Head, new: NewEntry) -> rusqlite::Result<Stored> {
         let before = *head;
         self.change += 1;
         head.sequence += 1;
@@ -193,12 +200,13 @@ impl Batch<'_> {
         let content = self.add_content(head.id, &new.content)?;
         self.insert_entry(head, &new, content)?;
         self.add_bytes(new.sender_id, Quota::cost(new.flags, new.content.len()))?;
-        self.update_head(head)?;
-        self.known.appended(head);
+        self.note_age(head)?;
+        self.unwritten.head(head);
         if counts(new.flags) && new.sender_id != 0 && !planted::is(Fault::OwnMessagesCount) {
-            self.db
-                .prepare_cached("UPDATE personal SET own_total = own_total + 1 WHERE user = ?1 AND log = ?2")?
-                .execute([new.sender_id, head.id])?;
+            self.unwritten.own(new.sender_id, head.id);
+        }
+        if !self.known.appended(head) {
+            self.unwritten.write(self.db)?;
         }
         self.note_appended(&before, head, (new.sender, new.sender_id), counts(new.flags))?;
         let id = MessageId {
@@ -279,22 +287,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn update_head(&self, head: &mut Head) -> rusqlite::Result<()> {
-        self.db
-            .prepare_cached(
-                "UPDATE logs SET sequence = ?2, change = ?3, countable = ?4, last_sequence = ?5, last_change = ?6,
-                     sum = ?7 WHERE id = ?1",
-            )?
-            .execute(params![
-                head.id,
-                sql(head.sequence),
-                sql(head.change),
-                sql(head.countable),
-                sql(head.last_sequence),
-                sql(head.last_change),
-                head.sum(),
-            ])?;
-        // Separately, because this column is in an index, which most appends then do not touch.
+    /// A log that was empty has its oldest entry. This column is in an index, which most appends do not touch.
+    fn note_age(&self, head: &mut Head) -> rusqlite::Result<()> {
         if head.is_empty {
             head.is_empty = false;
             self.db

@@ -20,6 +20,7 @@ use super::recent::Newest;
 use super::rows::{sql, unsigned};
 use super::shared::Shared;
 use super::sums::damaged;
+use super::unwritten::Unwritten;
 use super::usage::Usage;
 use super::writer::{Batch, commit_error};
 use super::{BUSY_TIMEOUT, OpenError, contents, epochs, log, plain_error};
@@ -59,6 +60,7 @@ pub(super) struct Database {
     wiped: Instant,
     newest: Newest,
     known: Known,
+    unwritten: Unwritten,
     usage: Usage,
     last_id: Option<LastId>,
     records: Vec<u8>,
@@ -118,6 +120,7 @@ impl Database {
             wiped: Instant::now(),
             newest: Newest::default(),
             known: Known::default(),
+            unwritten: Unwritten::default(),
             usage: Usage::default(),
             last_id: None,
             records: Vec::new(),
@@ -140,7 +143,7 @@ impl Database {
         self.content = contents::newest(&self.connection)?;
         self.newest_epoch = epochs::newest(&self.connection)?;
         (self.newest, self.known) = (Newest::default(), Known::default());
-        (self.usage, self.last_id) = (Usage::default(), None);
+        (self.unwritten, self.usage, self.last_id) = (Unwritten::default(), Usage::default(), None);
         Ok(())
     }
 
@@ -457,6 +460,7 @@ impl Database {
             // On an error nothing is known any more.
             newest: std::mem::take(&mut self.newest),
             known: std::mem::take(&mut self.known),
+            unwritten: std::mem::take(&mut self.unwritten),
             usage: std::mem::take(&mut self.usage),
             last_id: self.last_id.take(),
             changed: Vec::with_capacity(batch.len()),
@@ -472,13 +476,14 @@ impl Database {
             wipe,
             newest,
             known,
+            unwritten,
             usage,
             last_id,
             changed,
             ..
         } = work;
         (self.newest, self.known) = (newest, known);
-        (self.usage, self.last_id) = (usage, last_id);
+        (self.unwritten, self.usage, self.last_id) = (unwritten, usage, last_id);
         Ok(Applied {
             results,
             published,
@@ -588,8 +593,9 @@ impl Database {
         #[cfg(test)]
         tests::fail(&self.connection)?;
         let next = self.generation + 1;
-        self.usage
+        self.unwritten
             .write(&self.connection)
+            .and_then(|()| self.usage.write(&self.connection))
             .map_err(|error| plain_error(&error))?;
         self.connection
             .prepare_cached("UPDATE meta SET generation = ?1")
@@ -604,6 +610,7 @@ impl Database {
         generations.fetch_add(1, Ordering::Relaxed);
         // They are checked when they are read again.
         self.known.forget_heads();
+        self.known.forget_senders();
         self.log.restart();
         self.checkpoints.committed(&self.connection);
         Ok(())
@@ -662,6 +669,9 @@ impl Database {
         /// After so many steps of SQLite's machine the clock is read.
         const STEPS: i32 = 1_000;
         let begun = Instant::now();
+        if let Err(error) = self.unwritten.write(&self.connection) {
+            return Some(Err(error));
+        }
         if let Some(within) = within {
             let is_over = move || begun.elapsed() > within;
             let _ = self.connection.progress_handler(STEPS, Some(is_over));

@@ -14,6 +14,7 @@ use tim_store::{
 
 use super::append::{Destination, NewEntry};
 use super::group_view::{View, groups_of, request_kind};
+use super::known::GroupSender;
 use super::rosters::{membership, restriction};
 use super::rows::{Head, KIND_DISMISSED, sql, unsigned, user_id};
 use super::writer::{Batch, Stop};
@@ -396,24 +397,13 @@ impl Batch<'_> {
     /// Checks whether a member may write in a group.
     pub(super) fn group_destination(&self, append: &Append, sender: i64) -> Result<Destination, Stop> {
         let head = self.head(&append.log)?;
-        let (group_type, mute_all): (_, bool) = self
-            .db
-            .prepare_cached("SELECT group_type, mute_all FROM groups WHERE log = ?1")?
-            .query_row([head.id], |row| Ok((row.get(0).map(GroupType)?, row.get(1)?)))?;
-        let rules = TypeRules::of_stored(group_type)?;
-        if !rules.is_stored {
-            return Err(Refused::NotAllowed("messages to an AVChatRoom are not stored").into());
-        }
-        if append.require_membership {
-            let outsider = || Refused::NotParticipant(append.sender);
-            let me = membership(self.db, sender, &head)?.ok_or_else(outsider)?;
-            let sender = Sender {
-                role: me.role,
-                muted_until_ms: me.muted_until_ms,
-                mute_all,
-            };
+        let rules = if append.require_membership {
+            let GroupSender { rules, sender } = self.group_sender(&head, (append.sender, sender))?;
             rules.may_send(&sender, append.mention_all, self.now_ms)?;
-        }
+            rules
+        } else {
+            self.rules_of_stored(&head)?.0
+        };
         let flags = if rules.counts_unread {
             EntryFlags::NONE
         } else {
@@ -423,6 +413,38 @@ impl Batch<'_> {
             head: Some(head),
             flags,
         })
+    }
+
+    /// A member of a group as a sender.
+    fn group_sender(&self, head: &Head, (name, sender): (UserId, i64)) -> Result<GroupSender, Stop> {
+        if let Some(known) = self.known.sender(head.id, sender) {
+            return Ok(known);
+        }
+        let (rules, mute_all) = self.rules_of_stored(head)?;
+        let me = membership(self.db, sender, head)?.ok_or(Refused::NotParticipant(name))?;
+        let found = GroupSender {
+            rules,
+            sender: Sender {
+                role: me.role,
+                muted_until_ms: me.muted_until_ms,
+                mute_all,
+            },
+        };
+        self.known.writes(head.id, sender, found);
+        Ok(found)
+    }
+
+    /// The rules of a group whose messages are stored, and whether all are muted.
+    fn rules_of_stored(&self, head: &Head) -> Result<(&'static TypeRules, bool), Stop> {
+        let (group_type, mute_all) = self
+            .db
+            .prepare_cached("SELECT group_type, mute_all FROM groups WHERE log = ?1")?
+            .query_row([head.id], |row| Ok((row.get(0).map(GroupType)?, row.get(1)?)))?;
+        let rules = TypeRules::of_stored(group_type)?;
+        match rules.is_stored {
+            true => Ok((rules, mute_all)),
+            false => Err(Refused::NotAllowed("messages to an AVChatRoom are not stored").into()),
+        }
     }
 
     /// Checks the notices. Writes nothing.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use rusqlite::Connection;
+use tim_groups::rules::{Sender, TypeRules};
 use tim_proto::UserId;
 use tim_store::LogKey;
 
@@ -14,6 +15,7 @@ const MOST: usize = 16_384;
 
 /// The ids of users, which do not change while their accounts exist, and the heads of logs as the last append has left them. Both are
 /// forgotten whenever a transaction is rolled back, and the heads also whenever something other than an append may have changed them.
+/// Who writes in which group is known until something changes that may change groups.
 #[derive(Debug, Default)]
 pub(super) struct Known(RefCell<Tables>);
 
@@ -21,6 +23,15 @@ pub(super) struct Known(RefCell<Tables>);
 struct Tables {
     users: HashMap<UserId, i64>,
     heads: HashMap<LogKey, Head>,
+    /// By group and sender.
+    senders: HashMap<(i64, i64), GroupSender>,
+}
+
+/// The rules of a group, and one of its members as a sender.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GroupSender {
+    pub(super) rules: &'static TypeRules,
+    pub(super) sender: Sender,
 }
 
 impl Known {
@@ -44,9 +55,29 @@ impl Known {
         Head::find(db, log)
     }
 
-    /// An append has left this head.
-    pub(super) fn appended(&self, head: &Head) {
-        insert(&mut self.0.borrow_mut().heads, head.key, *head);
+    /// An append has left this head. False if that is not kept: the next append reads the table.
+    pub(super) fn appended(&self, head: &Head) -> bool {
+        let heads = &mut self.0.borrow_mut().heads;
+        let has_room = heads.len() < MOST || heads.contains_key(&head.key);
+        if has_room {
+            heads.insert(head.key, *head);
+        }
+        has_room
+    }
+
+    /// A member of a group who writes there.
+    pub(super) fn sender(&self, group: i64, sender: i64) -> Option<GroupSender> {
+        self.0.borrow().senders.get(&(group, sender)).copied()
+    }
+
+    /// This member of a group may write there.
+    pub(super) fn writes(&self, group: i64, sender: i64, found: GroupSender) {
+        insert(&mut self.0.borrow_mut().senders, (group, sender), found);
+    }
+
+    /// Groups or members may have changed.
+    pub(super) fn forget_senders(&self) {
+        self.0.borrow_mut().senders.clear();
     }
 
     /// Accounts were removed.

@@ -45,6 +45,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod unused;
+mod unwritten;
 mod usage;
 mod wal;
 mod writer;

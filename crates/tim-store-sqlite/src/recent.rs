@@ -68,6 +68,8 @@ impl Batch<'_> {
         if shows && self.newest.0.contains(&after.id) {
             return Ok(());
         }
+        // What is unread is counted from the tables.
+        self.unwritten.write(self.db)?;
         for user in self.users_of(after, pair, Some(sender))? {
             if shows {
                 self.raise(user, before, after)?;

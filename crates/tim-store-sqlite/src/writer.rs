@@ -12,12 +12,14 @@ use tracing::warn;
 
 use super::known::Known;
 use super::lock::DirLock;
+use super::log::record::is_logged;
 use super::plain_error;
 use super::purge::LastId;
 use super::recent::Newest;
 use super::rows::{Head, sql};
 use super::shared::Shared;
 use super::sums::damaged;
+use super::unwritten::Unwritten;
 use super::usage::Usage;
 
 /// The writing end of a data directory.
@@ -85,6 +87,15 @@ impl StoreWriter for SqliteWriter {
     }
 }
 
+/// Whether the write only appends an entry, maybe of a user who gets an account.
+fn appends(write: &Write) -> bool {
+    match write {
+        Write::Append(_) | Write::AppendSystem { .. } => true,
+        Write::WithAccounts { write, .. } => appends(write),
+        _ => false,
+    }
+}
+
 /// A COMMIT that failed before it wrote anything (busy, full) leaves the transaction open; dropping it rolls back. After any
 /// other error the state of the disk is unknown, and repeating an fsync would hide that.
 pub(super) fn commit_error(error: &rusqlite::Error) -> StoreError {
@@ -130,6 +141,7 @@ pub(super) struct Batch<'a> {
     /// Conversations in whose appends no order changes.
     pub(super) newest: Newest,
     pub(super) known: Known,
+    pub(super) unwritten: Unwritten,
     pub(super) usage: Usage,
     /// Up to where retention has looked at message ids in this round.
     pub(super) last_id: Option<LastId>,
@@ -142,6 +154,9 @@ impl Batch<'_> {
         let before = self.change;
         let mut results = Vec::with_capacity(batch.len());
         for write in batch {
+            if !appends(write) {
+                self.unwritten.write(self.db)?;
+            }
             let rows = self.db.total_changes();
             let applied = self.apply(write);
             self.changed.push(self.db.total_changes() != rows);
@@ -176,6 +191,9 @@ impl Batch<'_> {
         ) {
             // They change logs in other ways than by appending.
             self.known.forget_heads();
+        }
+        if !is_logged(write) {
+            self.known.forget_senders();
         }
         written
     }

@@ -32,11 +32,12 @@ impl Delivery {
     /// A stored entry. A revocation is delivered to the device that revoked too: that device may have lost the response, or the
     /// application that waited for it, and would show the message for ever.
     pub(crate) fn of(entry: &Entry) -> Self {
-        let origin = match entry.kind {
-            MessageKind::REVOCATION => 0,
-            _ => entry.origin,
-        };
-        Self::stored(entry.change, entry.sender, origin, encoding::message(entry))
+        Self::stored(
+            entry.change,
+            entry.sender,
+            origin_of(entry),
+            encoding::message(entry),
+        )
     }
 
     /// A stored message.
@@ -77,7 +78,7 @@ impl Delivery {
 
     /// Whether `device` sent the message and does not get it.
     pub(crate) fn is_from(&self, device: &Device) -> bool {
-        self.origin != 0 && self.origin == device.number() && self.sender == device.user()
+        device.has_sent(self.sender, self.origin)
     }
 
     /// Whether it is stored nowhere: a device that does not get it now never gets it.
@@ -92,5 +93,13 @@ impl Delivery {
     #[cfg(test)]
     pub(super) const fn priority(&self) -> Priority {
         self.priority
+    }
+}
+
+/// The number of the device that sent an entry and does not get it; 0 if there is none.
+pub(crate) const fn origin_of(entry: &Entry) -> u64 {
+    match entry.kind {
+        MessageKind::REVOCATION => 0,
+        _ => entry.origin,
     }
 }

@@ -4,7 +4,7 @@ mod delivery;
 mod mailbox;
 mod responder;
 
-pub(crate) use delivery::Delivery;
+pub(crate) use delivery::{Delivery, origin_of};
 pub(crate) use mailbox::{Mailbox, Response};
 pub(crate) use responder::Responder;
 
@@ -78,6 +78,11 @@ impl Device {
 
     pub(crate) const fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether it is the device with this number of this user; no device has the number 0.
+    pub(crate) fn has_sent(&self, sender: UserId, origin: u64) -> bool {
+        origin != 0 && origin == self.number && sender == self.user
     }
 
     pub(crate) const fn login(&self) -> &LoginId {
