@@ -203,7 +203,7 @@ impl Batch<'_> {
         self.note_age(head)?;
         self.unwritten.head(head);
         if counts(new.flags) && new.sender_id != 0 && !planted::is(Fault::OwnMessagesCount) {
-            self.unwritten.own(new.sender_id, head.id);
+            self.unwritten.own(self.db, new.sender_id, head.id)?;
         }
         if !self.known.appended(head) {
             self.unwritten.write(self.db)?;

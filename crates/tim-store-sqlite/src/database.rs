@@ -20,10 +20,10 @@ use super::recent::Newest;
 use super::rows::{sql, unsigned};
 use super::shared::Shared;
 use super::sums::damaged;
-use super::unwritten::Unwritten;
+use super::unwritten::{Room, Unwritten, limit_pages};
 use super::usage::Usage;
 use super::writer::{Batch, commit_error};
-use super::{BUSY_TIMEOUT, OpenError, contents, epochs, log, plain_error};
+use super::{BUSY_TIMEOUT, MAX_PAGES, OpenError, contents, epochs, log, plain_error};
 
 /// How many users and logs a generation may be about. Each of them is a page or two in memory until the commit, which writes them.
 const MAX_TOUCHED: usize = 4_096;
@@ -61,6 +61,7 @@ pub(super) struct Database {
     newest: Newest,
     known: Known,
     unwritten: Unwritten,
+    room: Room,
     usage: Usage,
     last_id: Option<LastId>,
     records: Vec<u8>,
@@ -121,6 +122,7 @@ impl Database {
             newest: Newest::default(),
             known: Known::default(),
             unwritten: Unwritten::default(),
+            room: Room::default(),
             usage: Usage::default(),
             last_id: None,
             records: Vec::new(),
@@ -143,8 +145,26 @@ impl Database {
         self.content = contents::newest(&self.connection)?;
         self.newest_epoch = epochs::newest(&self.connection)?;
         (self.newest, self.known) = (Newest::default(), Known::default());
-        (self.unwritten, self.usage, self.last_id) = (Unwritten::default(), Usage::default(), None);
+        self.unwritten = Unwritten::new(self.room);
+        (self.usage, self.last_id) = (Usage::default(), None);
         Ok(())
+    }
+
+    /// Limits the database to so many bytes.
+    pub(super) fn limit_size(&mut self, max_bytes: u64) -> rusqlite::Result<()> {
+        let page_size: i64 = self
+            .connection
+            .query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+        self.limit_pages((bytes / page_size.max(1)).clamp(1, MAX_PAGES))
+    }
+
+    pub(super) fn limit_pages(&mut self, pages: i64) -> rusqlite::Result<()> {
+        // What is not written yet keeps its room.
+        self.room = Room { pages };
+        self.unwritten.write(&self.connection)?;
+        self.unwritten = Unwritten::new(self.room);
+        limit_pages(&self.connection, pages)
     }
 
     fn recover(&mut self, dir: &Path, blocks: &[(Header, Vec<u8>)]) -> Result<(), OpenError> {
@@ -440,6 +460,8 @@ impl Database {
     fn release(&mut self) -> Result<(), StoreError> {
         if self.open.as_ref().is_some_and(|open| open.blocks == 0) {
             self.open = None;
+            // From now on others may write.
+            self.known.forget_senders();
             self.connection
                 .execute_batch("ROLLBACK")
                 .map_err(|error| plain_error(&error))?;
@@ -595,7 +617,10 @@ impl Database {
         let next = self.generation + 1;
         self.unwritten
             .write(&self.connection)
-            .and_then(|()| self.usage.write(&self.connection))
+            .and_then(|()| {
+                let usage = &mut self.usage;
+                self.room.give(&self.connection, || usage.write(&self.connection))
+            })
             .map_err(|error| plain_error(&error))?;
         self.connection
             .prepare_cached("UPDATE meta SET generation = ?1")
@@ -611,6 +636,7 @@ impl Database {
         // They are checked when they are read again.
         self.known.forget_heads();
         self.known.forget_senders();
+        self.unwritten.forget();
         self.log.restart();
         self.checkpoints.committed(&self.connection);
         Ok(())
@@ -660,6 +686,19 @@ impl Database {
         }
     }
 
+    /// Before somebody looks at the tables.
+    fn write_heads(&mut self) -> rusqlite::Result<()> {
+        self.unwritten.write(&self.connection).inspect_err(|error| {
+            let error = plain_error(error);
+            // SQLite may have rolled the generation back.
+            let error = match self.open.is_some() && self.connection.is_autocommit() {
+                true => self.undo(error),
+                false => error,
+            };
+            self.note_failure(&error);
+        })
+    }
+
     /// Runs a read on this connection, for a while. `None` if it takes longer.
     pub(super) fn read<T>(
         &mut self,
@@ -669,7 +708,7 @@ impl Database {
         /// After so many steps of SQLite's machine the clock is read.
         const STEPS: i32 = 1_000;
         let begun = Instant::now();
-        if let Err(error) = self.unwritten.write(&self.connection) {
+        if let Err(error) = self.write_heads() {
             return Some(Err(error));
         }
         if let Some(within) = within {

@@ -46,6 +46,8 @@ mod sums;
 mod tests;
 mod unused;
 mod unwritten;
+#[cfg(test)]
+mod unwritten_tests;
 mod usage;
 mod wal;
 mod writer;
@@ -396,7 +398,7 @@ impl OpenOptions {
         let mut database = Database::open(connection, path, has_log && lock.was_killed())?;
         // What is in the log already was stored within the limit of that time.
         if self.max_bytes > 0 {
-            limit_size(database.connection(), self.max_bytes)?;
+            database.limit_size(self.max_bytes)?;
         }
         lock::keep_private(&log)?;
         let now_ms = self.now_ms.unwrap_or_else(system_time_ms);
@@ -600,14 +602,6 @@ fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
-}
-
-/// The limit is not stored in the file. It holds for this connection, the only one that writes.
-fn limit_size(connection: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
-    let page_size: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-    let bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
-    let pages = (bytes / page_size.max(1)).clamp(1, MAX_PAGES);
-    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }
 
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {

@@ -160,6 +160,11 @@ impl Batch<'_> {
             let rows = self.db.total_changes();
             let applied = self.apply(write);
             self.changed.push(self.db.total_changes() != rows);
+            #[cfg(test)]
+            if super::unwritten_tests::AT_ONCE.get() {
+                self.unwritten.write(self.db)?;
+                (self.known, self.newest) = (Known::default(), Newest::default());
+            }
             results.push(match applied {
                 Ok(written) => Ok(written),
                 Err(Stop::Refused(refused)) => Err(refused),
