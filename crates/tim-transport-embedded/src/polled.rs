@@ -17,7 +17,7 @@ use tim_session::{
 
 use crate::ids::Ids;
 use crate::outbox::{encode_in, is_done, of_kept};
-use crate::shared::{Session, failure};
+use crate::shared::{Login, Session, failure};
 use crate::{Error, MAX_ERRORS, OutboxStorage, Resources, SerialPort, UserSig};
 
 /// The connection of a device that is polled.
@@ -133,8 +133,7 @@ pub struct PolledDevice<'m, T, C, F = Framing> {
     wakeup: Option<Instant>,
     /// Whether the transport may have written bytes in a buffer of its own.
     is_unflushed: bool,
-    /// Why the session has ended.
-    ended: Option<ErrorCode>,
+    login: Login,
 }
 
 impl<T, C, F> fmt::Debug for PolledDevice<'_, T, C, F> {
@@ -182,7 +181,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
             connection: Connection::Closed,
             is_unflushed: false,
             wakeup: None,
-            ended: None,
+            login: Login::Never,
         }
     }
 
@@ -193,12 +192,17 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
 
     /// Starts to log in; [`PolledDevice::poll`] goes on. The device then stays logged in, over any number of connections.
     pub fn login(&mut self) {
-        self.ended = None;
+        if self.login != Login::Done {
+            self.login = Login::InProgress;
+        }
         self.session.login(self.clock.now());
     }
 
     /// Logs out. Pending calls fail.
     pub fn logout(&mut self) {
+        if matches!(self.login, Login::InProgress | Login::Done) {
+            self.login = Login::LoggingOut;
+        }
         self.session.logout(self.clock.now());
     }
 
@@ -242,9 +246,12 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
             match self.session.poll(now) {
                 Output::Event(event) => {
                     match event {
-                        Event::LoggedIn(answer) => self.ids.logged_in(&answer, now),
+                        Event::LoggedIn(answer) => {
+                            self.ids.logged_in(&answer, now);
+                            self.login = Login::Done;
+                        }
                         Event::LoginFailed(failure) | Event::KickedOut(failure) => {
-                            self.ended = Some(failure.code);
+                            self.login = Login::Ended(failure.code);
                         }
                         _ => {}
                     }
@@ -364,12 +371,8 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
     }
 
     /// Why requests are not accepted.
-    fn refusal(&self) -> Error {
-        Error::NotReady(match self.ended {
-            Some(code) => code,
-            None if self.session.is_idle() => ErrorCode::USER_NOT_LOGGED_IN,
-            None => ErrorCode::SDK_IS_NOT_READY,
-        })
+    const fn refusal(&self) -> Error {
+        self.login.refusal()
     }
 
     /// [`Ids::check_own`].
@@ -424,10 +427,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
     fn response(&self) -> Result<RawResponse<'_>, Error> {
         match self.session.event() {
             Some(Event::Response { response, .. }) => Ok(response),
-            Some(Event::Failed { failure: why, .. }) => Err(failure(why.code, || match self.ended {
-                Some(code) => Error::Ended(code),
-                None => Error::LoggedOut,
-            })),
+            Some(Event::Failed { failure: why, .. }) => Err(failure(why.code, || self.refusal())),
             _ => Err(Error::Protocol),
         }
     }

@@ -41,6 +41,19 @@ pub(crate) enum Login {
     Ended(ErrorCode),
 }
 
+impl Login {
+    /// Why requests are not accepted now.
+    pub(crate) const fn refusal(self) -> Error {
+        Error::NotReady(match self {
+            Self::Never => ErrorCode::USER_NOT_LOGGED_IN,
+            Self::InProgress => ErrorCode::LOGGING_IN,
+            Self::Done => ErrorCode::SDK_IS_NOT_READY,
+            Self::LoggingOut => ErrorCode::LOGGED_OUT,
+            Self::Ended(code) => code,
+        })
+    }
+}
+
 /// What the session wants of the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wish {
@@ -169,13 +182,7 @@ impl<'m> Shared<'m> {
 
     /// Why requests are not accepted now.
     pub(crate) fn refusal(&self) -> Error {
-        Error::NotReady(match self.login.get() {
-            Login::Never => ErrorCode::USER_NOT_LOGGED_IN,
-            Login::InProgress => ErrorCode::LOGGING_IN,
-            Login::Done => ErrorCode::SDK_IS_NOT_READY,
-            Login::LoggingOut => ErrorCode::LOGGED_OUT,
-            Login::Ended(code) => code,
-        })
+        self.login.get().refusal()
     }
 
     /// [`Ids::check_own`].

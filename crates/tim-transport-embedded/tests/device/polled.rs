@@ -310,3 +310,29 @@ fn a_message_that_is_kept_is_sent_after_a_reset() {
     });
     assert_eq!(world.hub.borrow().texts_of_kiosk(), ["one", "two"]);
 }
+
+/// The codes are those of `Client`.
+#[test]
+fn after_a_logout_calls_say_so_until_the_next_login() {
+    let world = World::new();
+    with_device(&world, config(), |mut device| {
+        log_in(&mut device);
+        let mut message = device.create_text_message(bob(), "one").expect("a message");
+        device.logout();
+        let refused = Err(Error::NotReady(ErrorCode::LOGGED_OUT));
+        let mut clock = Time(world.clone());
+        while !device.session().is_idle() {
+            while device.poll().is_some() {}
+            clock.idle(device.next_wakeup());
+        }
+        assert_eq!(device.wait_until_ready(|_| {}), refused);
+        let sent = device.send_message(&mut message, |_| {}).map(|_| ());
+        assert_eq!(sent, refused);
+        device.login();
+        let early = device.send_message(&mut message, |_| {}).map(|_| ());
+        assert_eq!(early, Err(Error::NotReady(ErrorCode::LOGGING_IN)));
+        device.wait_until_ready(|_| {}).expect("logged in again");
+        device.send_message(&mut message, |_| {}).expect("stored");
+    });
+    assert_eq!(world.hub.borrow().texts_of_kiosk(), ["one"]);
+}
