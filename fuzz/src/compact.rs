@@ -65,7 +65,7 @@ struct Ends {
 fn between_both_ends(asks: u8, script: &mut Script<'_>) {
     let client = client(asks);
     let mut ends = Ends {
-        config: client.config().clone(),
+        config: client.config(),
         hub: new_hub(client.config().framing, NOW),
         client,
         now: NOW,

@@ -4,8 +4,10 @@ use core::time::Duration;
 
 /// The shortest timeout, so that time always advances.
 pub(crate) const MIN_WAIT: Duration = Duration::from_millis(1);
+pub(crate) const MIN_WAIT_MS: u32 = 1;
 /// The shortest back-off.
 pub(crate) const MIN_BACKOFF: Duration = Duration::from_millis(10);
+pub(crate) const MIN_BACKOFF_MS: u32 = 10;
 
 /// An invalid configuration. From [`ClientConfig::check`](crate::ClientConfig::check) and
 /// [`HubConfig::check`](crate::HubConfig::check).

@@ -12,20 +12,20 @@ use core::time::Duration;
 
 use tim_proto::planted::{self, Fault};
 
-use crate::time::micros;
-use crate::{Framing, FramingChoice, Instant};
+use crate::time::{Moment, millis};
+use crate::{Framing, FramingChoice};
 
 /// How many retry intervals the silence after a PING may last.
-const MAX_SILENCE: u64 = 3;
+const MAX_SILENCE: u32 = 3;
 
-/// The configured intervals, in microseconds. Each is at least [`MIN_WAIT`](crate::config::MIN_WAIT), so that time always
+/// The configured intervals, in milliseconds. Each is at least [`MIN_WAIT`](crate::config::MIN_WAIT), so that time always
 /// advances.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepaliveConfig<F = Framing> {
     pub(crate) framing: F,
-    keep_alive: u64,
-    pub(crate) keep_alive_timeout: u64,
-    retry: u64,
+    pub(crate) keep_alive: u32,
+    pub(crate) keep_alive_timeout: u32,
+    pub(crate) retry: u32,
 }
 
 impl<F: FramingChoice> KeepaliveConfig<F> {
@@ -37,9 +37,9 @@ impl<F: FramingChoice> KeepaliveConfig<F> {
     ) -> Self {
         Self {
             framing,
-            keep_alive: micros(keep_alive),
-            keep_alive_timeout: micros(keep_alive_timeout),
-            retry: micros(serial_retry),
+            keep_alive: millis(keep_alive),
+            keep_alive_timeout: millis(keep_alive_timeout),
+            retry: millis(serial_retry),
         }
     }
 }
@@ -58,15 +58,14 @@ pub(crate) enum Due {
 /// The liveness of one peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keepalive {
-    heard: Instant,
+    /// When the peer was last heard, or outgoing bytes were last found blocked: silence before that does not count.
+    heard: Moment,
     /// When the pending PING was sent.
-    pinged: Option<Instant>,
+    pinged: Option<Moment>,
     /// Since when a sent packet has neither been confirmed nor been followed by a PING.
-    unconfirmed: Option<Instant>,
-    /// When outgoing bytes were last found blocked; silence before that does not count.
-    blocked_at: Instant,
+    unconfirmed: Option<Moment>,
     /// Since when no outgoing byte has been sent.
-    blocked_since: Option<Instant>,
+    blocked_since: Option<Moment>,
     round_trip: RoundTrip,
 }
 
@@ -82,29 +81,44 @@ struct RoundTrip {
 
 impl Keepalive {
     /// A peer that is alive now.
-    pub(crate) const fn new(now: Instant) -> Self {
+    pub(crate) const fn new(now: Moment) -> Self {
         Self {
             heard: now,
             pinged: None,
             unconfirmed: None,
-            blocked_at: now,
             blocked_since: None,
             round_trip: RoundTrip { started: 0, took: 0 },
         }
     }
 
+    /// Moves all instants back, along with the time of the session.
+    pub(crate) fn move_back(&mut self) {
+        self.heard.move_back();
+        for moment in [&mut self.pinged, &mut self.unconfirmed, &mut self.blocked_since]
+            .into_iter()
+            .flatten()
+        {
+            moment.move_back();
+        }
+    }
+
     /// Bytes arrived. On a serial port they may be noise.
-    pub(crate) const fn bytes_received(&mut self, framing: Framing, now: Instant) {
+    pub(crate) const fn bytes_received(&mut self, framing: Framing, now: Moment) {
         if matches!(framing, Framing::Stream) {
             self.heard = now;
             self.pinged = None;
         }
     }
 
+    /// The PING that was due is queued, at these microseconds of the driver's clock.
+    pub(crate) const fn asked(&mut self, micros: u32) {
+        self.round_trip.started = micros.wrapping_add(1);
+    }
+
     /// A PONG arrived.
-    pub(crate) fn pong(&mut self, now: Instant) {
+    pub(crate) fn pong(&mut self, micros: u32) {
         if self.round_trip.started != 0 {
-            let took = (now.as_micros() as u32).wrapping_sub(self.round_trip.started);
+            let took = micros.wrapping_sub(self.round_trip.started);
             self.round_trip = RoundTrip {
                 started: 0,
                 took: took.wrapping_add(2),
@@ -119,7 +133,7 @@ impl Keepalive {
     }
 
     /// The next packet in order arrived.
-    pub(crate) const fn packet_received(&mut self, is_pong: bool, now: Instant) {
+    pub(crate) const fn packet_received(&mut self, is_pong: bool, now: Moment) {
         self.heard = now;
         if is_pong {
             self.pinged = None;
@@ -127,7 +141,7 @@ impl Keepalive {
     }
 
     /// A packet was queued that must be confirmed.
-    pub(crate) fn sent(&mut self, now: Instant) {
+    pub(crate) fn sent(&mut self, now: Moment) {
         self.unconfirmed.get_or_insert(now);
     }
 
@@ -144,45 +158,42 @@ impl Keepalive {
     /// When to give up waiting for capacity: outgoing bytes are blocked, at least since now.
     pub(crate) fn stuck_at(
         &mut self,
-        now: Instant,
+        now: Moment,
         keepalive_config: &KeepaliveConfig<impl FramingChoice>,
-    ) -> Instant {
+    ) -> Moment {
         let since = *self.blocked_since.get_or_insert(now);
-        since.plus_micros(keepalive_config.keep_alive_timeout)
+        since.plus(keepalive_config.keep_alive_timeout)
     }
 
     /// When [`Keepalive::due`] must be called next.
-    pub(crate) fn deadline(&self, keepalive_config: &KeepaliveConfig<impl FramingChoice>) -> Instant {
+    pub(crate) fn deadline(&self, keepalive_config: &KeepaliveConfig<impl FramingChoice>) -> Moment {
         match (keepalive_config.framing.framing(), self.pinged, self.unconfirmed) {
             // From the PING on, not from the end of the silence: a late poll is not the peer's fault.
-            (Framing::Stream, Some(asked), _) => asked.plus_micros(keepalive_config.keep_alive_timeout),
+            (Framing::Stream, Some(asked), _) => asked.plus(keepalive_config.keep_alive_timeout),
             (Framing::Serial, Some(asked), _) => {
                 let silence = keepalive_config.retry.saturating_mul(MAX_SILENCE);
-                asked.max(self.heard).max(self.blocked_at).plus_micros(silence)
+                asked.max(self.heard).plus(silence)
             }
             (Framing::Serial, None, Some(_)) => self.repeat_at(keepalive_config),
-            (_, None, _) => self
-                .heard
-                .max(self.blocked_at)
-                .plus_micros(keepalive_config.keep_alive),
+            (_, None, _) => self.heard.plus(keepalive_config.keep_alive),
         }
     }
 
     /// When to send again if nothing arrives.
-    pub(crate) fn repeat_at(&self, keepalive_config: &KeepaliveConfig<impl FramingChoice>) -> Instant {
-        let since = self.unconfirmed.unwrap_or(self.heard).max(self.blocked_at);
-        since.plus_micros(keepalive_config.retry)
+    pub(crate) fn repeat_at(&self, keepalive_config: &KeepaliveConfig<impl FramingChoice>) -> Moment {
+        let since = self.unconfirmed.unwrap_or(self.heard);
+        since.plus(keepalive_config.retry)
     }
 
     /// It was sent again, or could not be sent.
-    pub(crate) const fn repeated(&mut self, now: Instant) {
+    pub(crate) const fn repeated(&mut self, now: Moment) {
         self.unconfirmed = Some(now);
     }
 
     /// What is due now, if anything. `blocked`: there are unsent outgoing bytes.
     pub(crate) fn due(
         &mut self,
-        now: Instant,
+        now: Moment,
         keepalive_config: &KeepaliveConfig<impl FramingChoice>,
         blocked: bool,
     ) -> Option<Due> {
@@ -190,7 +201,8 @@ impl Keepalive {
             return None;
         }
         if blocked && keepalive_config.framing.framing() == Framing::Serial {
-            self.blocked_at = now;
+            self.heard = now;
+            self.unconfirmed = self.unconfirmed.map(|_| now);
             let lost = now >= self.stuck_at(now, keepalive_config);
             return Some(if lost { Due::Lost } else { Due::Later });
         }
@@ -202,7 +214,6 @@ impl Keepalive {
             return Some(Due::Lost);
         }
         self.pinged = Some(now);
-        self.round_trip.started = (now.as_micros() as u32).wrapping_add(1);
         self.unconfirmed = None;
         Some(Due::Ping)
     }

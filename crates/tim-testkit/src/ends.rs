@@ -22,8 +22,8 @@ pub type Hub = HubSession<FixedBuffer<'static>>;
 
 /// When both ends begin.
 pub const NOW: Instant = Instant::from_millis(1000);
-/// The shortest time.
-pub const TICK: Duration = Duration::from_micros(1);
+/// The shortest time that a session measures.
+pub const TICK: Duration = Duration::from_millis(1);
 /// The account number of the client.
 pub const ACCOUNT: u64 = 99;
 

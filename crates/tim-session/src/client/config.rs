@@ -5,11 +5,14 @@ use core::time::Duration;
 use tim_proto::wire::LEAST_MAX_FRAME;
 use tim_proto::{Platform, UserId};
 
-use crate::Framing;
-use crate::config::{ConfigError, MIN_BACKOFF, MIN_WAIT, check_numbers, check_waits};
+use crate::config::{ConfigError, MIN_BACKOFF, MIN_WAIT, MIN_WAIT_MS, check_numbers, check_waits};
+use crate::keepalive::KeepaliveConfig;
+use crate::time::millis;
+use crate::{Framing, FramingChoice};
 
 /// The identity and behaviour of a device. The defaults suit a device on any network. The minimum for timeouts is 1 ms, and
-/// for back-off 10 ms: a session raises smaller values, and [`ClientConfig::check`] reports them.
+/// for back-off 10 ms: a session raises smaller values, and [`ClientConfig::check`] reports them. A session measures milliseconds;
+/// a timeout of eleven and a half days or more never ends.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
@@ -109,19 +112,82 @@ impl ClientConfig {
         ])
     }
 
-    /// Raises all fields to their minimum except `max_frame`; with a smaller one, login fails.
-    pub(super) fn raise_to_floors(&mut self) {
-        for wait in [
-            &mut self.connect_timeout,
-            &mut self.login_timeout,
-            &mut self.request_timeout,
-            &mut self.keep_alive,
-            &mut self.keep_alive_timeout,
-            &mut self.serial_retry,
-        ] {
-            *wait = (*wait).max(MIN_WAIT);
+    /// As a session keeps it, with all fields raised to their minimum except `max_frame`; with a smaller one, login fails.
+    pub(super) fn settings<F: FramingChoice>(&self, framing: F) -> Settings<F> {
+        let wait = |wait: Duration| millis(wait).max(MIN_WAIT_MS);
+        Settings {
+            app: self.app,
+            user: self.user,
+            device: self.device,
+            platform: self.platform,
+            max_frame: self.max_frame,
+            window: self.window.max(1),
+            max_pending: self.max_pending,
+            sender_names: self.sender_names,
+            compact: self.compact,
+            compact_numbers: self.compact_numbers,
+            connect_timeout: wait(self.connect_timeout),
+            login_timeout: wait(self.login_timeout),
+            request_timeout: wait(self.request_timeout),
+            resume_window: millis(self.resume_window),
+            keepalive: KeepaliveConfig {
+                framing,
+                keep_alive: wait(self.keep_alive),
+                keep_alive_timeout: wait(self.keep_alive_timeout),
+                retry: wait(self.serial_retry),
+            },
         }
-        self.backoff_min = self.backoff_min.max(MIN_BACKOFF);
-        self.window = self.window.max(1);
+    }
+}
+
+/// A [`ClientConfig`] in less memory, with waits in milliseconds. Those of the back-off are the [`Backoff`](super::Backoff)'s.
+#[derive(Debug)]
+pub(super) struct Settings<F> {
+    pub(super) app: u32,
+    pub(super) user: UserId,
+    pub(super) device: u64,
+    pub(super) platform: Platform,
+    pub(super) max_frame: u32,
+    pub(super) window: u16,
+    pub(super) max_pending: u16,
+    pub(super) sender_names: bool,
+    pub(super) compact: bool,
+    pub(super) compact_numbers: bool,
+    pub(super) connect_timeout: u32,
+    pub(super) login_timeout: u32,
+    pub(super) request_timeout: u32,
+    pub(super) resume_window: u32,
+    pub(super) keepalive: KeepaliveConfig<F>,
+}
+
+impl<F: FramingChoice> Settings<F> {
+    /// The configuration that it was made of; a wait that never ends is the longest duration.
+    pub(super) fn config(&self, (backoff_min, backoff_max): (u32, u32)) -> ClientConfig {
+        let wait = |millis: u32| match millis {
+            u32::MAX => Duration::MAX,
+            millis => Duration::from_millis(millis.into()),
+        };
+        ClientConfig {
+            app: self.app,
+            user: self.user,
+            device: self.device,
+            platform: self.platform,
+            max_frame: self.max_frame,
+            window: self.window,
+            max_pending: self.max_pending,
+            connect_timeout: wait(self.connect_timeout),
+            login_timeout: wait(self.login_timeout),
+            request_timeout: wait(self.request_timeout),
+            keep_alive: wait(self.keepalive.keep_alive),
+            keep_alive_timeout: wait(self.keepalive.keep_alive_timeout),
+            resume_window: wait(self.resume_window),
+            backoff_min: wait(backoff_min),
+            backoff_max: wait(backoff_max),
+            sender_names: self.sender_names,
+            compact: self.compact,
+            compact_numbers: self.compact_numbers,
+            framing: self.keepalive.framing.framing(),
+            serial_retry: wait(self.keepalive.retry),
+        }
     }
 }

@@ -8,13 +8,14 @@ use super::event::LocalEvent;
 use super::machine::ConnectionFailed;
 use super::{ClientSession, LOGIN_ID, Phase};
 use crate::buffer::Buffer;
-use crate::keepalive::{Due, Keepalive, KeepaliveConfig};
+use crate::keepalive::{Due, Keepalive};
 use crate::link::{FrameAt, Packet};
-use crate::{Framing, FramingChoice, Instant};
+use crate::time::Moment;
+use crate::{Framing, FramingChoice};
 
 impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
-    pub(super) fn next_on_stream(&mut self, now: Instant) -> Result<Option<FrameAt>, ConnectionFailed> {
-        if let Phase::Hello { .. } = self.phase {
+    pub(super) fn next_on_stream(&mut self, now: Moment) -> Result<Option<FrameAt>, ConnectionFailed> {
+        if let Phase::Hello = self.phase {
             match self.link.take_hello() {
                 Ok(None) => return Ok(None),
                 Ok(Some(hello)) => self.receive_hello(&hello, now)?,
@@ -34,16 +35,16 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     }
 
     /// A serial port may carry anything, in particular packets of an earlier connection.
-    pub(super) fn next_on_serial(&mut self, now: Instant) -> Result<Option<FrameAt>, ConnectionFailed> {
-        while self.hello_received() || matches!(self.phase, Phase::Hello { .. }) {
+    pub(super) fn next_on_serial(&mut self, now: Moment) -> Result<Option<FrameAt>, ConnectionFailed> {
+        while self.hello_received() || matches!(self.phase, Phase::Hello) {
             let Some(packet) = self.link.next_packet(self.max_frame()) else {
                 return Ok(None);
             };
             match (packet, self.phase) {
-                (Packet::Hello(hello), Phase::Hello { .. }) => self.receive_hello(&hello, now)?,
-                (_, Phase::Hello { .. }) => {}
+                (Packet::Hello(hello), Phase::Hello) => self.receive_hello(&hello, now)?,
+                (_, Phase::Hello) => {}
                 // The response to a repeated hello; the hub counts packets from it on.
-                (Packet::Hello(_), Phase::Login { .. }) => {}
+                (Packet::Hello(_), Phase::Login) => {}
                 (Packet::Frame(at), _) => {
                     self.keepalive.packet_received(at.kind == FrameKind::PONG, now);
                     return Ok(Some(at));
@@ -62,30 +63,27 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
 
     /// Whether the hub's hello has arrived on this connection.
     pub(super) const fn hello_received(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Login { .. } | Phase::Online | Phase::LoggingOut { .. }
-        )
+        matches!(self.phase, Phase::Login | Phase::Online | Phase::LoggingOut)
     }
 
     /// Sends the device's hello; returns whether it fit.
     pub(super) fn send_hello(&mut self) -> bool {
         let bit = |is_asked: bool, bit: u32| if is_asked { bit } else { 0 };
-        let asked = bit(self.config.sender_names, features::SENDER_NAMES)
-            | bit(self.config.compact, features::COMPACT)
-            | bit(self.config.compact_numbers, features::COMPACT_NUMBERS);
+        let asked = bit(self.settings.sender_names, features::SENDER_NAMES)
+            | bit(self.settings.compact, features::COMPACT)
+            | bit(self.settings.compact_numbers, features::COMPACT_NUMBERS);
         let hello = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
             end: End::CLIENT,
             features: features::STUBS | asked,
             max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
-            window: self.config.window,
+            window: self.settings.window,
         };
         self.link.send_hello(&hello)
     }
 
-    fn receive_hello(&mut self, hello: &Hello, now: Instant) -> Result<(), ConnectionFailed> {
+    fn receive_hello(&mut self, hello: &Hello, now: Moment) -> Result<(), ConnectionFailed> {
         let ours = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
@@ -105,11 +103,11 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
         self.hub_max_frame = hello.max_frame as usize;
         self.attempt = self.attempt.wrapping_add(1);
         let login = Login::new(
-            self.config.app,
-            self.config.user,
+            self.settings.app,
+            self.settings.user,
             self.user_sig.as_ref(),
-            self.config.device,
-            self.config.platform,
+            self.settings.device,
+            self.settings.platform,
         )
         .with_resume(self.cursor.resume)
         .with_cursor(self.cursor.as_slice())
@@ -125,15 +123,14 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             .send(FrameKind::LOGIN, id, &login)
             .map_err(|_| ConnectionFailed)?;
         self.keepalive = Keepalive::new(now);
-        self.phase = Phase::Login {
-            until: now + self.config.login_timeout,
-        };
+        self.phase = Phase::Login;
+        self.until = now.plus(self.settings.login_timeout);
         Ok(())
     }
 
     /// The peer is not a hub, or not one of this version. This may be temporary (the hub is being updated, another program has
     /// its port), so the session tries again.
-    fn reject_peer(&mut self, code: ErrorCode, now: Instant) {
+    fn reject_peer(&mut self, code: ErrorCode, now: Moment) {
         self.push_local(LocalEvent::TurnedAway(code));
         self.hang_up_and_lose(now);
     }
@@ -153,32 +150,31 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
         self.link.framing() == Framing::Serial
     }
 
+    /// Whether the hello is repeated until the hub's arrives.
+    pub(super) fn repeats_hello(&self) -> bool {
+        self.phase == Phase::Hello && self.on_serial()
+    }
+
     /// Whether keepalive applies in the current phase.
     pub(super) fn expects_peer(&self) -> bool {
         match self.phase {
             Phase::Online => true,
-            Phase::Login { .. } | Phase::LoggingOut { .. } => self.on_serial(),
+            Phase::Login | Phase::LoggingOut => self.on_serial(),
             _ => false,
         }
     }
 
-    pub(super) fn check_keepalive(&mut self, now: Instant) -> bool {
+    pub(super) fn check_keepalive(&mut self, now: Moment) -> bool {
         let blocked = !self.link.outgoing().is_empty();
-        match self.keepalive.due(now, &self.keepalive_config(), blocked) {
+        match self.keepalive.due(now, &self.settings.keepalive, blocked) {
             None => return false,
             Some(Due::Later) => {}
             Some(Due::Lost) => self.hang_up_and_lose(now),
-            Some(Due::Ping) => _ = self.owed.get_or_insert((FrameKind::PING, 0)),
+            Some(Due::Ping) => {
+                self.keepalive.asked(self.time.micros());
+                self.owed.get_or_insert((FrameKind::PING, 0));
+            }
         }
         true
-    }
-
-    pub(super) fn keepalive_config(&self) -> KeepaliveConfig<F> {
-        KeepaliveConfig::new(
-            self.link.framing,
-            self.config.keep_alive,
-            self.config.keep_alive_timeout,
-            self.config.serial_retry,
-        )
     }
 }

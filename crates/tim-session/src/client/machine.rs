@@ -11,14 +11,15 @@ use super::event::{Event, LocalEvent, NetState, NotReadyReason};
 use super::{ClientSession, Cursor, Phase, RequestId, STABLE_AFTER};
 use crate::buffer::Buffer;
 use crate::link::{FrameAt, Link};
-use crate::{Framing, FramingChoice, Instant};
+use crate::time::Moment;
+use crate::{Framing, FramingChoice};
 
 /// The longest wait that a hub may request.
 const MAX_RETRY_AFTER_MS: u32 = 10 * 60 * 1000;
 
 /// The decision of `poll`, before it borrows the received bytes for an event.
 pub(super) enum Step {
-    Wait(Option<Instant>),
+    Wait(Option<Moment>),
     Connect,
     Disconnect,
     Event(Current),
@@ -55,7 +56,7 @@ pub(super) enum FrameUse {
 
 impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     #[cfg_attr(target_arch = "arm", inline(never))] // as current_event; RISC-V has larger offsets
-    pub(super) fn step(&mut self, now: Instant) -> Step {
+    pub(super) fn step(&mut self, now: Moment) -> Step {
         self.settle_event();
         loop {
             if let Some(current) = self.next_local() {
@@ -82,7 +83,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             if self.advance_time(now) {
                 continue;
             }
-            if let Phase::Connecting { .. } = self.phase
+            if let Phase::Connecting = self.phase
                 && !self.asked_to_connect
             {
                 self.asked_to_connect = true;
@@ -113,7 +114,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             self.last_taken = id;
             self.unacked = self.unacked.saturating_add(1);
             let more = self.link.more_frames(self.max_frame());
-            if !more || self.unacked >= (self.config.window / 2).max(1) {
+            if !more || self.unacked >= (self.settings.window / 2).max(1) {
                 self.acknowledge();
             }
         }
@@ -167,60 +168,44 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     }
 
     /// Handles timers that are due; returns whether there was one.
-    fn advance_time(&mut self, now: Instant) -> bool {
-        if let Some(since) = self.cut_since
-            && self.ready
-            && now >= since + self.config.resume_window
-        {
+    fn advance_time(&mut self, now: Moment) -> bool {
+        if self.ready && now >= self.resume_until {
             self.ready = false;
             self.push_local(LocalEvent::NotReady(NotReadyReason::ConnectionLost));
-            return true;
-        }
-        match self.phase {
-            Phase::Waiting { until } if now >= until => self.connect_at(now, now),
-            Phase::Connecting { until } if now >= until => self.hang_up_and_lose(now),
-            Phase::Hello { until } | Phase::Login { until } if now >= until => self.hang_up_and_lose(now),
-            Phase::LoggingOut { until } if now >= until => self.stop(NotReadyReason::LoggedOut),
-            Phase::Hello { .. }
-                if self.on_serial() && now >= self.keepalive.repeat_at(&self.keepalive_config()) =>
-            {
-                self.keepalive.repeated(now);
-                if self.link.outgoing().is_empty() {
-                    self.send_hello();
-                }
+        } else if now >= self.until {
+            match self.phase {
+                Phase::Waiting => self.connect_at(now, now),
+                _ => self.hang_up_and_lose(now),
             }
-            _ if self.expects_peer() => return self.check_keepalive(now),
-            _ => return false,
+        } else if self.repeats_hello() {
+            if now < self.keepalive.repeat_at(&self.settings.keepalive) {
+                return false;
+            }
+            self.keepalive.repeated(now);
+            if self.link.outgoing().is_empty() {
+                self.send_hello();
+            }
+        } else {
+            return self.expects_peer() && self.check_keepalive(now);
         }
         true
     }
 
-    fn next_wake(&self) -> Option<Instant> {
-        const NEVER: Instant = Instant::from_micros(u64::MAX);
-        let mut wake = self.outbox.next_deadline().unwrap_or(NEVER);
-        if let Phase::Waiting { until }
-        | Phase::Connecting { until }
-        | Phase::Hello { until }
-        | Phase::Login { until }
-        | Phase::LoggingOut { until } = self.phase
-        {
-            wake = wake.min(until);
+    fn next_wake(&self) -> Option<Moment> {
+        let mut wake = self.until.min(self.outbox.next_deadline());
+        if self.ready {
+            wake = wake.min(self.resume_until);
         }
-        if matches!(self.phase, Phase::Hello { .. }) && self.on_serial() {
-            wake = wake.min(self.keepalive.repeat_at(&self.keepalive_config()));
+        if self.repeats_hello() {
+            wake = wake.min(self.keepalive.repeat_at(&self.settings.keepalive));
         } else if self.expects_peer() {
-            wake = wake.min(self.keepalive.deadline(&self.keepalive_config()));
+            wake = wake.min(self.keepalive.deadline(&self.settings.keepalive));
         }
-        if let Some(since) = self.cut_since
-            && self.ready
-        {
-            wake = wake.min(since + self.config.resume_window);
-        }
-        (wake != NEVER).then_some(wake)
+        (wake != Moment::NEVER).then_some(wake)
     }
 
     /// Handles frames up to the first one that is an event.
-    fn next_frame(&mut self, now: Instant) -> Result<Option<(FrameAt, FrameUse)>, ConnectionFailed> {
+    fn next_frame(&mut self, now: Moment) -> Result<Option<(FrameAt, FrameUse)>, ConnectionFailed> {
         loop {
             let next = match self.link.framing() {
                 Framing::Stream => self.next_on_stream(now)?,
@@ -238,15 +223,15 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     }
 
     /// Handles a frame, and returns how it becomes an event, if it does.
-    fn use_frame(&mut self, at: FrameAt, now: Instant) -> Result<Option<FrameUse>, ConnectionFailed> {
-        let in_login = matches!(self.phase, Phase::Login { .. });
+    fn use_frame(&mut self, at: FrameAt, now: Moment) -> Result<Option<FrameUse>, ConnectionFailed> {
+        let in_login = self.phase == Phase::Login;
         Ok(match at.kind {
             FrameKind::PING => {
                 self.owed = Some((FrameKind::PONG, at.id));
                 None
             }
             FrameKind::PONG => {
-                self.keepalive.pong(now);
+                self.keepalive.pong(self.time.micros());
                 None
             }
             FrameKind::GOODBYE => self.goodbye_received(at, now, in_login),
@@ -316,7 +301,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     }
 
     /// Handles the response to LOGIN; `None` if it belongs to an earlier connection or to an earlier run of the device.
-    fn logged_in(&mut self, at: FrameAt, now: Instant) -> Result<Option<FrameUse>, ConnectionFailed> {
+    fn logged_in(&mut self, at: FrameAt, now: Moment) -> Result<Option<FrameUse>, ConnectionFailed> {
         let Ok(response) = decode_body::<LoginResponse<'_>>(self.link.body(at)) else {
             return Ok(None);
         };
@@ -333,16 +318,16 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
         if self.cursor.resume == Resume::NOW {
             self.cursor = cursor.unwrap_or_default();
         }
-        self.phase = Phase::Online;
-        self.online_since = now;
-        self.cut_since = None;
+        (self.phase, self.until) = (Phase::Online, Moment::NEVER);
+        self.stable_at = now.plus(STABLE_AFTER);
+        self.resume_until = Moment::NEVER;
         self.unacked = 0;
         self.flush_outbox();
         self.push_local(LocalEvent::NetState(NetState::Connected));
         Ok(Some(FrameUse::LoggedIn))
     }
 
-    fn login_refused(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, ConnectionFailed> {
+    fn login_refused(&mut self, at: FrameAt, now: Moment) -> Result<FrameUse, ConnectionFailed> {
         let failure: Failure<'_> = decode_body(self.link.body(at)).map_err(|_| ConnectionFailed)?;
         if failure.code.ends_session() || planted::is(Fault::TransientIsFinal) {
             self.stop(NotReadyReason::Refused);
@@ -359,7 +344,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
 
     /// The hub ends the connection. On a serial port, a GOODBYE before the response to LOGIN may belong to an earlier session,
     /// so it ends only this attempt.
-    fn goodbye_received(&mut self, at: FrameAt, now: Instant, in_login: bool) -> Option<FrameUse> {
+    fn goodbye_received(&mut self, at: FrameAt, now: Moment, in_login: bool) -> Option<FrameUse> {
         let failure = decode_body::<Failure<'_>>(self.link.body(at));
         let Ok((code, retry_after_ms)) = failure.map(|failure| (failure.code, failure.retry_after_ms)) else {
             self.hang_up_and_lose(now);
@@ -377,7 +362,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             self.stop(NotReadyReason::KickedOut);
             return Some(FrameUse::KickedOut);
         }
-        if let Phase::LoggingOut { .. } = self.phase {
+        if let Phase::LoggingOut = self.phase {
             self.stop(NotReadyReason::LoggedOut);
             return None;
         }
@@ -387,15 +372,14 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     }
 
     /// The session reconnects, not before the time that the hub named. The frame is kept until the application has seen it.
-    fn turned_away(&mut self, retry_after_ms: u32, now: Instant) {
+    fn turned_away(&mut self, retry_after_ms: u32, now: Moment) {
         self.hang_up = true;
-        let asked = u64::from(retry_after_ms.min(MAX_RETRY_AFTER_MS)).saturating_mul(1000);
-        self.lose(now, asked);
+        self.lose(now, retry_after_ms.min(MAX_RETRY_AFTER_MS));
     }
 
     /// Starts back-off over if the session was logged in long enough.
-    fn reset_backoff_if_stable(&mut self, now: Instant) {
-        if self.phase == Phase::Online && now >= self.online_since + STABLE_AFTER {
+    fn reset_backoff_if_stable(&mut self, now: Moment) {
+        if self.phase == Phase::Online && now >= self.stable_at {
             self.backoff.reset();
             self.replaced = false;
         }
@@ -403,23 +387,22 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
 
     /// The largest frame that the session accepts, in bytes, as announced to the hub.
     pub fn max_frame(&self) -> usize {
-        self.link.rx_limit().min(self.config.max_frame as usize)
+        self.link.rx_limit().min(self.settings.max_frame as usize)
     }
 
-    pub(super) fn connect_at(&mut self, now: Instant, at: Instant) {
+    pub(super) fn connect_at(&mut self, now: Moment, at: Moment) {
         if at > now {
-            self.phase = Phase::Waiting { until: at };
+            (self.phase, self.until) = (Phase::Waiting, at);
         } else {
-            self.phase = Phase::Connecting {
-                until: now + self.config.connect_timeout,
-            };
+            self.phase = Phase::Connecting;
+            self.until = now.plus(self.settings.connect_timeout);
             self.asked_to_connect = false;
             self.push_local(LocalEvent::NetState(NetState::Connecting));
         }
     }
 
-    pub(super) fn hang_up_and_lose(&mut self, now: Instant) {
-        if let Phase::LoggingOut { .. } = self.phase {
+    pub(super) fn hang_up_and_lose(&mut self, now: Moment) {
+        if let Phase::LoggingOut = self.phase {
             return self.stop(NotReadyReason::LoggedOut); // the logout is complete
         }
         self.link.reset();
@@ -429,33 +412,33 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
 
     /// The connection is lost. A serial port loses bytes now and then, which does not indicate a problem of the hub, so the
     /// session reconnects soon.
-    pub(super) fn connection_lost(&mut self, now: Instant) {
+    pub(super) fn connection_lost(&mut self, now: Moment) {
         if self.phase == Phase::Online && self.on_serial() {
             self.backoff.reset();
         }
         self.lose(now, 0);
     }
 
-    /// Abandons the connection and reconnects, not before `asked` microseconds have passed.
-    pub(super) fn lose(&mut self, now: Instant, asked: u64) {
+    /// Abandons the connection and reconnects, not before `asked` milliseconds have passed.
+    pub(super) fn lose(&mut self, now: Moment, asked: u32) {
         self.reset_backoff_if_stable(now);
         if self.phase == Phase::Online {
-            self.cut_since = Some(now);
+            self.resume_until = now.plus(self.settings.resume_window);
             self.push_local(LocalEvent::NetState(NetState::Disconnected));
         }
         self.outbox.rewind();
         self.keep_delivered();
         self.unacked = 0;
         let wait = self.backoff.next(asked);
-        self.connect_at(now, now.plus_micros(wait));
+        self.connect_at(now, now.plus(wait));
     }
 
     /// Ends the session: pending requests fail, and the driver closes the connection.
     pub(super) fn stop(&mut self, reason: NotReadyReason) {
-        self.phase = Phase::Idle;
+        (self.phase, self.until) = (Phase::Idle, Moment::NEVER);
         self.failing = true;
         self.hang_up = true;
-        self.cut_since = None;
+        self.resume_until = Moment::NEVER;
         self.keep_delivered();
         if core::mem::take(&mut self.ready) {
             self.push_local(LocalEvent::NotReady(reason));

@@ -9,11 +9,11 @@ mod outbox;
 mod ticket;
 
 pub use config::ClientConfig;
+use config::Settings;
 pub use event::{Event, NetState, NotReadyReason, Output, RequestError};
 pub use ticket::{RequestId, Ticket};
 
 use core::fmt;
-use core::time::Duration;
 
 use tim_proto::message::{PayloadBody, SendOptions};
 use tim_proto::request::{CompactCursor, Request, Resume, Send, SendMessage};
@@ -23,7 +23,7 @@ use tim_proto::{ErrorCode, Message};
 use crate::buffer::{Buffer, fill};
 use crate::keepalive::Keepalive;
 use crate::link::Link;
-use crate::time::SessionTime;
+use crate::time::{Moment, SessionTime};
 use crate::{Framing, FramingChoice, Instant, SessionStats};
 use backoff::Backoff;
 use event::LocalEvent;
@@ -34,8 +34,8 @@ use outbox::Outbox;
 pub const MAX_CURSOR_LEN: usize = 16;
 /// The id of the LOGIN (on a stream) and LOGOUT requests, which the outbox never assigns.
 const LOGIN_ID: u32 = 0;
-/// How long a session must have been logged in before back-off starts over.
-const STABLE_AFTER: Duration = Duration::from_secs(60);
+/// How long a session must have been logged in before back-off starts over, in milliseconds.
+const STABLE_AFTER: u32 = 60_000;
 /// How many events without received bytes can be pending.
 const MAX_LOCAL_EVENTS: usize = 8;
 
@@ -44,17 +44,17 @@ enum Phase {
     /// Not logged in and not logging in.
     Idle,
     /// Waiting before the next attempt.
-    Waiting { until: Instant },
+    Waiting,
     /// The driver is opening a connection.
-    Connecting { until: Instant },
+    Connecting,
     /// Waiting for the hub's hello.
-    Hello { until: Instant },
+    Hello,
     /// Waiting for the response to LOGIN.
-    Login { until: Instant },
+    Login,
     /// Logged in.
     Online,
     /// LOGOUT was sent.
-    LoggingOut { until: Instant },
+    LoggingOut,
 }
 
 /// A user's device.
@@ -79,11 +79,13 @@ enum Phase {
 /// # Ok::<(), tim_session::proto::IdError>(())
 /// ```
 pub struct ClientSession<S, B, F = Framing> {
-    config: ClientConfig,
+    settings: Settings<F>,
     user_sig: S,
     link: Link<B, F>,
     outbox: Outbox<B>,
     phase: Phase,
+    /// When the phase ends at the latest, or [`Moment::NEVER`].
+    until: Moment,
     /// Whether the session has ended and pending requests have yet to be reported as failed.
     failing: bool,
     /// Whether the driver must close the connection.
@@ -91,8 +93,8 @@ pub struct ClientSession<S, B, F = Framing> {
     /// Whether the driver has been asked to open one.
     asked_to_connect: bool,
     ready: bool,
-    /// Since when the session has been disconnected, while it reconnects.
-    cut_since: Option<Instant>,
+    /// When the session is no longer ready if it has not reconnected by then, or [`Moment::NEVER`].
+    resume_until: Moment,
     backoff: Backoff,
     /// The time base of all instants here.
     time: SessionTime,
@@ -100,8 +102,8 @@ pub struct ClientSession<S, B, F = Framing> {
     /// Distinguishes this session's logins from those of an earlier run of the device, and counts them.
     session: u64,
     attempt: u32,
-    /// When the session last logged in.
-    online_since: Instant,
+    /// When the session will have been logged in for [`STABLE_AFTER`].
+    stable_at: Moment,
     /// Whether another client has taken over since the session was last logged in for [`STABLE_AFTER`].
     replaced: bool,
     account: u64,
@@ -129,10 +131,10 @@ pub struct ClientSession<S, B, F = Framing> {
 impl<S, B: fmt::Debug, F: fmt::Debug> fmt::Debug for ClientSession<S, B, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientSession")
-            .field("config", &self.config)
+            .field("settings", &self.settings)
             .field("phase", &self.phase)
             .field("ready", &self.ready)
-            .field("cut_since", &self.cut_since)
+            .field("resume_until", &self.resume_until)
             .field("keepalive", &self.keepalive)
             .field("account", &self.account)
             .field("cursor", &self.cursor)
@@ -212,35 +214,34 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     /// saves it up to 2 kB of flash.
     pub fn with_framing(
         framing: F,
-        mut config: ClientConfig,
+        config: ClientConfig,
         user_sig: S,
         rx: B,
         tx: B,
         outbox: B,
         seed: u64,
     ) -> Self {
-        config.raise_to_floors();
-        config.framing = framing.framing();
         let session = session_number(&config, seed);
         Self {
             // Not of the seed alone: devices that have come up with the same one would reconnect in step.
             backoff: Backoff::new(config.backoff_min, config.backoff_max, session),
             session,
             attempt: 0,
-            online_since: Instant::ZERO,
+            stable_at: Moment::START,
             replaced: false,
             link: Link::new(framing, rx, tx),
-            config,
+            settings: config.settings(framing),
             user_sig,
             outbox: Outbox::new(outbox),
             phase: Phase::Idle,
+            until: Moment::NEVER,
             failing: false,
             hang_up: false,
             asked_to_connect: false,
             ready: false,
-            cut_since: None,
+            resume_until: Moment::NEVER,
             time: SessionTime::default(),
-            keepalive: Keepalive::new(Instant::ZERO),
+            keepalive: Keepalive::new(Moment::START),
             account: 0,
             hub_max_frame: usize::MAX,
             cursor: Cursor::default(),
@@ -305,9 +306,9 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
         self.phase == Phase::Idle && !self.failing && !self.hang_up && self.locals.iter().all(Option::is_none)
     }
 
-    /// The session's configuration.
-    pub const fn config(&self) -> &ClientConfig {
-        &self.config
+    /// The session's configuration, with the minimum values applied and waits in whole milliseconds.
+    pub fn config(&self) -> ClientConfig {
+        self.settings.config(self.backoff.limits())
     }
 
     /// The number of pending requests.
@@ -315,15 +316,35 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
         self.outbox.len()
     }
 
+    /// The session's time. Once in eleven days, all its instants are moved back.
+    fn now(&mut self, driver: Instant) -> Moment {
+        let now = self.time.at(driver);
+        match self.time.is_at_the_horizon() {
+            true => self.move_back(),
+            false => now,
+        }
+    }
+
+    #[cold]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn move_back(&mut self) -> Moment {
+        self.keepalive.move_back();
+        self.outbox.move_back();
+        for moment in [&mut self.until, &mut self.resume_until, &mut self.stable_at] {
+            moment.move_back();
+        }
+        self.time.move_back()
+    }
+
     /// Starts to log in. The session stays logged in, over any number of connections, until [`ClientSession::logout`] or a final
     /// refusal. Does nothing if the session is already active.
     pub fn login(&mut self, now: Instant) {
-        let now = self.time.at(now);
+        let now = self.now(now);
         if self.phase == Phase::Idle {
             if self.max_frame() < wire::LEAST_MAX_FRAME as usize {
                 return self.give_up(ErrorCode::FRAME_TOO_LARGE);
             }
-            self.cut_since = Some(now);
+            self.resume_until = now.plus(self.settings.resume_window);
             self.backoff.reset();
             self.connect_at(now, now);
         }
@@ -342,16 +363,15 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
 
     /// Logs out. Pending requests fail; `NotReady` follows, then [`Output::Disconnect`].
     pub fn logout(&mut self, now: Instant) {
-        let now = self.time.at(now);
+        let now = self.now(now);
         if self.phase == Phase::Online
             && self
                 .link
                 .send(FrameKind::LOGOUT, LOGIN_ID, &tim_proto::request::Done)
                 .is_ok()
         {
-            self.phase = Phase::LoggingOut {
-                until: now + self.config.request_timeout,
-            };
+            self.phase = Phase::LoggingOut;
+            self.until = now.plus(self.settings.request_timeout);
         } else if self.phase != Phase::Idle {
             self.stop(NotReadyReason::LoggedOut);
         }
@@ -396,11 +416,11 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
         kind: FrameKind,
         body: &dyn Encode, // one copy of this function for all requests
     ) -> Result<RequestId, RequestError> {
-        let now = self.time.at(now);
+        let now = self.now(now);
         if !self.ready {
             return Err(RequestError::NotReady);
         }
-        if self.outbox.len() >= usize::from(self.config.max_pending) {
+        if self.outbox.len() >= usize::from(self.settings.max_pending) {
             return Err(RequestError::Full);
         }
         let len = wire::encoded_len(body) + wire::MAX_FRAME_HEADER_LEN;
@@ -410,7 +430,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
         }
         let id = self
             .outbox
-            .push(kind, body, now, self.config.request_timeout)
+            .push(kind, body, now, self.settings.request_timeout)
             .ok_or(RequestError::Full)?;
         self.flush_outbox();
         Ok(RequestId(id))
@@ -427,24 +447,23 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
 
     /// The driver has opened a connection for [`Output::Connect`].
     pub fn connected(&mut self, now: Instant) {
-        let now = self.time.at(now);
+        let now = self.now(now);
         self.current = None;
         match self.phase {
-            Phase::Connecting { .. } => {}
+            Phase::Connecting => {}
             // It was not requested, or is no longer needed.
-            Phase::Idle | Phase::Waiting { .. } => return self.hang_up = true,
+            Phase::Idle | Phase::Waiting => return self.hang_up = true,
             // There was a connection already: the driver must close both.
-            Phase::LoggingOut { .. } => return self.stop(NotReadyReason::LoggedOut),
-            Phase::Hello { .. } | Phase::Login { .. } | Phase::Online => return self.hang_up_and_lose(now),
+            Phase::LoggingOut => return self.stop(NotReadyReason::LoggedOut),
+            Phase::Hello | Phase::Login | Phase::Online => return self.hang_up_and_lose(now),
         }
         self.link.reset();
         self.keepalive = Keepalive::new(now);
         self.ack_is_expected = true;
         self.owed = None;
         if self.send_hello() {
-            self.phase = Phase::Hello {
-                until: now + self.config.login_timeout,
-            };
+            self.phase = Phase::Hello;
+            self.until = now.plus(self.settings.login_timeout);
         } else {
             self.give_up(ErrorCode::FRAME_TOO_LARGE);
         }
@@ -453,12 +472,12 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     /// The driver could not open the connection, or lost it. Drain [`ClientSession::poll`] first: unprocessed input is discarded,
     /// including a final GOODBYE.
     pub fn disconnected(&mut self, now: Instant) {
-        let now = self.time.at(now);
+        let now = self.now(now);
         self.current = None;
         self.link.reset();
         match self.phase {
-            Phase::Idle | Phase::Waiting { .. } => {}
-            Phase::LoggingOut { .. } => self.stop(NotReadyReason::LoggedOut),
+            Phase::Idle | Phase::Waiting => {}
+            Phase::LoggingOut => self.stop(NotReadyReason::LoggedOut),
             _ => self.connection_lost(now),
         }
         self.hang_up = false;
@@ -472,7 +491,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
 
     /// `len` bytes were received into [`ClientSession::space`].
     pub fn received(&mut self, now: Instant, len: usize) {
-        let now = self.time.at(now);
+        let now = self.now(now);
         self.link.received(len);
         if len > 0 {
             self.keepalive.bytes_received(self.link.framing(), now);
@@ -513,7 +532,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     /// event when `poll` is called again: only then is a delivery acknowledged.
     pub fn poll(&mut self, now: Instant) -> Output<'_> {
         self.current = None;
-        let now = self.time.at(now);
+        let now = self.now(now);
         let current = match self.step(now) {
             Step::Wait(until) => return Output::Wait(until.map(|until| self.time.in_driver_time(until))),
             Step::Connect => return Output::Connect,
@@ -521,7 +540,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             Step::Event(current) => current,
         };
         self.current = Some(current);
-        let event = current_event(&self.link, current, &self.config.user, &self.delivered);
+        let event = current_event(&self.link, current, &self.settings.user, &self.delivered);
         if let Event::Malformed { .. } = event {
             self.malformed_frames = self.malformed_frames.wrapping_add(1);
         }
@@ -532,7 +551,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     /// `None` if that poll returned something else, or if the connection was opened or lost since.
     pub fn event(&self) -> Option<Event<'_>> {
         self.current
-            .map(|current| current_event(&self.link, current, &self.config.user, &self.delivered))
+            .map(|current| current_event(&self.link, current, &self.settings.user, &self.delivered))
     }
 
     /// What the session has counted so far.

@@ -1,15 +1,13 @@
 //! Pending requests, stored as whole frames so that they can be sent again on the next connection.
 
-use core::time::Duration;
-
 use tim_proto::planted::{self, Fault};
 use tim_proto::wire::{Encode, Frame, FrameKind, MAX_FRAME_HEADER_LEN, Writer, encoded_len};
 
-use crate::Instant;
 use crate::buffer::{Buffer, ByteQueue};
+use crate::time::Moment;
 
 /// A record's header: id, kind, deadline, and the length of the frame that follows.
-const HEADER_LEN: usize = 4 + 1 + 8 + 4;
+const HEADER_LEN: usize = 4 + 1 + 4 + 4;
 
 #[derive(Debug)]
 pub(crate) struct Outbox<B> {
@@ -19,8 +17,8 @@ pub(crate) struct Outbox<B> {
     unsent_at: usize,
     /// Where the records end that were sent on an earlier connection.
     repeated_to: usize,
-    /// The earliest deadline, so that a poll does not scan all records.
-    earliest: Option<Instant>,
+    /// The earliest deadline or [`Moment::NEVER`], so that a poll does not scan all records.
+    earliest: Moment,
     last_id: u32,
     /// How many of the requests have been sent on this connection, and how many have had to be sent again.
     sent: u16,
@@ -32,7 +30,7 @@ struct Record {
     at: usize,
     id: u32,
     kind: FrameKind,
-    deadline: Instant,
+    deadline: Moment,
     frame_len: usize,
 }
 
@@ -49,7 +47,7 @@ impl<B: Buffer> Outbox<B> {
             count: 0,
             unsent_at: 0,
             repeated_to: 0,
-            earliest: None,
+            earliest: Moment::NEVER,
             last_id: 0,
             sent: 0,
             resends: 0,
@@ -70,8 +68,8 @@ impl<B: Buffer> Outbox<B> {
         &mut self,
         kind: FrameKind,
         body: &dyn Encode,
-        now: Instant,
-        timeout: Duration,
+        now: Moment,
+        timeout: u32,
     ) -> Option<u32> {
         let body_len = encoded_len(body);
         let most = HEADER_LEN + MAX_FRAME_HEADER_LEN + body_len;
@@ -84,12 +82,12 @@ impl<B: Buffer> Outbox<B> {
         Frame::encode_header(kind, id, body_len, &mut writer);
         body.encode(&mut writer);
         let frame_len = writer.finish().ok()?;
-        let deadline = now + timeout;
+        let deadline = now.plus(timeout);
         write_header(header, id, kind, deadline, frame_len);
         self.records.append(HEADER_LEN + frame_len);
         self.last_id = id;
         self.count += 1;
-        self.earliest = Some(self.earliest.map_or(deadline, |other| other.min(deadline)));
+        self.earliest = self.earliest.min(deadline);
         Some(id)
     }
 
@@ -133,8 +131,8 @@ impl<B: Buffer> Outbox<B> {
     }
 
     /// Removes a request whose deadline has passed.
-    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<(u32, FrameKind)> {
-        if self.earliest? > now {
+    pub(crate) fn take_expired(&mut self, now: Moment) -> Option<(u32, FrameKind)> {
+        if self.earliest > now {
             return None;
         }
         let record = self.find(|record| record.deadline <= now)?;
@@ -147,9 +145,32 @@ impl<B: Buffer> Outbox<B> {
         Some((record.id, self.remove(record)))
     }
 
-    /// The earliest deadline.
-    pub(crate) const fn next_deadline(&self) -> Option<Instant> {
+    /// The earliest deadline, or [`Moment::NEVER`].
+    pub(crate) const fn next_deadline(&self) -> Moment {
         self.earliest
+    }
+
+    /// Moves all deadlines back, along with the time of the session.
+    pub(crate) fn move_back(&mut self) {
+        let mut at = 0;
+        while let Some(Record {
+            id,
+            kind,
+            mut deadline,
+            frame_len,
+            ..
+        }) = self.record(at)
+        {
+            deadline.move_back();
+            let records = self.records.front_mut(usize::MAX);
+            let header = records
+                .get_mut(at..)
+                .and_then(|records| records.first_chunk_mut());
+            let Some(header) = header else { break };
+            write_header(header, id, kind, deadline, frame_len);
+            at += HEADER_LEN + frame_len;
+        }
+        self.earliest.move_back();
     }
 
     fn remove(&mut self, record: Record) -> FrameKind {
@@ -163,17 +184,17 @@ impl<B: Buffer> Outbox<B> {
             self.unsent_at = self.unsent_at.saturating_sub(len);
             self.sent = self.sent.wrapping_sub(1);
         }
-        if self.earliest == Some(record.deadline) {
+        if self.earliest == record.deadline {
             self.earliest = self.find_earliest();
         }
         record.kind
     }
 
-    fn find_earliest(&self) -> Option<Instant> {
-        let mut earliest: Option<Instant> = None;
+    fn find_earliest(&self) -> Moment {
+        let mut earliest = Moment::NEVER;
         let mut at = 0;
         while let Some(record) = self.record(at) {
-            earliest = Some(earliest.map_or(record.deadline, |other| other.min(record.deadline)));
+            earliest = earliest.min(record.deadline);
             at = record.end();
         }
         earliest
@@ -192,48 +213,22 @@ impl<B: Buffer> Outbox<B> {
 
     fn record(&self, at: usize) -> Option<Record> {
         let header = self.records.as_slice().get(at..)?.first_chunk::<HEADER_LEN>()?;
-        let [
-            i0,
-            i1,
-            i2,
-            i3,
-            kind,
-            d0,
-            d1,
-            d2,
-            d3,
-            d4,
-            d5,
-            d6,
-            d7,
-            l0,
-            l1,
-            l2,
-            l3,
-        ] = *header;
+        let [i0, i1, i2, i3, kind, d0, d1, d2, d3, l0, l1, l2, l3] = *header;
         Some(Record {
             at,
             id: u32::from_le_bytes([i0, i1, i2, i3]),
             kind: FrameKind(kind),
-            deadline: Instant::from_micros(u64::from_le_bytes([d0, d1, d2, d3, d4, d5, d6, d7])),
+            deadline: Moment::from_bits(u32::from_le_bytes([d0, d1, d2, d3])),
             frame_len: u32::from_le_bytes([l0, l1, l2, l3]) as usize,
         })
     }
 }
 
-fn write_header(
-    header: &mut [u8; HEADER_LEN],
-    id: u32,
-    kind: FrameKind,
-    deadline: Instant,
-    frame_len: usize,
-) {
+fn write_header(header: &mut [u8; HEADER_LEN], id: u32, kind: FrameKind, deadline: Moment, frame_len: usize) {
     let [i0, i1, i2, i3] = id.to_le_bytes();
-    let [d0, d1, d2, d3, d4, d5, d6, d7] = deadline.as_micros().to_le_bytes();
+    let [d0, d1, d2, d3] = deadline.to_bits().to_le_bytes();
     let [l0, l1, l2, l3] = (frame_len as u32).to_le_bytes();
-    *header = [
-        i0, i1, i2, i3, kind.0, d0, d1, d2, d3, d4, d5, d6, d7, l0, l1, l2, l3,
-    ];
+    *header = [i0, i1, i2, i3, kind.0, d0, d1, d2, d3, l0, l1, l2, l3];
 }
 
 #[cfg(test)]
@@ -245,15 +240,15 @@ mod tests {
     use tim_proto::wire::Parsed;
 
     /// What the outbox should hold: id, deadline, whether it was sent, and whether it was sent on an earlier connection.
-    type Plain = Vec<(u32, Instant, bool, bool)>;
+    type Plain = Vec<(u32, Moment, bool, bool)>;
 
     fn step(choice: u64, outbox: &mut Outbox<FixedBuffer<'_>>, plain: &mut Plain) {
         // Clocks may jump, so deadlines come in any order.
-        let now = Instant::from_micros(choice.wrapping_mul(0x9e37_79b9) % 1000);
+        let now = Moment::from_bits((choice.wrapping_mul(0x9e37_79b9) % 1000) as u32);
         match choice % 6 {
             0 | 1 => {
                 let body = Conversations::new().with_count((choice % 999) as u16);
-                if let Some(id) = outbox.push(FrameKind::CONVERSATIONS, &body, now, Duration::ZERO) {
+                if let Some(id) = outbox.push(FrameKind::CONVERSATIONS, &body, now, 0) {
                     plain.push((id, now, false, false));
                 }
             }
@@ -310,7 +305,8 @@ mod tests {
             random ^= random << 17;
             step(random >> 8, &mut outbox, &mut plain);
             assert_eq!(outbox.len(), plain.len());
-            assert_eq!(outbox.next_deadline(), plain.iter().map(|record| record.1).min());
+            let earliest = plain.iter().map(|record| record.1).min();
+            assert_eq!(outbox.next_deadline(), earliest.unwrap_or(Moment::NEVER));
             most = most.max(plain.len());
         }
         assert!(most > 10, "only {most} at a time");

@@ -7,7 +7,7 @@ use tim_proto::wire::LEAST_MAX_FRAME;
 use crate::Framing;
 use crate::config::{ConfigError, MIN_WAIT, check_numbers, check_waits};
 use crate::keepalive::KeepaliveConfig;
-use crate::time::micros;
+use crate::time::millis;
 
 /// What the hub accepts from a connection. All numbers that a peer controls are limited here. The minimum for timeouts is
 /// 1 ms: a session raises smaller values, and [`HubConfig::check`] reports them.
@@ -56,7 +56,7 @@ impl HubConfig {
     /// As a session keeps it, with timeouts raised to their minimum.
     pub(super) fn limits(&self) -> Limits {
         Limits {
-            login_timeout: micros(self.login_timeout.max(MIN_WAIT)),
+            login_timeout: millis(self.login_timeout.max(MIN_WAIT)),
             keepalive: KeepaliveConfig::new(
                 self.framing,
                 self.keep_alive.max(MIN_WAIT),
@@ -70,10 +70,10 @@ impl HubConfig {
     }
 }
 
-/// A [`HubConfig`] in less memory: each connection has one. The timeout is in microseconds.
+/// A [`HubConfig`] in less memory: each connection has one. The timeout is in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    pub(super) login_timeout: u64,
+    pub(super) login_timeout: u32,
     pub(super) keepalive: KeepaliveConfig,
     pub(super) max_frame: u32,
     pub(super) max_requests: u16,

@@ -5,10 +5,11 @@ use tim_proto::request::{Done, Failure, Login};
 use tim_proto::wire::{self, End, FrameError, FrameKind, Hello, decode_body, features};
 
 use super::{CloseReason, HubSession, Owed, Phase};
+use crate::Framing;
 use crate::buffer::Buffer;
 use crate::keepalive::{Due, Keepalive};
 use crate::link::{FrameAt, Packet};
-use crate::{Framing, Instant};
+use crate::time::Moment;
 
 /// The largest frame before the login, in bytes; a LOGIN with a UserSig of 4 KiB is well below it.
 const MAX_LOGIN_FRAME: usize = 8 * 1024;
@@ -67,7 +68,7 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    pub(super) fn advance_time(&mut self, now: Instant) {
+    pub(super) fn advance_time(&mut self, now: Moment) {
         match self.phase {
             Phase::Hello { until: Some(until) } | Phase::Login { until } if now >= until => {
                 self.phase = Phase::Closing(CloseReason::TimedOut);
@@ -83,16 +84,19 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    fn check_keepalive(&mut self, now: Instant) {
+    fn check_keepalive(&mut self, now: Moment) {
         let blocked = !self.link.outgoing().is_empty();
         match self.keepalive.due(now, &self.limits.keepalive, blocked) {
             None | Some(Due::Later) => {}
-            Some(Due::Ping) => self.owed.ping = true,
+            Some(Due::Ping) => {
+                self.keepalive.asked(self.time.micros());
+                self.owed.ping = true;
+            }
             Some(Due::Lost) => self.phase = Phase::Closing(CloseReason::TimedOut),
         }
     }
 
-    pub(super) fn next_wake(&self) -> Option<Instant> {
+    pub(super) fn next_wake(&self) -> Option<Moment> {
         match self.phase {
             Phase::Hello { until } => until,
             Phase::Login { until } | Phase::LoggingOut { until, .. } => Some(until),
@@ -102,7 +106,7 @@ impl<B: Buffer> HubSession<B> {
     }
 
     /// Handles frames up to the first one that is an event, or up to the most that one poll handles.
-    pub(super) fn next_frame(&mut self, now: Instant) -> Result<Next, CloseReason> {
+    pub(super) fn next_frame(&mut self, now: Moment) -> Result<Next, CloseReason> {
         let mut handled = 0;
         while self.takes_frames() {
             if handled == MAX_OWN_FRAMES {
@@ -149,7 +153,7 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    fn next_on_stream(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
+    fn next_on_stream(&mut self, now: Moment) -> Result<Option<FrameAt>, CloseReason> {
         if let Phase::Hello { until } = self.phase {
             let hello = self
                 .link
@@ -157,7 +161,7 @@ impl<B: Buffer> HubSession<B> {
                 .map_err(|_| CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION))?;
             let Some(hello) = hello else { return Ok(None) };
             self.receive_hello(&hello, now).map_err(CloseReason::Violation)?;
-            let latest = now.plus_micros(self.limits.login_timeout);
+            let latest = now.plus(self.limits.login_timeout);
             let until = until.unwrap_or(latest);
             self.phase = Phase::Login { until };
         }
@@ -166,7 +170,7 @@ impl<B: Buffer> HubSession<B> {
 
     /// On a serial port, a client may start over at any time, even in the middle of a session; and a client that does not know
     /// that it has no session is notified.
-    fn next_on_serial(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
+    fn next_on_serial(&mut self, now: Moment) -> Result<Option<FrameAt>, CloseReason> {
         loop {
             let packet = match self.next_hello.take() {
                 Some(hello) => Packet::Hello(hello),
@@ -179,7 +183,7 @@ impl<B: Buffer> HubSession<B> {
                 (Packet::Hello(hello), Phase::Hello { .. } | Phase::Login { .. }) => {
                     self.link.forget_outgoing();
                     self.receive_hello(&hello, now).map_err(CloseReason::Violation)?;
-                    let until = now.plus_micros(self.limits.login_timeout);
+                    let until = now.plus(self.limits.login_timeout);
                     self.phase = Phase::Login { until };
                 }
                 (Packet::Hello(hello), _) => {
@@ -210,7 +214,7 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    fn receive_hello(&mut self, hello: &Hello, now: Instant) -> Result<(), ErrorCode> {
+    fn receive_hello(&mut self, hello: &Hello, now: Moment) -> Result<(), ErrorCode> {
         let ours = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
@@ -239,7 +243,7 @@ impl<B: Buffer> HubSession<B> {
     }
 
     /// Handles a frame; returns whether it is an event.
-    fn use_frame(&mut self, at: FrameAt, now: Instant) -> Result<bool, ErrorCode> {
+    fn use_frame(&mut self, at: FrameAt, now: Moment) -> Result<bool, ErrorCode> {
         let online = self.phase == Phase::Online;
         match at.kind {
             FrameKind::PING => {
@@ -249,7 +253,7 @@ impl<B: Buffer> HubSession<B> {
                 Ok(false)
             }
             FrameKind::PONG => {
-                self.keepalive.pong(now);
+                self.keepalive.pong(self.time.micros());
                 self.note_idle_frame();
                 Ok(false)
             }
@@ -266,7 +270,7 @@ impl<B: Buffer> HubSession<B> {
             _ if !online => Err(ErrorCode::USER_NOT_LOGGED_IN),
             FrameKind::ACK => self.acknowledge(at.id).map(|()| false),
             FrameKind::LOGOUT => {
-                let until = now.plus_micros(self.limits.keepalive.keep_alive_timeout);
+                let until = now.plus(self.limits.keepalive.keep_alive_timeout);
                 self.phase = Phase::LoggingOut { id: at.id, until };
                 Ok(false)
             }

@@ -25,17 +25,17 @@ use crate::buffer::Buffer;
 use crate::client::MAX_CURSOR_LEN;
 use crate::keepalive::Keepalive;
 use crate::link::{FrameAt, Link};
-use crate::time::SessionTime;
+use crate::time::{Moment, SessionTime};
 use crate::{Framing, Instant, SessionStats};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Waiting for the client's hello; on a serial port without a timeout.
     Hello {
-        until: Option<Instant>,
+        until: Option<Moment>,
     },
     Login {
-        until: Instant,
+        until: Moment,
     },
     /// The hub is checking the login.
     Checking,
@@ -43,7 +43,7 @@ enum Phase {
     /// The client has logged out with this request. Those before it are answered first, until this instant at the latest.
     LoggingOut {
         id: u32,
-        until: Instant,
+        until: Moment,
     },
     /// Closing; the reason has not been returned yet.
     Closing(CloseReason),
@@ -114,7 +114,7 @@ impl<B: Buffer> HubSession<B> {
             link: Link::new(config.framing, rx, tx),
             phase: Phase::Hello {
                 until: match config.framing {
-                    Framing::Stream => Some(now.plus_micros(limits.login_timeout)),
+                    Framing::Stream => Some(now.plus(limits.login_timeout)),
                     Framing::Serial => None,
                 },
             },
@@ -136,6 +136,22 @@ impl<B: Buffer> HubSession<B> {
             cursor: ([0; MAX_CURSOR_LEN], 0),
             limits,
         }
+    }
+
+    /// The session's time. Once in eleven days, all its instants are moved back.
+    fn now(&mut self, driver: Instant) -> Moment {
+        let now = self.time.at(driver);
+        if !self.time.is_at_the_horizon() {
+            return now;
+        }
+        self.keepalive.move_back();
+        if let Phase::Hello { until: Some(until) }
+        | Phase::Login { until }
+        | Phase::LoggingOut { until, .. } = &mut self.phase
+        {
+            until.move_back();
+        }
+        self.time.move_back()
     }
 
     /// Free space for received bytes, up to `len` if the buffer permits. If it is empty, poll first: pending events occupy the
@@ -162,7 +178,7 @@ impl<B: Buffer> HubSession<B> {
 
     /// `len` bytes were received into [`HubSession::space`].
     pub fn received(&mut self, now: Instant, len: usize) {
-        let now = self.time.at(now);
+        let now = self.now(now);
         self.link.received(len);
         if len > 0 {
             self.keepalive.bytes_received(self.framing(), now);
@@ -200,7 +216,7 @@ impl<B: Buffer> HubSession<B> {
         if self.waiting.is_none() {
             self.link.release_taken();
         }
-        let now = self.time.at(now);
+        let now = self.now(now);
         let next = match self.phase {
             Phase::Closing(_) | Phase::Closed => Ok(Next::Nothing),
             _ => self.next_frame(now),
@@ -234,7 +250,7 @@ impl<B: Buffer> HubSession<B> {
         if self.phase != Phase::Closed || self.framing() != Framing::Serial {
             return;
         }
-        let now = self.time.at(now);
+        let now = self.now(now);
         self.phase = Phase::Hello { until: None };
         self.keepalive = Keepalive::new(now);
         (self.peer_max_frame, self.peer_features, self.window) = (0, 0, 0);

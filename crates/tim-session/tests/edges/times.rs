@@ -286,3 +286,50 @@ fn reconnects_of_many_devices_are_spread_over_the_wait() {
         }
     }
 }
+
+/// The session counts milliseconds in 32 bits, which are 49 days.
+#[test]
+fn times_are_exact_however_long_a_session_lasts() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let mut config = config();
+    config.request_timeout = 240 * HOUR;
+    let (mut client, mut hub) = online_with(client_with(config, [2048; 3]), hub());
+    let (mut now, mut sent_at, mut failed) = (NOW, NOW, 0);
+    send(&mut client, now);
+    while failed < 13 {
+        now = now + 6 * HOUR;
+        let until = sent_at + 240 * HOUR;
+        if now == until {
+            let early = drain(&mut client, lost_before(until));
+            assert_eq!(early, [""; 0], "{failed} requests after the start");
+            assert_eq!(drain(&mut client, until), ["Failed"]);
+            send(&mut client, until);
+            (sent_at, failed) = (until, failed + 1);
+        }
+        // Both ends ask after the silence, and are answered.
+        for _ in 0..3 {
+            carry(&mut client, &mut hub, now);
+            assert_eq!(
+                drain(&mut client, now),
+                [""; 0],
+                "{failed} requests after the start"
+            );
+            drain_hub(&mut hub, now);
+        }
+        let (_, wake) = drain_until(&mut client, now);
+        assert_eq!(
+            wake,
+            Some((now + client.config().keep_alive).min(sent_at + 240 * HOUR))
+        );
+        assert!(
+            client.is_ready() && hub.is_online(),
+            "{failed} requests after the start"
+        );
+    }
+    // The line dies, and that is noticed in its usual time.
+    let asked = now + client.config().keep_alive;
+    let lost = asked + client.config().keep_alive_timeout;
+    assert_eq!(drain(&mut client, asked), [""; 0]);
+    assert_eq!(drain(&mut client, lost_before(lost)), [""; 0]);
+    assert_eq!(drain(&mut client, lost), ["NetState", "Disconnect"]);
+}
