@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde_json::{Map, Value};
-use tim_proto::UserId;
+use tim_proto::{MessageId, UserId};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::breaker::{Breaker, Cause};
+use super::under_way::{Passage, UnderWay};
 use super::{CallbackCommand, Platform};
 use crate::admission::LogLimiter;
 use crate::clock::Clock;
@@ -106,6 +107,7 @@ struct Inner {
     before: Semaphore,
     /// For these and those that wait.
     places: Semaphore,
+    under_way: Arc<UnderWay>,
     breaker: Mutex<Breaker>,
     queue: Mutex<Queue>,
     wakeup: Arc<Notify>,
@@ -163,6 +165,7 @@ impl Callbacks {
             stopping,
             before: Semaphore::new(MAX_BEFORE),
             places: Semaphore::new(MAX_BEFORE + MAX_WAITING_BEFORE),
+            under_way: Arc::default(),
             breaker: Mutex::default(),
             queue: Mutex::default(),
             wakeup: Arc::default(),
@@ -255,6 +258,24 @@ impl Callbacks {
             inner.skipped.fetch_add(1, Ordering::Relaxed);
             Err(Unanswered::NoAnswer)
         })
+    }
+
+    /// The message with this id is allowed. It is under way until its sender has the answer.
+    pub(crate) fn allowed(&self, id: MessageId) -> Option<Passage> {
+        self.0.as_ref().map(|inner| inner.under_way.enter(id))
+    }
+
+    /// Waits until no message with this id is under way.
+    ///
+    /// # Errors
+    /// [`Unanswered::Stopping`] if the hub stops before that.
+    pub(crate) async fn settled(&self, id: &MessageId) -> Result<(), Unanswered> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        tokio::select! {
+            biased;
+            () = Arc::clone(&inner.stopping).listener().wait() => Err(Unanswered::Stopping),
+            () = inner.under_way.settled(id) => Ok(()),
+        }
     }
 
     /// Tells of an event, later.

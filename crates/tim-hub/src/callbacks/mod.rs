@@ -14,6 +14,7 @@ mod read;
 #[cfg(feature = "rest")]
 mod server;
 mod state;
+mod under_way;
 
 pub(crate) use after::{AfterSend, Sender};
 pub use client::{CallbackOptions, CallbackStats};
@@ -24,3 +25,4 @@ pub(crate) use group::{AfterChange, AfterCreate, Question, RoomMove};
 pub(crate) use message::{About, Decision};
 pub(crate) use read::AfterRead;
 pub(crate) use state::{AfterRevoke, StateChange};
+pub(crate) use under_way::Passage;

@@ -67,12 +67,15 @@ struct Caches {
 }
 
 /// The application was asked about a request, which was admitted before.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct AskedAbout {
     /// What the sender of a message has written, if a callback has changed it.
     pub(crate) original: Option<Fingerprint>,
     /// Whom the application refuses of those who are invited to a group.
     pub(crate) refused: Vec<UserId>,
+    /// Of a message that is allowed.
+    #[cfg(feature = "outgoing")]
+    pub(crate) passage: Option<crate::callbacks::Passage>,
 }
 
 /// What was agreed on when the client logged in.
@@ -216,6 +219,12 @@ impl ClientContext {
     /// Whether the application was asked about the request that is being handled, so that it was admitted already.
     pub(crate) fn was_asked_about(&self) -> bool {
         self.asked().is_some()
+    }
+
+    /// The message that is being handled is under way until this is dropped.
+    #[cfg(feature = "outgoing")]
+    pub(crate) fn take_passage(&mut self) -> Option<crate::callbacks::Passage> {
+        self.caches().asked.as_mut()?.passage.take()
     }
 
     fn asked(&self) -> Option<&AskedAbout> {

@@ -35,6 +35,9 @@ pub(crate) struct SendReceipt {
     /// What the application is told of it.
     #[cfg(feature = "outgoing")]
     pub(crate) after: Option<Box<crate::callbacks::AfterSend>>,
+    /// The application was asked about it, and it is under way as long as this receipt is.
+    #[cfg(feature = "outgoing")]
+    pub(crate) _passage: Option<Box<crate::callbacks::Passage>>,
 }
 
 /// What the store answers to a message that it has already, at this place.

@@ -100,8 +100,8 @@ async fn ask_group(services: &Arc<Services>, asker: Asker, kind: FrameKind, body
     match decided {
         Decision::Go(refused) => {
             let asked = AskedAbout {
-                original: None,
                 refused: refused.unwrap_or_default(),
+                ..AskedAbout::default()
             };
             Before::Go(body, asked)
         }
@@ -149,19 +149,30 @@ async fn ask(services: &Services, sender: UserId, body: Box<[u8]>) -> Before {
         decided => decided,
     };
     let is_no = matches!(decided, Decision::Drop | Decision::Refuse(_));
-    if is_no && was_taken(services, sender, &request).await {
-        // It is a repetition, whatever is said of it now: its sender gets the first answer again.
-        return Before::Go(body, AskedAbout::default());
+    if is_no {
+        // What was allowed on an earlier connection may still be on its way to the store.
+        if services.callbacks.settled(&content.id).await.is_err() {
+            return Before::Nothing;
+        }
+        if was_taken(services, sender, &request).await {
+            // It is a repetition, whatever is said of it now: its sender gets the first answer again.
+            return Before::Go(body, AskedAbout::default());
+        }
     }
+    let allowed = |original| AskedAbout {
+        original,
+        passage: services.callbacks.allowed(content.id),
+        ..AskedAbout::default()
+    };
     match decided {
         Decision::Go(Some(changed)) => {
-            let asked = AskedAbout {
-                original: Some(Fingerprint::of_message(content)),
-                refused: Vec::new(),
-            };
-            Before::Go(changed, asked)
+            let original = Fingerprint::of_message(content);
+            Before::Go(changed, allowed(Some(original)))
         }
-        Decision::Go(None) => Before::Go(body, AskedAbout::default()),
+        Decision::Go(None) => {
+            let asked = allowed(None);
+            Before::Go(body, asked)
+        }
         Decision::Drop => {
             let dropped = SendResponse::new(0, services.now_ms() / 1000);
             Before::Answer(to_vec(&dropped))

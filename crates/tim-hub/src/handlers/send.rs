@@ -282,6 +282,8 @@ fn with_names(
             draft.online_only,
             services.now_ms(),
         ),
+        #[cfg(feature = "outgoing")]
+        _passage: client.take_passage().map(Box::new),
     };
     Ok((receipt, content))
 }

@@ -11,6 +11,7 @@ use tim_proto::request::{MAX_PUSH_TOKEN, PushPlatform, RegisterPush, SetReceiveO
 use tim_proto::{ConversationId, ErrorCode, ReceiveOption};
 
 mod apns;
+mod crossings;
 mod faults;
 mod routes;
 mod web;

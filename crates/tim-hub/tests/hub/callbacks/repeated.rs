@@ -1,13 +1,13 @@
 //! Messages that come again, and what the application says about them the second time; and what becomes of a change that is too much.
 
 use serde_json::json;
-use tim_hub::CallbackCommand as Command;
+use tim_hub::{CallbackCommand as Command, CallbackOptions, Endpoint};
 use tim_proto::ErrorCode;
 use tim_proto::message::{SendOptions, Text};
 
 use super::{BEFORE, DEADLINE, GO, body, says, start};
 use crate::rest::Rest;
-use crate::support::{Answer, Device, Observed, Reply, TestServer, c2c, group, user};
+use crate::support::{Answer, Device, Observed, Reply, TestHub, TestServer, c2c, group, user};
 
 const BOTH: &[Command] = &[Command::BeforeC2c, Command::AfterC2c];
 
@@ -52,6 +52,39 @@ fn what_was_taken_is_not_refused_when_it_comes_again() {
     let replaced = other.message(c2c("bob"), Text::new("something else"));
     changed.payload = replaced.payload;
     assert_eq!(sent(&changed, SendOptions::default()), refused);
+}
+
+/// The store has not committed the message yet when the application refuses it the second time.
+#[test]
+fn what_is_being_stored_is_not_refused_when_it_comes_again() {
+    for late in [says(1, ""), says(2, "")] {
+        let server = TestServer::start([Answer::ok(GO), late]);
+        let mut options = CallbackOptions::new(Endpoint::new(server.url("/callback")));
+        (options.commands, options.timeout) = (BEFORE.to_vec(), DEADLINE);
+        let (hub, faults) = TestHub::start_faulty_with(|hub| hub.callbacks = Some(options));
+        let mut alice = Device::login(&hub, "alice", 1);
+        faults.hold_commits();
+        let message = alice.message(c2c("bob"), Text::new("hello"));
+        let ticket = alice.start_send(&message, SendOptions::default());
+        alice.until(|_| faults.held() == 1);
+        alice.cut();
+        alice.until(|_| server.asked_now().len() == 2);
+        for _ in 0..20 {
+            alice.turn();
+        }
+        assert!(!alice.is_answered(ticket), "it is not known yet");
+        faults.release();
+        let stored = Reply::Sent {
+            sequence: 1,
+            duplicate: true,
+        };
+        assert_eq!(alice.wait_for(ticket), Ok(stored));
+        let mut bob = Device::login(&hub, "bob", 2);
+        let Ok(Reply::Page { texts, .. }) = bob.page(c2c("alice"), &[], 10) else {
+            panic!("there is no page")
+        };
+        assert_eq!(texts, ["hello"]);
+    }
 }
 
 #[test]

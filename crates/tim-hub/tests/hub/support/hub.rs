@@ -39,10 +39,15 @@ impl TestHub {
 
     /// A hub whose store is slow or fails when the test says so.
     pub(crate) fn start_faulty() -> (Self, Faults) {
+        Self::start_faulty_with(|_| ())
+    }
+
+    /// The same, with other options.
+    pub(crate) fn start_faulty_with(change: impl FnOnce(&mut HubOptions)) -> (Self, Faults) {
         let data = Arc::new(tempfile::tempdir().unwrap());
         let store = tim_store_sqlite::open(data.path()).unwrap();
         let (store, faults) = faults::wrap(store.into());
-        let hub = Self::start_with_hub(data, |_| (), |options| Hub::with_store(options, store));
+        let hub = Self::start_with_hub(data, change, |options| Hub::with_store(options, store));
         (hub, faults)
     }
 
