@@ -1,0 +1,258 @@
+//! A session on the database: how it is opened, and what is asked of the database before it is used.
+
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
+
+use super::OpenError;
+use super::db::{self, Connection, Error, Optional as _, in_full};
+use super::value::params;
+
+/// For how long a connection is waited for.
+pub(super) const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// The oldest PostgreSQL, as `server_version_num`.
+const OLDEST: i64 = 130_000;
+/// How often the lock of a session that was ended is tried again, and how long is waited before each.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the database is, and which schema is the store's.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) config: Config,
+    pub(super) schema: String,
+}
+
+impl Place {
+    pub(super) fn new(url: &str, schema: &str) -> Result<Self, OpenError> {
+        let mut config: Config = url.parse().map_err(|error| OpenError::BadUrl(in_full(&error)))?;
+        if config.get_hosts().is_empty() {
+            return Err(OpenError::BadUrl("it names no host".to_owned()));
+        }
+        if config.get_dbname().is_none() {
+            return Err(OpenError::BadUrl("it names no database".to_owned()));
+        }
+        if schema.is_empty() || schema.len() > 63 || schema.contains('\0') || schema.starts_with("pg_") {
+            return Err(OpenError::BadUrl(format!("{schema:?} cannot be the name of a schema")));
+        }
+        // Of several hosts, the one that can be written to.
+        if config.get_hosts().len() > 1 {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIME);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("tim");
+        }
+        config.keepalives_idle(Duration::from_secs(10));
+        config.tcp_user_timeout(Duration::from_secs(30));
+        Ok(Self {
+            config,
+            schema: schema.to_owned(),
+        })
+    }
+
+    /// The database, without the password.
+    pub(super) fn name(&self) -> String {
+        let ports = self.config.get_ports();
+        let hosts = self.config.get_hosts().iter().enumerate().map(|(number, host)| {
+            let port = ports.get(number).or_else(|| ports.first()).copied().unwrap_or(5432);
+            match host {
+                Host::Tcp(host) => format!("{host}:{port}"),
+                #[cfg(unix)]
+                Host::Unix(path) => format!("{} (port {port})", path.display()),
+            }
+        });
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        format!("{hosts}/{}", self.config.get_dbname().unwrap_or_default())
+    }
+
+    /// A session that reads and writes the schema. Every statement goes by an index, in the order in which its tables are written down: a
+    /// table that the server knows nothing of yet must not be read as a whole.
+    pub(super) fn session(&self) -> Result<Connection, OpenError> {
+        let attempts = u32::try_from(self.config.get_hosts().len()).unwrap_or(1).max(1);
+        let unreachable = |error: Error| OpenError::Unreachable {
+            place: self.name(),
+            why: error.to_string(),
+        };
+        let db = Connection::open(&self.config, CONNECT_TIME * attempts).map_err(|error| match error.code() {
+            Some(_) => OpenError::Refused {
+                place: self.name(),
+                why: error.to_string(),
+            },
+            None => unreachable(error),
+        })?;
+        let settings = format!(
+            "SET search_path TO {}; SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off;
+             SET join_collapse_limit TO 1; SET from_collapse_limit TO 1; SET jit TO off;
+             SET plan_cache_mode TO force_generic_plan; SET bytea_output TO hex;
+             SET statement_timeout TO '20s'; SET idle_in_transaction_session_timeout TO '60s'",
+            quoted(&self.schema)
+        );
+        db.batch(&settings)
+            .map_err(|error| open_error(error, &self.schema))?;
+        check_server(&db).map_err(|error| open_error(error, &self.schema))??;
+        Ok(db)
+    }
+}
+
+/// An identifier in quotation marks.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Whether what the server acknowledges is kept, and whether it is the one to write to.
+fn check_server(db: &Connection) -> db::Result<Result<(), OpenError>> {
+    let found = db
+        .statement(
+            "SELECT current_setting('server_version_num')::bigint, pg_is_in_recovery(), current_setting('server_encoding'),
+                 current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
+                 current_setting('synchronous_standby_names'), current_setting('transaction_read_only')",
+        )?
+        .query_row(params![], |row| {
+            let text = |column| row.text(column).map(str::to_owned);
+            Ok((
+                row.get::<i64>(0)?,
+                row.get::<bool>(1)?,
+                text(2)?,
+                [
+                    ("fsync", text(3)?),
+                    ("full_page_writes", text(4)?),
+                    ("synchronous_commit", text(5)?),
+                ],
+                text(6)?,
+                text(7)?,
+            ))
+        })?;
+    let (version, is_standby, encoding, settings, standbys, read_only) = found;
+    if version < OLDEST {
+        return Ok(Err(OpenError::OldServer { found: version }));
+    }
+    if is_standby {
+        return Ok(Err(OpenError::Standby));
+    }
+    if read_only == "on" {
+        return Ok(Err(OpenError::ReadOnly));
+    }
+    if encoding != "UTF8" {
+        return Ok(Err(OpenError::Encoding { found: encoding }));
+    }
+    for (setting, value) in settings {
+        // With standbys, a message counts as stored when one of them has it, too.
+        let is_lost = match value.as_str() {
+            "off" => true,
+            "local" | "remote_write" => !standbys.is_empty(),
+            _ => false,
+        };
+        if is_lost {
+            return Ok(Err(OpenError::NotDurable { setting, value }));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The session of a hub on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Holder {
+    pid: i64,
+    /// When it began, in microseconds.
+    began: i64,
+    /// Where it is from.
+    pub(super) from: String,
+}
+
+impl Holder {
+    fn from_row(row: &db::Row) -> db::Result<Self> {
+        Ok(Self {
+            pid: row.get(0)?,
+            began: row.get(1)?,
+            from: row.text(2)?.to_owned(),
+        })
+    }
+
+    /// Whether it is the same session.
+    fn is(&self, other: &Self) -> bool {
+        (self.pid, self.began) == (other.pid, other.began)
+    }
+}
+
+const SESSION: &str = "a.pid::bigint, coalesce((extract(epoch FROM a.backend_start) * 1000000)::bigint, 0),
+    coalesce(host(a.client_addr), 'this machine') || ', process ' || a.pid FROM pg_stat_activity a";
+
+/// The lock of a schema, which one session has: that of the hub that writes. Without one, who has it.
+const LOCK: &str = "pg_try_advisory_lock(hashtextextended('tim ' || current_schema(), 0))";
+
+/// Takes the lock of the schema. The session that this hub had `before` is ended if it still has the lock: the server may not
+/// have noticed yet that the connection is lost.
+pub(super) fn take_lock(
+    db: &Connection,
+    place: &Place,
+    before: Option<&Holder>,
+) -> Result<Holder, OpenError> {
+    let context = |error| open_error(error, &place.schema);
+    for _ in 0..LOCK_TRIES {
+        let text = format!("SELECT {}", LOCK.replace("current_schema()", "?1::text"));
+        let is_taken: bool = db
+            .statement(&text)
+            .and_then(|statement| statement.query_row([place.schema.as_str()], |row| row.get(0)))
+            .map_err(context)?;
+        if is_taken {
+            return own_session(db).map_err(context);
+        }
+        let holder = holder(db, &place.schema).map_err(context)?;
+        match (&holder, before) {
+            (Some(holder), Some(before)) if holder.is(before) => end_session(db, before).map_err(context)?,
+            // It has just ended.
+            (None, _) => {}
+            (Some(holder), _) => {
+                return Err(OpenError::InUse {
+                    schema: place.schema.clone(),
+                    by: holder.from.clone(),
+                });
+            }
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Err(OpenError::InUse {
+        schema: place.schema.clone(),
+        by: "a session that is ending".to_owned(),
+    })
+}
+
+fn own_session(db: &Connection) -> db::Result<Holder> {
+    db.statement(&format!("SELECT {SESSION} WHERE a.pid = pg_backend_pid()"))?
+        .query_row(params![], Holder::from_row)
+}
+
+fn holder(db: &Connection, schema: &str) -> db::Result<Option<Holder>> {
+    db.statement(&format!(
+        "SELECT {SESSION} JOIN pg_locks l ON l.pid = a.pid WHERE l.locktype = 'advisory' AND l.granted
+             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('tim ' || ?1::text, 0)"
+    ))?
+    .query_row([schema], Holder::from_row)
+    .optional()
+}
+
+fn end_session(db: &Connection, session: &Holder) -> db::Result<()> {
+    db.statement("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ?1::bigint::int")?
+        .query(params![session.pid])?;
+    Ok(())
+}
+
+/// What an error means for who opens the store.
+pub(super) fn open_error(error: Error, schema: &str) -> OpenError {
+    let why = error.to_string();
+    match error.code() {
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => OpenError::MissingRights {
+            schema: schema.to_owned(),
+            why,
+        },
+        Some(code) if *code == SqlState::DISK_FULL => OpenError::DiskFull,
+        Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => OpenError::ReadOnly,
+        _ => OpenError::Engine(why),
+    }
+}
