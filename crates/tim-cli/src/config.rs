@@ -237,6 +237,9 @@ settings! {
     callback_command("TIM_CALLBACK_COMMAND", "COMMAND", value_delimiter = ','): Vec<String> = Vec::new();
     /// Refuse what --callback-url is asked about if it gives no usable answer in time, instead of allowing it [default: false].
     callback_refuse("TIM_CALLBACK_REFUSE", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool = false;
+    /// Where messages are stored: directory, which is the data directory, or postgres://USER:PASSWORD@HOST/DATABASE, the primary of a
+    /// PostgreSQL server (docs/postgres.md) [default: directory].
+    store("TIM_STORE", "PLACE"): String = "directory".to_owned();
     /// Maximum size of the database in bytes; 0 is no limit [default: 0].
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;
     /// What to log to stderr: error, warn, info, debug, trace, or module=level,… [default: info].

@@ -10,9 +10,9 @@ use tim_store::{
     MAX_IMPORT, MAX_SET_UNREAD, Quota, Refused, Stored, Written,
 };
 
+use super::batch::{Batch, Stop};
 use super::rosters::{GROUP_COLUMNS, group, group_columns, group_from_row};
 use super::rows::{Head, Personal, parsed, rows, sql, unsigned, user_id};
-use super::batch::{Batch, Stop};
 
 const fn kind(of: &FieldScope) -> i64 {
     match of {
@@ -46,9 +46,7 @@ pub(super) fn all_groups(db: &Connection, request: &AllGroupsRequest) -> db::Res
         Some(_) => "SELECT count(*) FROM groups WHERE dismissed_ms IS NULL AND group_type = ?1",
         None => "SELECT count(*) FROM groups WHERE dismissed_ms IS NULL AND ?1::bigint IS NULL",
     };
-    let total = db
-        .statement(total)?
-        .query_row([wanted], |row| unsigned(row, 0))?;
+    let total = db.statement(total)?.query_row([wanted], |row| unsigned(row, 0))?;
     let page = match wanted {
         Some(_) => {
             "SELECT g.log, l.name FROM groups g JOIN logs l ON l.id = g.log
@@ -150,8 +148,10 @@ impl Batch<'_> {
             .run([head.id, kind(of), user])?;
         for Field { name, value } in fields {
             self.db
-                .statement("INSERT INTO fields VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (log, kind, account, name) DO UPDATE SET value = excluded.value")?
+                .statement(
+                    "INSERT INTO fields VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (log, kind, account, name) DO UPDATE SET value = excluded.value",
+                )?
                 .run(params![head.id, kind(of), user, name, value])?;
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! Appending: the only place where entries are made.
 
-use bytes::Bytes;
 use super::db::{self, Connection, Optional as _};
 use super::value::params;
+use bytes::Bytes;
 use tim_proto::planted::{self, Fault};
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
@@ -10,8 +10,8 @@ use tim_store::{
     SystemEntry, Written,
 };
 
-use super::rows::{Head, counts, entry_at, log_name, number_of, sql, unsigned};
 use super::batch::{Batch, Stop};
+use super::rows::{Head, counts, entry_at, log_name, number_of, sql, unsigned};
 
 /// A checked entry, ready to be appended.
 pub(super) struct NewEntry {
@@ -273,16 +273,12 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn remember_id(
-        &self,
-        sender: i64,
-        append: &Append,
-        head: &Head,
-        stored: &Stored,
-    ) -> db::Result<()> {
+    fn remember_id(&self, sender: i64, append: &Append, head: &Head, stored: &Stored) -> db::Result<()> {
         self.db
-            .statement("INSERT INTO sent (client_time, sender, random, sequence, change, time_ms, fingerprint, log)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .statement(
+                "INSERT INTO sent (client_time, sender, random, sequence, change, time_ms, fingerprint, log)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
             .run(params![
                 sql(append.id.client_time),
                 sender,

@@ -11,13 +11,12 @@ use tim_proto::UserId;
 use tim_store::{ChangeEntry, Changes, ChangesRequest, Gap, Merge, Position};
 use tracing::warn;
 
-use super::recent::few_logs;
-use super::rows::{
-    HEAD_COLUMNS, Head, Personal, Senders, head_columns, personal_columns, sql,
-    unsigned, user_id,
-};
 use super::damage::Damage;
 use super::entry_rows::EntryRows;
+use super::recent::few_logs;
+use super::rows::{
+    HEAD_COLUMNS, Head, Personal, Senders, head_columns, personal_columns, sql, unsigned, user_id,
+};
 
 /// The most positions that are kept between two readings, which take 384 KiB. A user with more changed conversations is merged anew
 /// after that many entries at the earliest.
@@ -313,12 +312,7 @@ fn gap_in(head: &Head, joined_at: u64, cursor: u64) -> Option<(Position, Gap)> {
 }
 
 /// The first entry of a log after the cursor.
-fn next_entry(
-    db: &Connection,
-    head: &Head,
-    joined_at: u64,
-    cursor: u64,
-) -> db::Result<Option<Position>> {
+fn next_entry(db: &Connection, head: &Head, joined_at: u64, cursor: u64) -> db::Result<Option<Position>> {
     let sequence = first_after(db, head, head.first_kept.max(joined_at + 1), cursor)?;
     if sequence > head.sequence {
         return Ok(None);

@@ -5,8 +5,8 @@ use super::value::params;
 use tim_proto::UserId;
 use tim_store::{ChangeContacts, Contact, Contacts, MAX_CONTACT_DETAILS, MAX_CONTACTS, Refused, Written};
 
-use super::rows::{parsed, sql, unsigned};
 use super::batch::{Batch, Stop};
+use super::rows::{parsed, sql, unsigned};
 
 /// From when on the UserSigs of a user are good.
 pub(super) fn valid_from(db: &Connection, user: &UserId) -> db::Result<u64> {

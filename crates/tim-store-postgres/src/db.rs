@@ -151,11 +151,11 @@ impl Connection {
         runtime.spawn(async move {
             let mut messages = futures_util::stream::poll_fn(|context| connection.poll_message(context));
             while let Some(Ok(message)) = messages.next().await {
-                if let AsyncMessage::Notice(notice) = message {
-                    if notice.parsed_severity() == Some(Severity::Warning) {
-                        notes.store(true, Ordering::Release);
-                        tracing::warn!("the database: {}", notice.message());
-                    }
+                if let AsyncMessage::Notice(notice) = message
+                    && notice.parsed_severity() == Some(Severity::Warning)
+                {
+                    notes.store(true, Ordering::Release);
+                    tracing::warn!("the database: {}", notice.message());
                 }
             }
         });
@@ -195,9 +195,17 @@ impl Connection {
     /// Sends a statement without parameters, without waiting for the answer.
     pub(super) fn send(&self, sql: &str) {
         let (client, sql) = (Arc::clone(&self.client), sql.to_owned());
-        self.push(Box::pin(async move {
-            client.batch_execute(&sql).await.map(|()| 0)
-        }));
+        self.push(Box::pin(
+            async move { client.batch_execute(&sql).await.map(|()| 0) },
+        ));
+    }
+
+    /// Hands what was sent over to the server, without waiting for an answer.
+    pub(super) fn flush(&self) {
+        if let Some(runtime) = &self.runtime {
+            // The task of the connection has its turn.
+            runtime.block_on(tokio::task::yield_now());
+        }
     }
 
     /// Commits, when everything that was sent has succeeded. The error says nothing of whether that was done unless nothing was tried.
@@ -265,7 +273,10 @@ impl Connection {
         self.failed.borrow_mut().get_or_insert(error);
     }
 
-    fn wait<T>(&self, work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>) -> Result<T> {
+    fn wait<T>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
         self.wait_for(work, ANSWER_TIME)
     }
 
@@ -364,9 +375,9 @@ impl Statement<'_> {
         let prepared = self.db.prepared(self.sql)?;
         self.db.changes.set(self.db.changes.get() + 1);
         let (client, values) = (Arc::clone(&self.db.client), values.values());
-        self.db.push(Box::pin(async move {
-            client.execute_raw(&prepared, values).await
-        }));
+        self.db.push(Box::pin(
+            async move { client.execute_raw(&prepared, values).await },
+        ));
         Ok(())
     }
 

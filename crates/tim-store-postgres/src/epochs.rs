@@ -21,7 +21,9 @@ pub(super) fn begin(db: &Connection, now_ms: u64, random: Option<u64>) -> db::Re
     })?;
     let known = known.collect::<db::Result<Vec<Epoch>>>()?;
     let (head, drawn) = db
-        .statement("SELECT change, floor((random() - 0.5) * 18446744073709549568)::bigint FROM meta WHERE id = 0")?
+        .statement(
+            "SELECT change, floor((random() - 0.5) * 18446744073709549568)::bigint FROM meta WHERE id = 0",
+        )?
         .query_row(params![], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?;
     let random = random.unwrap_or(drawn);
     let current = Epoch::begin(now_ms, random, known.last(), head);

@@ -35,7 +35,11 @@ pub(super) fn commit_error(error: &Error) -> StoreError {
     match error.code() {
         Some(code) if is_fatal(code) => StoreError::Fatal(error.to_string()),
         // A constraint, the isolation, the state of the transaction.
-        Some(code) if ["23", "25", "40"].iter().any(|class| code.code().starts_with(class)) => {
+        Some(code)
+            if ["23", "25", "40"]
+                .iter()
+                .any(|class| code.code().starts_with(class)) =>
+        {
             plain_error(error)
         }
         _ => StoreError::Unknown(error.to_string()),

@@ -13,10 +13,10 @@ use tim_store::{
     MAX_USES_LOOK, Refused, RemoveFiles, Written,
 };
 
+use super::batch::{Batch, Stop};
+use super::damage::Damage;
 use super::details::{self, Details};
 use super::rows::{Head, parsed, sql, unsigned, user_id};
-use super::damage::Damage;
-use super::batch::{Batch, Stop};
 
 /// A file as it is stored.
 struct Stored {
@@ -106,19 +106,17 @@ pub(super) fn file_with(db: &Connection, content: &FileContent) -> db::Result<Op
 
 /// What a user's files take up.
 pub(super) fn usage(db: &Connection, owner: &UserId) -> db::Result<FileUsage> {
-    user_id(db, owner)?.map_or(Ok(FileUsage::default()), |owner| usage_of(db, owner))
+    user_id(db, owner)?.map_or_else(|| Ok(FileUsage::default()), |owner| usage_of(db, owner))
 }
 
 fn usage_of(db: &Connection, owner: i64) -> db::Result<FileUsage> {
-    db.statement(
-        "SELECT coalesce(sum(bytes), 0)::bigint, count(*) FROM files WHERE owner = ?1",
-    )?
-    .query_row([owner], |row| {
-        Ok(FileUsage {
-            bytes: unsigned(row, 0)?,
-            files: unsigned(row, 1)?,
+    db.statement("SELECT coalesce(sum(bytes), 0)::bigint, count(*) FROM files WHERE owner = ?1")?
+        .query_row([owner], |row| {
+            Ok(FileUsage {
+                bytes: unsigned(row, 0)?,
+                files: unsigned(row, 1)?,
+            })
         })
-    })
 }
 
 /// The files that an entry uses.
@@ -305,9 +303,7 @@ impl Batch<'_> {
                     .run([found.id])?;
             } else {
                 self.db
-                    .statement(
-                        "UPDATE files SET unused_ms = NULL WHERE id = ?1 AND unused_ms IS NOT NULL",
-                    )?
+                    .statement("UPDATE files SET unused_ms = NULL WHERE id = ?1 AND unused_ms IS NOT NULL")?
                     .run([found.id])?;
             }
         }
@@ -370,9 +366,7 @@ impl Batch<'_> {
                     .run([id])?;
                 continue;
             }
-            self.db
-                .statement("DELETE FROM files WHERE id = ?1")?
-                .run([id])?;
+            self.db.statement("DELETE FROM files WHERE id = ?1")?.run([id])?;
             self.db
                 .statement("UPDATE meta SET removed_file = greatest(removed_file, ?1)")?
                 .run([id])?;

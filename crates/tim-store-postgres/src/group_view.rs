@@ -9,10 +9,10 @@ use tim_groups::{
 use tim_proto::{GroupId, UserId};
 use tim_store::{LogKey, Membership, Restriction};
 
+use super::batch::Stop;
 use super::reader::account;
 use super::rosters::{self, group, membership};
 use super::rows::{Head, KIND_DISMISSED, parsed, unsigned, user_id};
-use super::batch::Stop;
 
 pub(super) struct View<'a> {
     db: &'a Connection,
@@ -27,10 +27,7 @@ impl<'a> View<'a> {
     }
 
     /// Reads something of the group; the default if it does not exist.
-    fn look<T: Default>(
-        &self,
-        look: impl FnOnce(&Connection, &Head) -> db::Result<T>,
-    ) -> db::Result<T> {
+    fn look<T: Default>(&self, look: impl FnOnce(&Connection, &Head) -> db::Result<T>) -> db::Result<T> {
         self.head
             .as_ref()
             .map_or_else(|| Ok(T::default()), |head| look(self.db, head))

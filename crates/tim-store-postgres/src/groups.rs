@@ -14,10 +14,10 @@ use tim_store::{
 };
 
 use super::append::{Destination, NewEntry};
+use super::batch::{Batch, Stop};
 use super::group_view::{View, groups_of, request_kind};
 use super::rosters::{membership, restriction};
 use super::rows::{Head, KIND_DISMISSED, sql, unsigned, user_id};
-use super::batch::{Batch, Stop};
 
 /// The owner, if the group has one.
 fn owner_of(new: &NewGroup) -> Option<UserId> {
@@ -345,9 +345,7 @@ impl Batch<'_> {
 
     fn decide_request(&self, head: &Head, by: i64, number: u64, accepted: bool) -> db::Result<()> {
         self.db
-            .statement(
-                "UPDATE requests SET decided_by = ?3, accepted = ?4 WHERE number = ?2 AND log = ?1",
-            )?
+            .statement("UPDATE requests SET decided_by = ?3, accepted = ?4 WHERE number = ?2 AND log = ?1")?
             .run(params![head.id, sql(number), by, accepted])?;
         Ok(())
     }
@@ -361,8 +359,10 @@ impl Batch<'_> {
             return Ok(());
         }
         self.db
-            .statement("INSERT INTO restrictions VALUES (?1, ?2, ?3, ?4) ON CONFLICT (log, account) DO UPDATE SET
-                     banned_until_ms = excluded.banned_until_ms, muted_until_ms = excluded.muted_until_ms")?
+            .statement(
+                "INSERT INTO restrictions VALUES (?1, ?2, ?3, ?4) ON CONFLICT (log, account) DO UPDATE SET
+                     banned_until_ms = excluded.banned_until_ms, muted_until_ms = excluded.muted_until_ms",
+            )?
             .run(params![
                 head.id,
                 user,

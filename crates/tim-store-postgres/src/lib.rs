@@ -37,7 +37,6 @@ mod writer;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-
 use pool::Pool;
 use session::{Place, open_error, take_lock};
 use sizes::Sizes;
@@ -50,10 +49,14 @@ pub use writer::PostgresWriter;
 #[non_exhaustive]
 pub enum OpenError {
     /// The address of the database is malformed.
-    #[error("the address of the database is not right: {0}; it should be like postgres://user:password@host:5432/database")]
+    #[error(
+        "the address of the database is not right: {0}; it should be like postgres://user:password@host:5432/database"
+    )]
     BadUrl(String),
     /// There is no database at this address, or none answers.
-    #[error("the database {place} cannot be reached: {why}; check the address, and whether PostgreSQL is running and listening there")]
+    #[error(
+        "the database {place} cannot be reached: {why}; check the address, and whether PostgreSQL is running and listening there"
+    )]
     Unreachable {
         /// The hosts and the database.
         place: String,
@@ -61,7 +64,9 @@ pub enum OpenError {
         why: String,
     },
     /// The server does not let this user in, or does not have this database.
-    #[error("the database {place} refuses the connection: {why}; check the user, the password, the name of the database and pg_hba.conf")]
+    #[error(
+        "the database {place} refuses the connection: {why}; check the user, the password, the name of the database and pg_hba.conf"
+    )]
     Refused {
         /// The hosts and the database.
         place: String,
@@ -69,7 +74,9 @@ pub enum OpenError {
         why: String,
     },
     /// Another hub uses the store.
-    #[error("the schema {schema:?} is in use by another hub ({by}): one hub at a time writes to it; stop the other one")]
+    #[error(
+        "the schema {schema:?} is in use by another hub ({by}): one hub at a time writes to it; stop the other one"
+    )]
     InUse {
         /// The schema.
         schema: String,
@@ -77,7 +84,9 @@ pub enum OpenError {
         by: String,
     },
     /// A newer hub has made the tables.
-    #[error("the tables have version {found}, but this program knows only up to {known}: use a newer version")]
+    #[error(
+        "the tables have version {found}, but this program knows only up to {known}: use a newer version"
+    )]
     NewerSchema {
         /// The version of the tables.
         found: i64,
@@ -96,7 +105,9 @@ pub enum OpenError {
         why: String,
     },
     /// What the server acknowledges is not kept.
-    #[error("the database runs with {setting} = {value}, and would lose acknowledged messages: set {setting} to on")]
+    #[error(
+        "the database runs with {setting} = {value}, and would lose acknowledged messages: set {setting} to on"
+    )]
     NotDurable {
         /// The setting.
         setting: &'static str,
@@ -104,7 +115,9 @@ pub enum OpenError {
         value: String,
     },
     /// The server is a standby.
-    #[error("the database is a standby, which cannot be written to: give the address of the primary, or of all servers")]
+    #[error(
+        "the database is a standby, which cannot be written to: give the address of the primary, or of all servers"
+    )]
     Standby,
     /// The database is read-only.
     #[error("the database is read-only (default_transaction_read_only): it cannot be written to")]
@@ -196,13 +209,18 @@ impl OpenOptions {
         let holder = take_lock(&session, &place, None)?;
         schema::migrate(&session, &self.schema)?;
         let now_ms = self.now_ms.unwrap_or_else(system_time_ms);
-        let epochs = epochs::begin(&session, now_ms, self.random)
-            .map_err(|error| open_error(error, &self.schema))?;
+        let epochs =
+            epochs::begin(&session, now_ms, self.random).map_err(|error| open_error(error, &self.schema))?;
         let before = epochs::newest(&session).map_err(|error| open_error(error, &self.schema))?;
         let epochs = Arc::new(epochs);
-        let current = epochs.current().ok_or_else(|| OpenError::Engine("no epoch has begun".to_owned()))?;
+        let current = epochs
+            .current()
+            .ok_or_else(|| OpenError::Engine("no epoch has begun".to_owned()))?;
         let reader = PostgresReader::new(Pool::new(place.clone()), epochs, Sizes::default());
-        Ok((PostgresWriter::new(place, session, holder, current, before), reader))
+        Ok((
+            PostgresWriter::new(place, session, holder, current, before),
+            reader,
+        ))
     }
 }
 

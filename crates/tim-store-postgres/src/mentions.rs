@@ -8,8 +8,8 @@ use tim_proto::conversation::AtInfo;
 use tim_proto::{AtKind, UserId};
 use tim_store::{Append, MAX_AT, MAX_AT_LOOK, MAX_MENTIONS};
 
-use super::rows::{Head, Personal, parsed, sql, unsigned, user_id};
 use super::batch::Batch;
+use super::rows::{Head, Personal, parsed, sql, unsigned, user_id};
 
 /// Stands for all members.
 const EVERYBODY: i64 = 0;

@@ -6,8 +6,8 @@ use tim_proto::planted::{self, Fault};
 use tim_proto::{Role, UserId};
 use tim_store::{EntryFlags, LogKey, Refused, Written};
 
-use super::rows::{Head, Personal, sql, unsigned};
 use super::batch::{Batch, Stop};
+use super::rows::{Head, Personal, sql, unsigned};
 
 impl Batch<'_> {
     pub(super) fn mark_read(&self, user: &UserId, log: &LogKey, upto: Option<u64>) -> Result<Written, Stop> {

@@ -50,12 +50,21 @@ impl Pool {
     }
 
     /// Runs `work` on one snapshot; once more on a new connection if one that has waited here is lost.
-    pub(super) fn read<T>(&self, mut work: impl FnMut(&Connection) -> db::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn read<T>(
+        &self,
+        mut work: impl FnMut(&Connection) -> db::Result<T>,
+    ) -> Result<T, StoreError> {
         self.try_twice(|db| {
+            // What the reading before has left.
+            db.settle()?;
             db.send(SNAPSHOT);
             let found = work(db);
             match &found {
-                Ok(_) => db.batch("COMMIT").and_then(|()| db.settle())?,
+                // The next reading finds its errors, which change nothing of what was read.
+                Ok(_) => {
+                    db.send("COMMIT");
+                    db.flush();
+                }
                 Err(_) if db.is_lost() => {}
                 // If that fails, the connection is lost.
                 Err(_) => drop(db.roll_back()),

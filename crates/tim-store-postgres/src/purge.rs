@@ -10,8 +10,8 @@ use super::db::{self, Optional as _};
 use super::value::params;
 use tim_store::{EntryFlags, Purge, PurgedLog, Quota, Written};
 
-use super::rows::{Head, flags, head_columns, sql, unsigned};
 use super::batch::{Batch, Stop};
+use super::rows::{Head, flags, head_columns, sql, unsigned};
 
 pub(super) const FORGET_MENTIONS: &str = "DELETE FROM mentions WHERE log = ?1 AND sequence <= ?2";
 

@@ -6,17 +6,16 @@ use tim_proto::UserId;
 use tim_proto::request::{MAX_PUSH_TOKEN, PushPlatform};
 use tim_store::{MAX_PUSH_TOKENS, PushToken, PushUser, Refused, RegisterPush, Written};
 
-use super::rows::{parsed, rows, sql, unsigned, user_id};
 use super::batch::{Batch, Stop};
+use super::rows::{parsed, rows, sql, unsigned, user_id};
 
 /// A user's tokens, in the order in which they were registered.
 pub(super) fn tokens(db: &Connection, user: &UserId) -> db::Result<Vec<PushToken>> {
     let Some(user) = user_id(db, user)? else {
         return Ok(Vec::new());
     };
-    let statement = db.statement(
-        "SELECT id, platform, token, enabled FROM push_tokens WHERE account = ?1 ORDER BY id",
-    )?;
+    let statement =
+        db.statement("SELECT id, platform, token, enabled FROM push_tokens WHERE account = ?1 ORDER BY id")?;
     let rows = statement.query_map([user], |row| {
         Ok(PushToken {
             number: unsigned(row, 0)?,
@@ -29,11 +28,7 @@ pub(super) fn tokens(db: &Connection, user: &UserId) -> db::Result<Vec<PushToken
 }
 
 /// A page of the users with tokens, in the order of their ids.
-pub(super) fn users(
-    db: &Connection,
-    after: Option<&UserId>,
-    limit: usize,
-) -> db::Result<Vec<PushUser>> {
+pub(super) fn users(db: &Connection, after: Option<&UserId>, limit: usize) -> db::Result<Vec<PushUser>> {
     let after = after.map_or("", UserId::as_str);
     let statement = db.statement(
         "SELECT u.name, p.pushed FROM users u JOIN push_users p ON p.account = u.id

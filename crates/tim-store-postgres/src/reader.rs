@@ -11,21 +11,21 @@ use tim_store::{
     About, Account, AllGroups, AllGroupsRequest, Changes, ChangesRequest, Contacts, Conversation,
     ConversationsPage, Entry, Epochs, File, FileContent, FileUsage, Fingerprint, Group, GroupStatus,
     GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership,
-    Merge, NotStored, Page, PageRequest, PushToken, PushUser, ReadState, Refused, Restriction, StoreError, StoreReader,
-    StoreStats, Stored,
+    Merge, NotStored, Page, PageRequest, PushToken, PushUser, ReadState, Refused, Restriction, StoreError,
+    StoreReader, StoreStats, Stored,
 };
 use tracing::warn;
 
 use super::administer;
 use super::append::earlier_send;
 use super::blocked;
+use super::damage::Damage;
+use super::entry_rows::EntryRows;
 use super::pool::Pool;
-use super::sizes::Sizes;
 use super::recent::{self, Listed};
 use super::rosters::{self, group, groups_of, membership};
 use super::rows::{Head, Personal, Senders, entry_at, number_of, sql, user_id};
-use super::damage::Damage;
-use super::entry_rows::EntryRows;
+use super::sizes::Sizes;
 use super::{changes, contacts, epochs, files, mentions, push};
 
 /// The reading end of a store. It can be shared freely.
@@ -70,9 +70,7 @@ impl StoreReader for PostgresReader {
     }
 
     fn is_blocked(&self, user: &UserId) -> Result<bool, StoreError> {
-        self.pool.read(|db| {
-            blocked::is_blocked(db, user)
-        })
+        self.pool.read(|db| blocked::is_blocked(db, user))
     }
 
     fn back_up(&self, _: &Path) -> Result<(), StoreError> {
@@ -256,15 +254,11 @@ impl StoreReader for PostgresReader {
     }
 
     fn user_sigs_valid_from(&self, user: &UserId) -> Result<u64, StoreError> {
-        self.pool.read(|db| {
-            contacts::valid_from(db, user)
-        })
+        self.pool.read(|db| contacts::valid_from(db, user))
     }
 
     fn contacts(&self, user: &UserId) -> Result<Contacts, StoreError> {
-        self.pool.read(|db| {
-            contacts::contacts(db, user)
-        })
+        self.pool.read(|db| contacts::contacts(db, user))
     }
 
     fn unused_since(&self, user: &UserId) -> Result<Option<u64>, StoreError> {
@@ -409,12 +403,7 @@ fn conversations(
     Ok(page)
 }
 
-fn read_states(
-    db: &Connection,
-    log: &LogKey,
-    users: &[UserId],
-    below: u64,
-) -> db::Result<Vec<ReadState>> {
+fn read_states(db: &Connection, log: &LogKey, users: &[UserId], below: u64) -> db::Result<Vec<ReadState>> {
     let Some(head) = Head::find(db, log)? else {
         return Ok(Vec::new());
     };

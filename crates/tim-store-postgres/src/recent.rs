@@ -23,10 +23,12 @@ use super::value::params;
 use tim_proto::{ReceiveOption, UserId};
 use tim_store::{LogKey, Membership, Pair};
 
-use super::rosters::membership_from_row;
-use super::rows::{HEAD_COLUMNS, Head, Personal, head_columns, personal_columns, rows, sql, unsigned, user_id};
-use super::damage::Damage;
 use super::batch::Batch;
+use super::damage::Damage;
+use super::rosters::membership_from_row;
+use super::rows::{
+    HEAD_COLUMNS, Head, Personal, head_columns, personal_columns, rows, sql, unsigned, user_id,
+};
 
 /// The most conversations that are known to be their users' newest ones.
 const MAX_KNOWN: usize = 65_536;
@@ -219,9 +221,7 @@ impl Batch<'_> {
     fn set_unread(&self, user: i64, row: ListedRow, unread: i64) -> db::Result<()> {
         if unread != row.unread {
             self.db
-                .statement(
-                    "UPDATE recent SET unread = ?3 WHERE account = ?1 AND listed = 1 AND change = ?2",
-                )?
+                .statement("UPDATE recent SET unread = ?3 WHERE account = ?1 AND listed = 1 AND change = ?2")?
                 .run([user, row.change, unread])?;
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! Revoking: the message keeps its position and is flagged, its content is removed for good, and the revocation is an entry.
 
-use bytes::Bytes;
 use super::db::{self, Connection, Optional as _};
 use super::value::params;
+use bytes::Bytes;
 use tim_groups::rules::{Action, TypeRules};
 use tim_proto::message::{Content, RevokedBy, tags};
 use tim_proto::planted::{self, Fault};
@@ -11,12 +11,10 @@ use tim_proto::{GroupType, MessageKind, Role, UserId};
 use tim_store::{EntryFlags, LogKey, Refused, Revoke, Stored, Written};
 
 use super::append::{NewEntry, check_size};
-use super::rosters::membership;
-use super::rows::{
-    Head, counts, entry, entry_at, entry_columns, parsed, sql, unsigned,
-};
-use super::damage::Damage;
 use super::batch::{Batch, Stop};
+use super::damage::Damage;
+use super::rosters::membership;
+use super::rows::{Head, counts, entry, entry_at, entry_columns, parsed, sql, unsigned};
 
 /// What is read of the message.
 struct Target {
@@ -248,8 +246,10 @@ impl Batch<'_> {
         entry: &Stored,
     ) -> db::Result<()> {
         self.db
-            .statement("INSERT INTO revoked (log, sequence, sender, counted, revoker, entry, change, time_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .statement(
+                "INSERT INTO revoked (log, sequence, sender, counted, revoker, entry, change, time_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
             .run(params![
                 head.id,
                 sql(sequence),

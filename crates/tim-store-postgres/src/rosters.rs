@@ -178,18 +178,12 @@ pub(super) fn managers(db: &Connection, log: i64) -> db::Result<Vec<Member>> {
     Ok(managers)
 }
 
-fn collect(
-    rows: impl Iterator<Item = db::Result<Option<(i64, Member)>>>,
-) -> db::Result<Vec<Member>> {
+fn collect(rows: impl Iterator<Item = db::Result<Option<(i64, Member)>>>) -> db::Result<Vec<Member>> {
     rows.filter_map(|row| row.map(|found| found.map(|(_, member)| member)).transpose())
         .collect()
 }
 
-pub(super) fn members_page(
-    db: &Connection,
-    log: i64,
-    request: &MembersRequest,
-) -> db::Result<MembersPage> {
+pub(super) fn members_page(db: &Connection, log: i64, request: &MembersRequest) -> db::Result<MembersPage> {
     let (joined_ms, user) = request.after.map_or((0, 0), ListPosition::parts);
     let limit = request.limit.max(1);
     let sql_text = match request.role {

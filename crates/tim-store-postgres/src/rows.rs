@@ -1,8 +1,8 @@
 //! Rows as Rust values, and the small queries of both ends.
 
-use bytes::Bytes;
 use super::db::{self, Connection, Optional as _, Row};
 use super::value::params;
+use bytes::Bytes;
 use tim_proto::{GroupId, IdError, MessageId, MessageKind, Role, UserId};
 use tim_store::{Entry, EntryFlags, LogKey, Pair, SYSTEM_NUMBER, account_number};
 
@@ -253,9 +253,7 @@ fn damaged_entry(row: &Row) -> db::Error {
 pub(super) fn name_of(db: &Connection, log: i64) -> String {
     let named = db
         .statement("SELECT kind, name FROM logs WHERE id = ?1")
-        .and_then(|statement| {
-            statement.query_row([log], |row| log_key(row.get(0)?, row.text(1)?, 1))
-        });
+        .and_then(|statement| statement.query_row([log], |row| log_key(row.get(0)?, row.text(1)?, 1)));
     named.map_or_else(|_| format!("log {log}"), |key| key.to_string())
 }
 

@@ -297,12 +297,20 @@ pub(super) fn migrate(db: &Connection, schema: &str) -> Result<(), OpenError> {
     let context = |error| session::open_error(error, schema);
     db.batch("BEGIN").map_err(context)?;
     if found == 0 {
-        db.batch(&format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema)))
-            .and_then(|()| {
-                db.batch("CREATE TABLE tim_schema (version BIGINT NOT NULL, usable_from BIGINT NOT NULL)")
-            })
-            .and_then(|()| db.batch("INSERT INTO tim_schema VALUES (0, 0)"))
+        // Who may not create one may use one that is there.
+        let is_there: bool = db
+            .statement("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = ?1::text)")
+            .and_then(|statement| statement.query_row([schema], |row| row.get(0)))
             .map_err(context)?;
+        let made = match is_there {
+            true => Ok(()),
+            false => db.batch(&format!("CREATE SCHEMA {}", quoted(schema))),
+        };
+        made.and_then(|()| {
+            db.batch("CREATE TABLE tim_schema (version BIGINT NOT NULL, usable_from BIGINT NOT NULL)")
+        })
+        .and_then(|()| db.batch("INSERT INTO tim_schema VALUES (0, 0)"))
+        .map_err(context)?;
     }
     let from = usize::try_from(found).unwrap_or_default();
     for step in STEPS.get(from..).unwrap_or(&[]) {

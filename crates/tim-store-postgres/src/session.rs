@@ -35,7 +35,9 @@ impl Place {
             return Err(OpenError::BadUrl("it names no database".to_owned()));
         }
         if schema.is_empty() || schema.len() > 63 || schema.contains('\0') || schema.starts_with("pg_") {
-            return Err(OpenError::BadUrl(format!("{schema:?} cannot be the name of a schema")));
+            return Err(OpenError::BadUrl(format!(
+                "{schema:?} cannot be the name of a schema"
+            )));
         }
         // Of several hosts, the one that can be written to.
         if config.get_hosts().len() > 1 {
@@ -59,7 +61,11 @@ impl Place {
     pub(super) fn name(&self) -> String {
         let ports = self.config.get_ports();
         let hosts = self.config.get_hosts().iter().enumerate().map(|(number, host)| {
-            let port = ports.get(number).or_else(|| ports.first()).copied().unwrap_or(5432);
+            let port = ports
+                .get(number)
+                .or_else(|| ports.first())
+                .copied()
+                .unwrap_or(5432);
             match host {
                 Host::Tcp(host) => format!("{host}:{port}"),
                 #[cfg(unix)]
@@ -78,17 +84,19 @@ impl Place {
             place: self.name(),
             why: error.to_string(),
         };
-        let db = Connection::open(&self.config, CONNECT_TIME * attempts).map_err(|error| match error.code() {
-            Some(_) => OpenError::Refused {
-                place: self.name(),
-                why: error.to_string(),
-            },
-            None => unreachable(error),
-        })?;
+        let db =
+            Connection::open(&self.config, CONNECT_TIME * attempts).map_err(|error| match error.code() {
+                Some(_) => OpenError::Refused {
+                    place: self.name(),
+                    why: error.to_string(),
+                },
+                None => unreachable(error),
+            })?;
         let settings = format!(
             "SET search_path TO {}; SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off;
              SET join_collapse_limit TO 1; SET from_collapse_limit TO 1; SET jit TO off;
              SET plan_cache_mode TO force_generic_plan; SET bytea_output TO hex;
+             SET tcp_keepalives_idle TO 10; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 3;
              SET statement_timeout TO '20s'; SET idle_in_transaction_session_timeout TO '60s'",
             quoted(&self.schema)
         );

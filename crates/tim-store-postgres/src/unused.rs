@@ -8,8 +8,8 @@ use super::value::params;
 use tim_proto::UserId;
 use tim_store::{Refused, Written};
 
-use super::rows::{number_of, sql, unsigned};
 use super::batch::{Batch, Stop};
+use super::rows::{number_of, sql, unsigned};
 
 /// When an account that nothing refers to was last in use.
 pub(super) fn unused_since(db: &Connection, user: &UserId) -> db::Result<Option<u64>> {
@@ -89,9 +89,7 @@ impl Batch<'_> {
                 self.keep_account(*id)?;
                 continue;
             }
-            self.db
-                .statement("DELETE FROM users WHERE id = ?1")?
-                .run([id])?;
+            self.db.statement("DELETE FROM users WHERE id = ?1")?.run([id])?;
             removed.push(*id);
         }
         if let Some(greatest) = removed.iter().max() {

@@ -10,8 +10,8 @@ use super::value::params;
 use tim_proto::UserId;
 use tim_store::{Quota, Refused};
 
-use super::rows::{sql, unsigned};
 use super::batch::{Batch, Stop};
+use super::rows::{sql, unsigned};
 
 /// The most accounts that are kept in memory beyond the end of a generation.
 const MOST: usize = 16_384;
@@ -130,4 +130,3 @@ impl Batch<'_> {
         Ok(())
     }
 }
-

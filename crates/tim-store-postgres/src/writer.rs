@@ -100,9 +100,7 @@ impl PostgresWriter {
         db.send("BEGIN");
         let found = db
             .statement("SELECT change, epoch FROM meta WHERE id = 0 FOR UPDATE")
-            .and_then(|statement| {
-                statement.query_row(params![], |row| Ok((unsigned(row, 0)?, row.get(1)?)))
-            });
+            .and_then(|statement| statement.query_row(params![], |row| Ok((unsigned(row, 0)?, row.get(1)?))));
         let (change, epoch): (u64, Option<i64>) = found.map_err(|error| plain_error(&error))?;
         let own = Some(sql(self.epoch.id));
         let is_own = epoch == own || (!self.is_begun && epoch == self.epoch_before);

@@ -3,8 +3,13 @@
 mod server;
 
 use server::Database;
-use tim_store::Store;
+use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::suite::Engine;
+use tim_store::{
+    Append, ChangesRequest, EntryFlags, Fingerprint, LogKey, Quota, Store, StoreError, StoreReader as _,
+    StoreWriter as _, Write, Written,
+};
+use tim_store_postgres::{OpenError, OpenOptions, PostgresReader, PostgresWriter};
 
 /// A database of its own for each test.
 struct Postgres(Database);
@@ -26,3 +31,188 @@ impl Engine for Postgres {
 }
 
 tim_store::suite!(Postgres::fresh);
+
+fn refused(url: &str) -> OpenError {
+    tim_store_postgres::open(url).unwrap_err()
+}
+
+fn ensure(user: &str) -> [Write; 1] {
+    [Write::EnsureAccount(UserId::new(user).unwrap())]
+}
+
+fn say(number: u64, random: u32) -> Write {
+    Write::Append(Append {
+        log: log(),
+        sender: UserId::new("alice").unwrap(),
+        id: MessageId {
+            sender: number,
+            client_time: 1,
+            random,
+        },
+        fingerprint: Fingerprint::of(&[]),
+        origin: 0,
+        kind: MessageKind::TEXT,
+        flags: EntryFlags::NONE,
+        content: vec![1; 300].into(),
+        require_membership: true,
+        mentions: Vec::new(),
+        mention_all: false,
+        quota: Quota::NONE,
+        files: Vec::new(),
+    })
+}
+
+fn log() -> LogKey {
+    LogKey::c2c(UserId::new("alice").unwrap(), UserId::new("bob").unwrap())
+}
+
+/// A writer that knows alice and bob, and alice's number.
+fn opened(database: &Database) -> (PostgresWriter, PostgresReader, u64) {
+    let (mut writer, reader) = tim_store_postgres::open(&database.url()).unwrap();
+    let both = [ensure("alice"), ensure("bob")].concat();
+    let commit = writer.commit(1, &both).unwrap();
+    match commit.results[0] {
+        Ok(Written::Account { number }) => (writer, reader, number),
+        ref other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_second_hub_is_kept_out_and_told_why() {
+    let database = Database::new();
+    let (writer, _reader, _) = opened(&database);
+    assert!(matches!(refused(&database.url()), OpenError::InUse { .. }));
+    // Another app on the same database is not in the way, and sees nothing.
+    let (_other, reader) = OpenOptions::new().schema("tim_2").open(&database.url()).unwrap();
+    assert_eq!(reader.account(&UserId::new("alice").unwrap()), Ok(None));
+    drop(writer);
+    drop(opened(&database));
+}
+
+#[test]
+fn what_would_lose_messages_is_refused() {
+    let database = Database::new();
+    let name = &database.name;
+    for (setting, value) in [
+        ("synchronous_commit", "off"),
+        ("default_transaction_read_only", "on"),
+    ] {
+        database.sql(&format!("ALTER DATABASE {name} SET {setting} = {value}"));
+        let text = refused(&database.url()).to_string();
+        assert!(text.contains(setting), "{text}");
+        // Whoever is read-only cannot write that it is not.
+        database.sql(&format!(
+            "BEGIN READ WRITE; ALTER DATABASE {name} RESET {setting}; COMMIT"
+        ));
+    }
+    drop(opened(&database));
+    database.sql("UPDATE tim.tim_schema SET version = 99");
+    drop(opened(&database));
+    database.sql("UPDATE tim.tim_schema SET usable_from = 99");
+    assert!(matches!(
+        refused(&database.url()),
+        OpenError::NewerSchema { found: 99, .. }
+    ));
+}
+
+#[test]
+fn wrong_addresses_and_missing_rights_are_explained() {
+    let database = Database::new();
+    for url in ["postgres://", "postgres://localhost", "no address"] {
+        assert!(matches!(refused(url), OpenError::BadUrl(_)), "{url}");
+    }
+    let nowhere = refused("postgres://tim@%2Fnowhere/tim");
+    assert!(matches!(nowhere, OpenError::Unreachable { .. }), "{nowhere}");
+    let missing = refused(&database.url().replace(&format!("/{}", database.name), "/missing"));
+    assert!(matches!(missing, OpenError::Refused { .. }), "{missing}");
+    let user = format!("user_{}", database.name);
+    database.sql(&format!("CREATE ROLE {user} LOGIN"));
+    let refused = refused(&database.url_as(&user));
+    assert!(matches!(refused, OpenError::MissingRights { .. }), "{refused}");
+    assert!(refused.to_string().contains("CREATE SCHEMA"), "{refused}");
+    database.sql(&format!("CREATE SCHEMA tim AUTHORIZATION {user}"));
+    drop(tim_store_postgres::open(&database.url_as(&user)).unwrap());
+    database.sql(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
+}
+
+/// Ends all sessions on the database but that of whoever says so.
+fn end_sessions(database: &Database) {
+    database.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+}
+
+#[test]
+fn a_lost_session_is_replaced_and_a_resend_is_stored_once() {
+    let database = Database::new();
+    let (mut writer, reader, number) = opened(&database);
+    for random in 0..5 {
+        end_sessions(&database);
+        let first = writer.commit(2, &[say(number, random)]);
+        assert!(
+            !matches!(first, Err(StoreError::Fatal(_) | StoreError::Damaged(_))),
+            "{first:?}"
+        );
+        let again = writer.commit(3, &[say(number, random)]).unwrap();
+        assert!(matches!(
+            again.results[0],
+            Ok(Written::Stored(_) | Written::Duplicate(_))
+        ));
+        assert_eq!(reader.head_change(), Ok(u64::from(random) + 1));
+        end_sessions(&database);
+        let alice = UserId::new("alice").unwrap();
+        let head = reader
+            .conversation(&alice, &log())
+            .unwrap()
+            .unwrap()
+            .head_sequence;
+        assert_eq!(head, u64::from(random) + 1);
+    }
+}
+
+#[test]
+fn a_hub_that_was_replaced_while_its_session_was_lost_stores_nothing() {
+    let database = Database::new();
+    let (mut first, _reader, number) = opened(&database);
+    first.commit(2, &[say(number, 1)]).unwrap();
+    end_sessions(&database);
+    let (mut second, _reader, _) = opened(&database);
+    second.commit(3, &[say(number, 2)]).unwrap();
+    let mut refused = first.commit(4, &[say(number, 3)]);
+    if matches!(refused, Err(StoreError::NotStored(_))) {
+        refused = first.commit(4, &[say(number, 3)]);
+    }
+    assert!(matches!(refused, Err(StoreError::Fatal(_))), "{refused:?}");
+    second.commit(5, &[say(number, 4)]).unwrap();
+}
+
+#[test]
+fn a_reader_skips_nothing_of_a_slow_transaction() {
+    let database = Database::new();
+    let (mut writer, reader, number) = opened(&database);
+    writer.commit(2, &[say(number, 0)]).unwrap();
+    // A transaction that has the next change and is not committed.
+    let url = database.url();
+    let slow = std::thread::scope(|scope| {
+        let slow = scope.spawn(|| {
+            database.sql("BEGIN; SELECT change FROM tim.meta FOR UPDATE; SELECT pg_sleep(0.5); COMMIT");
+        });
+        let mut seen = 1;
+        for random in 1..20 {
+            writer.commit(2, &[say(number, random)]).unwrap();
+            let request = ChangesRequest {
+                user: UserId::new("bob").unwrap(),
+                cursor: seen,
+                limit: 100,
+                max_bytes: 1 << 20,
+            };
+            let changes = reader.changes_since(&request).unwrap();
+            let numbers: Vec<u64> = changes.entries.iter().map(|change| change.entry.change).collect();
+            assert_eq!(numbers, [seen + 1], "{url}");
+            seen = changes.cursor;
+        }
+        slow.join()
+    });
+    slow.unwrap();
+}

@@ -47,6 +47,7 @@ impl Server {
         server
     }
 
+    #[allow(clippy::zombie_processes)] // it ends after this process
     /// Starts the server in a shell, which stops it and removes its files when this process ends, however that is.
     fn spawn(&self) {
         // A server refuses to run as root.
@@ -68,14 +69,23 @@ impl Server {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        // It stays open until this process ends.
+        // It stays open until this process ends; then the shell ends, too.
         std::mem::forget(child.stdin.take());
     }
 
     /// Runs SQL as an administrator.
     pub(super) fn psql(&self, database: &str, sql: &str) -> Output {
         let mut child = Command::new(self.programs.join("psql"))
-            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-h"])
+            .args([
+                "-XAtq",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "postgres",
+                "-d",
+                database,
+                "-h",
+            ])
             .arg(&self.dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -85,20 +95,25 @@ impl Server {
         child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     }
-
-    /// The socket of the server.
-    pub(super) fn socket(&self) -> PathBuf {
-        self.dir.join(".s.PGSQL.5432")
-    }
 }
 
 /// Where the programs of a server are.
 fn programs() -> Option<PathBuf> {
-    let has_server = |dir: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| dir.join(name).exists());
+    let has_server = |dir: &PathBuf| {
+        ["initdb", "postgres", "psql"]
+            .iter()
+            .all(|name| dir.join(name).exists())
+    };
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found: Vec<PathBuf> = std::env::split_paths(&path).filter(has_server).collect();
-    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut versions: Vec<PathBuf> = debian.map(|version| version.path().join("bin")).filter(has_server).collect();
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut versions: Vec<PathBuf> = debian
+        .map(|version| version.path().join("bin"))
+        .filter(has_server)
+        .collect();
     versions.sort();
     found.extend(versions.pop());
     found.into_iter().next()
@@ -126,7 +141,10 @@ impl Database {
             }
             // Sessions that were closed are still ending.
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(text.contains("accessed by other users") && Instant::now() < until, "{text}");
+            assert!(
+                text.contains("accessed by other users") && Instant::now() < until,
+                "{text}"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -144,7 +162,11 @@ impl Database {
     /// Runs SQL in the database, and returns what it prints.
     pub(super) fn sql(&self, sql: &str) -> String {
         let output = server().psql(&self.name, sql);
-        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{sql}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 }
