@@ -124,8 +124,12 @@ impl Batch<'_> {
                 user,
                 platform,
                 token,
+                written,
                 number,
-            } => self.unregister_push(user, *platform, token, *number),
+            } => {
+                let forms = [Some(token.as_str()), written.as_deref()];
+                self.unregister_push(user, *platform, forms, *number)
+            }
             Write::Pushed(users) => self.pushed(users),
         }
     }

@@ -148,21 +148,17 @@ impl Batch<'_> {
         &self,
         user: &UserId,
         platform: PushPlatform,
-        token: &str,
+        forms: [Option<&str>; 2],
         number: Option<u64>,
     ) -> Result<Written, Stop> {
-        let user = self.user(user)?;
-        let found = self
-            .db
-            .statement(
-                "SELECT id FROM push_tokens WHERE token = ?1 AND platform = ?2 AND account = ?3 AND id = coalesce(?4, id)",
-            )?
-            .query_row(params![token, platform.0, user, number.map(sql)], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        if let Some(id) = found {
-            self.remove_token(id, user)?;
+        let (user, number) = (self.user(user)?, number.map(sql));
+        for token in forms.into_iter().flatten() {
+            if let Some((id, owner)) = self.token(platform, token)?
+                && owner == user
+                && number.is_none_or(|number| number == id)
+            {
+                self.remove_token(id, user)?;
+            }
         }
         Ok(Written::Done)
     }

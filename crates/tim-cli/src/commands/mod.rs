@@ -21,6 +21,7 @@ pub(crate) mod revoke;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod sig;
+mod store;
 
 use crate::cli::Command;
 use crate::error::Failure;

@@ -12,7 +12,7 @@ use tim_usersig::App;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use super::check;
+use super::{check, store};
 use crate::address::TextAddress;
 use crate::config::{PartialSettings, Settings};
 use crate::error::{EXIT_CODES, Failure};
@@ -119,8 +119,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         key: args.key,
         key_file: args.key_file,
     };
-    let settings = sources.settings()?;
+    let mut settings = sources.settings()?;
     if args.print_config {
+        settings.store = store::without_password(&settings.store);
         return Ok(write!(
             io::stdout(),
             "# Data directory: {}\n{}",
@@ -370,7 +371,7 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     options.push = outgoing::push_options(settings, &sinks)?;
     options.callbacks = outgoing::callback_options(settings)?;
     let web_key = sinks.application_server_key();
-    let hub = Arc::new(open_hub(settings, options, data).await?);
+    let hub = Arc::new(store::open_hub(settings, options, data).await?);
     let listeners = plan.open().await?;
     let reload = Reload {
         hub: Arc::clone(&hub),
@@ -468,54 +469,7 @@ fn tell_local_commands(data: &DataDir, address: Address, app_id: u32) {
     }
 }
 
-/// A hub on the store that the settings name.
-async fn open_hub(settings: &Settings, options: HubOptions, data: &DataDir) -> Result<Hub, Failure> {
-    match settings.store.as_str() {
-        "directory" => Hub::open(data.path(), options).map_err(|error| cannot_open(&error, data)),
-        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            open_on_postgres(settings, options, data).await
-        }
-        other => Err(Failure::usage(format_args!(
-            "--store {other:?} is neither directory nor a postgres:// URL"
-        ))),
-    }
-}
-
-#[cfg(feature = "postgres")]
-async fn open_on_postgres(settings: &Settings, options: HubOptions, data: &DataDir) -> Result<Hub, Failure> {
-    if settings.max_data > 0 {
-        return Err(Failure::usage(
-            "--max-data is of the data directory: limit the size of a PostgreSQL database there",
-        ));
-    }
-    if data.has_store() {
-        warn!(
-            "the messages in {} are not those of --store",
-            data.path().display()
-        );
-    }
-    // Each application has a schema of its own.
-    let (url, schema) = (settings.store.clone(), format!("tim_{}", settings.app_id));
-    let data = data.clone();
-    let opening = tokio::task::spawn_blocking(move || {
-        let store = tim_store_postgres::OpenOptions::new()
-            .schema(schema)
-            .open(&url)
-            .map_err(|error| Failure::failed(format_args!("--store: {error}")))?;
-        Hub::with_store(options, store).map_err(|error| cannot_open(&error, &data))
-    });
-    opening.await.map_err(Failure::failed)?
-}
-
-#[cfg(not(feature = "postgres"))]
-#[allow(clippy::unused_async)] // it is not there
-async fn open_on_postgres(_: &Settings, _: HubOptions, _: &DataDir) -> Result<Hub, Failure> {
-    Err(Failure::usage(
-        "this program was built without --store postgres://: build it with the feature `postgres`",
-    ))
-}
-
-fn cannot_open(error: &HubError, data: &DataDir) -> Failure {
+pub(super) fn cannot_open(error: &HubError, data: &DataDir) -> Failure {
     match error {
         HubError::Open(error) => check::cannot_open(error, data),
         HubError::Options(_) => {

@@ -1,0 +1,111 @@
+//! The store of `tim serve`: the data directory, or a PostgreSQL database.
+
+use tim_hub::{Hub, HubOptions};
+#[cfg(feature = "postgres")]
+use tracing::warn;
+
+use super::serve::cannot_open;
+use crate::config::Settings;
+use crate::error::Failure;
+use crate::local::DataDir;
+
+/// The place of a store as it may be shown: a password in a URL becomes `***`.
+pub(super) fn without_password(store: &str) -> String {
+    let Some((scheme, rest)) = store.split_once("://") else {
+        return store.to_owned();
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let authority = match authority.rsplit_once('@') {
+        Some((user, hosts)) => match user.split_once(':') {
+            Some((user, _)) => format!("{user}:***@{hosts}"),
+            None => format!("{user}@{hosts}"),
+        },
+        None => authority.to_owned(),
+    };
+    // A password can be a parameter, too.
+    let path = match path.split_once("password=") {
+        Some((before, after)) => {
+            let rest = after.find('&').map_or("", |end| &after[end..]);
+            format!("{before}password=***{rest}")
+        }
+        None => path.to_owned(),
+    };
+    format!("{scheme}://{authority}{path}")
+}
+
+/// A hub on the store that the settings name.
+pub(super) async fn open_hub(
+    settings: &Settings,
+    options: HubOptions,
+    data: &DataDir,
+) -> Result<Hub, Failure> {
+    match settings.store.as_str() {
+        "directory" => Hub::open(data.path(), options).map_err(|error| cannot_open(&error, data)),
+        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            open_on_postgres(settings, options, data).await
+        }
+        other => Err(Failure::usage(format_args!(
+            "--store {:?} is neither directory nor a postgres:// URL",
+            without_password(other)
+        ))),
+    }
+}
+
+#[cfg(feature = "postgres")]
+async fn open_on_postgres(settings: &Settings, options: HubOptions, data: &DataDir) -> Result<Hub, Failure> {
+    if settings.max_data > 0 {
+        return Err(Failure::usage(
+            "--max-data is of the data directory: limit the size of a PostgreSQL database there",
+        ));
+    }
+    if data.has_store() {
+        warn!(
+            "the messages in {} are not those of --store",
+            data.path().display()
+        );
+    }
+    // Each application has a schema of its own.
+    let (url, schema) = (settings.store.clone(), format!("tim_{}", settings.app_id));
+    let data = data.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        let store = tim_store_postgres::OpenOptions::new()
+            .schema(schema)
+            .open(&url)
+            .map_err(|error| Failure::failed(format_args!("--store: {error}")))?;
+        Hub::with_store(options, store).map_err(|error| cannot_open(&error, &data))
+    });
+    opening.await.map_err(Failure::failed)?
+}
+
+#[cfg(not(feature = "postgres"))]
+#[allow(clippy::unused_async)] // it is not there
+async fn open_on_postgres(_: &Settings, _: HubOptions, _: &DataDir) -> Result<Hub, Failure> {
+    Err(Failure::usage(
+        "this program was built without --store postgres://: build it with the feature `postgres`",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        for (given, shown) in [
+            ("directory", "directory"),
+            ("postgres://tim@db/tim", "postgres://tim@db/tim"),
+            (
+                "postgres://tim:s3:cr@t@db:1,db2/tim?x=@",
+                "postgres://tim:***@db:1,db2/tim?x=@",
+            ),
+            (
+                "postgres:///tim?user=tim&password=s3cret&x=1",
+                "postgres:///tim?user=tim&password=***&x=1",
+            ),
+            ("postgers://tim:s3cret@db", "postgers://tim:***@db"),
+        ] {
+            assert_eq!(without_password(given), shown);
+        }
+    }
+}
