@@ -9,29 +9,32 @@ use crate::config::Settings;
 use crate::error::Failure;
 use crate::local::DataDir;
 
-/// The place of a store as it may be shown: a password in a URL becomes `***`.
+/// The place of a store as it may be shown: a password becomes `***`.
 pub(super) fn without_password(store: &str) -> String {
     let Some((scheme, rest)) = store.split_once("://") else {
-        return store.to_owned();
+        // A list of keywords, as `psql` takes it, can have a password anywhere.
+        return if store.contains('=') { "***" } else { store }.to_owned();
     };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    // As the driver does, credentials end at an `@`, whatever is before it; what follows up to the path may still be of a password.
+    let from = rest.find('@').unwrap_or(0);
+    let end = rest[from..].find(['/', '?']).map_or(rest.len(), |at| from + at);
     let (authority, path) = rest.split_at(end);
-    let authority = match authority.rsplit_once('@') {
-        Some((user, hosts)) => match user.split_once(':') {
-            Some((user, _)) => format!("{user}:***@{hosts}"),
-            None => format!("{user}@{hosts}"),
+    let shown = match authority.rsplit_once('@') {
+        Some((credentials, hosts)) => match credentials.split_once(':') {
+            Some((user, _)) => format!("{user}:***@{hosts}{path}"),
+            None => rest.to_owned(),
         },
-        None => authority.to_owned(),
+        None => rest.to_owned(),
     };
     // A password can be a parameter, too.
-    let path = match path.split_once("password=") {
-        Some((before, after)) => {
-            let rest = after.find('&').map_or("", |end| &after[end..]);
-            format!("{before}password=***{rest}")
-        }
-        None => path.to_owned(),
-    };
-    format!("{scheme}://{authority}{path}")
+    let parameters = shown.split_inclusive(['?', '&']).map(|part| {
+        let value = part.strip_prefix("password=");
+        value.map_or_else(
+            || part.to_owned(),
+            |value| format!("password=***{}", if value.ends_with('&') { "&" } else { "" }),
+        )
+    });
+    format!("{scheme}://{}", parameters.collect::<String>())
 }
 
 /// A hub on the store that the settings name.
@@ -104,6 +107,13 @@ mod tests {
                 "postgres:///tim?user=tim&password=***&x=1",
             ),
             ("postgers://tim:s3cret@db", "postgers://tim:***@db"),
+            ("postgres://tim:s3/cr?t@db/tim", "postgres://tim:***@db/tim"),
+            ("postgres://tim:s3@cret@db/tim", "postgres://tim:***@db/tim"),
+            (
+                "postgres:///tim?password=s3&password=cret",
+                "postgres:///tim?password=***&password=***",
+            ),
+            ("host=db user=tim password=s3cret", "***"),
         ] {
             assert_eq!(without_password(given), shown);
         }
