@@ -31,10 +31,18 @@ constants and the first values of variables. *RAM* is variables and the state th
 caller's buffers and without the stack. The client is the smallest that is one: it logs in, picks up where it was, sends
 texts, acknowledges, and shows texts with emojis, tips and notices in words; *polled* is the same without futures. A
 device links what it uses and nothing else; *all calls* is what it comes to with every kind of message and every call but
-those of files, *files* with uploads and downloads too. The MQTT clients are built in the same run: connect, subscribe, publish, receive.
+those of files, *files* with uploads and downloads too. None has compact deliveries (the feature `compact`). The MQTT clients are built in the same run: connect, subscribe, publish, receive.
 
 Made by `.ci/footprint --update`; `.ci/footprint --check` fails when a figure has grown by more than 5 % or is missing.
 ";
+
+/// What is wanted of images on [`GOAL_TARGET`]: flash and RAM at most.
+const GOALS: [(&str, u64, u64); 3] = [
+    ("client, polled, stream", 16_384, 1400),
+    ("client, polled, serial line", 16_384, 1400),
+    ("client: codec, parsers, session, transport", 18_432, 1400),
+];
+const GOAL_TARGET: &str = "thumbv7em-none-eabihf";
 
 impl Table {
     /// The whole file.
@@ -59,7 +67,27 @@ impl Table {
             }
             out.push('\n');
         }
+        self.write_goals(&mut out);
         out
+    }
+
+    /// Says which goals are met, and by how much others are missed.
+    fn write_goals(&self, out: &mut String) {
+        for (image, flash, ram) in GOALS {
+            let Some(now) = self.find(image, GOAL_TARGET) else {
+                continue;
+            };
+            let state = |now: u64, goal: u64| match now.saturating_sub(goal) {
+                0 => "met".to_owned(),
+                over => format!("missed by {over}"),
+            };
+            let _ = writeln!(
+                out,
+                "\nGoal on {GOAL_TARGET}: {image}: at most {flash} bytes of flash, {}; at most {ram} bytes of RAM, {}.",
+                state(now.flash, flash),
+                state(now.ram, ram)
+            );
+        }
     }
 
     /// Reads a file that [`Table::to_markdown`] made.

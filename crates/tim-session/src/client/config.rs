@@ -50,10 +50,12 @@ pub struct ClientConfig {
     /// Whether responses to SEND should contain the sender's names: nick, name card and avatar. Default false.
     pub sender_names: bool,
     /// Whether the hub may leave out of deliveries what the device knows, which saves some 40 bytes of each on a slow line.
-    /// [`Delivery::encoded`](tim_proto::request::Delivery::encoded) is `None` then. Default false.
+    /// [`Delivery::encoded`](tim_proto::request::Delivery::encoded) is `None` then. Default false. Needs the feature `compact`.
+    #[cfg(feature = "compact")]
     pub compact: bool,
     /// Whether compact deliveries say the sender's own numbers: the device that sent the message, and its `client_sequence`. Without,
-    /// they are 0, but for the number of this device. Default false.
+    /// they are 0, but for the number of this device. Default false. Needs the feature `compact`.
+    #[cfg(feature = "compact")]
     pub compact_numbers: bool,
     /// The framing of the connection. Default [`Framing::Stream`].
     pub framing: Framing,
@@ -84,7 +86,9 @@ impl ClientConfig {
             backoff_min: Duration::from_millis(250),
             backoff_max: Duration::from_secs(30),
             sender_names: false,
+            #[cfg(feature = "compact")]
             compact: false,
+            #[cfg(feature = "compact")]
             compact_numbers: false,
             framing: Framing::Stream,
             serial_retry: Duration::from_secs(1),
@@ -124,7 +128,9 @@ impl ClientConfig {
             window: self.window.max(1),
             max_pending: self.max_pending,
             sender_names: self.sender_names,
+            #[cfg(feature = "compact")]
             compact: self.compact,
+            #[cfg(feature = "compact")]
             compact_numbers: self.compact_numbers,
             connect_timeout: wait(self.connect_timeout),
             login_timeout: wait(self.login_timeout),
@@ -151,7 +157,9 @@ pub(super) struct Settings<F> {
     pub(super) window: u16,
     pub(super) max_pending: u16,
     pub(super) sender_names: bool,
+    #[cfg(feature = "compact")]
     pub(super) compact: bool,
+    #[cfg(feature = "compact")]
     pub(super) compact_numbers: bool,
     pub(super) connect_timeout: u32,
     pub(super) login_timeout: u32,
@@ -184,7 +192,9 @@ impl<F: FramingChoice> Settings<F> {
             backoff_min: wait(backoff_min),
             backoff_max: wait(backoff_max),
             sender_names: self.sender_names,
+            #[cfg(feature = "compact")]
             compact: self.compact,
+            #[cfg(feature = "compact")]
             compact_numbers: self.compact_numbers,
             framing: self.keepalive.framing.framing(),
             serial_retry: wait(self.keepalive.retry),

@@ -69,7 +69,9 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
     /// Sends the device's hello; returns whether it fit.
     pub(super) fn send_hello(&mut self) -> bool {
         let bit = |is_asked: bool, bit: u32| if is_asked { bit } else { 0 };
-        let asked = bit(self.settings.sender_names, features::SENDER_NAMES)
+        let asked = bit(self.settings.sender_names, features::SENDER_NAMES);
+        #[cfg(feature = "compact")]
+        let asked = asked
             | bit(self.settings.compact, features::COMPACT)
             | bit(self.settings.compact_numbers, features::COMPACT_NUMBERS);
         let hello = Hello {

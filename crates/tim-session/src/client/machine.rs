@@ -16,6 +16,8 @@ use crate::{Framing, FramingChoice};
 
 /// The longest wait that a hub may request.
 const MAX_RETRY_AFTER_MS: u32 = 10 * 60 * 1000;
+/// Whether there is code for compact deliveries. Without, none are asked for, and one that comes is skipped like any unknown push.
+const COMPACT: bool = cfg!(feature = "compact");
 
 /// The decision of `poll`, before it borrows the received bytes for an event.
 pub(super) enum Step {
@@ -274,10 +276,10 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
                 }
                 is_malformed.then_some(FrameUse::Malformed)
             }
-            FrameKind::DELIVER | FrameKind::DELIVER_COMPACT => {
+            kind if kind == FrameKind::DELIVER || COMPACT && kind == FrameKind::DELIVER_COMPACT => {
                 // The cursor is the first field and counts even if the rest cannot be decoded: the entry must not come again.
                 let body = self.link.body(at);
-                let (cursor, _) = if at.kind == FrameKind::DELIVER {
+                let (cursor, _) = if !COMPACT || kind == FrameKind::DELIVER {
                     let (rest, behind) = decode_prefix::<&[u8]>(body).unwrap_or_default();
                     (CompactCursor::new().with_rest(rest), behind)
                 } else {
@@ -533,7 +535,7 @@ pub(super) fn current_event<'a, B: Buffer, F: FramingChoice>(
             },
             _ => match at.kind {
                 FrameKind::DELIVER => Event::Delivered(reader.read()),
-                FrameKind::DELIVER_COMPACT => {
+                FrameKind::DELIVER_COMPACT if COMPACT => {
                     let cursor = match delivered {
                         Some((_, Some(cursor))) => cursor.as_slice(),
                         _ => &[],
