@@ -6,7 +6,7 @@ mod proven_time;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -29,8 +29,11 @@ use tim_store::{Purge, PurgedLog, StoreReader, Write, WriteResult, Writer, Writt
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 /// How many entries one step removes at most.
 const STEP: u32 = 2_000;
-/// How long one step takes, about. Messages that are sent meanwhile wait for it.
-const STEP_TIME: Duration = Duration::from_millis(5);
+/// How long one step takes, about, without its commit. Messages that are sent meanwhile wait for both.
+const STEP_TIME: Duration = Duration::from_millis(2);
+/// The shortest and the longest pause between two steps. A step is followed by a pause that is as long as the step was, with its commit, so
+/// that half of the store's time is left to others, and no message waits for two steps.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
 /// For how much longer than entries message ids are kept.
 const ID_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -88,12 +91,15 @@ impl Work {
         let Some(step) = self.step() else { return };
         let mut removed = Removed::default();
         while let Some(writer) = self.writer.upgrade() {
+            let begun_ms = self.clock.steady_ms();
             let (logs, more) = removed.take(writer.write_blocking(Write::Purge(step)));
             drop(writer);
             if let Some(announcer) = self.announcer.upgrade() {
                 announcer.announce_here(&logs);
             }
-            if !more || stopped.try_recv() == Err(TryRecvError::Disconnected) {
+            let took = Duration::from_millis(self.clock.steady_ms().saturating_sub(begun_ms));
+            let [least, most] = PAUSES;
+            if !more || stopped.recv_timeout(took.clamp(least, most)) != Err(RecvTimeoutError::Timeout) {
                 break;
             }
         }
