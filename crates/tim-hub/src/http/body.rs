@@ -13,7 +13,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tim_proto::request::FileUrl;
 use tim_proto::{ErrorCode, UserId};
 
-use super::Place;
+use super::places::{Place, UnderWay};
 use crate::handlers::Readable;
 use crate::refusal::Refusal;
 use crate::service::Services;
@@ -29,13 +29,37 @@ pub(super) enum ResponseBody {
 
 /// The body of a response, and the place that it takes up as long as it is sent.
 pub(super) struct Held {
-    pub(super) body: ResponseBody,
-    pub(super) _place: Option<Place>,
+    body: ResponseBody,
+    _place: Option<Place>,
+    _under_way: Option<UnderWay>,
 }
 
 impl From<ResponseBody> for Held {
     fn from(body: ResponseBody) -> Self {
-        Self { body, _place: None }
+        Self {
+            body,
+            _place: None,
+            _under_way: None,
+        }
+    }
+}
+
+impl Held {
+    /// Of a request that has a place of its own.
+    pub(super) fn with_place(body: ResponseBody, place: Place) -> Self {
+        Self {
+            body,
+            _place: Some(place),
+            _under_way: None,
+        }
+    }
+
+    /// The request is under way until this is sent.
+    pub(super) fn of(self, under_way: Option<UnderWay>) -> Self {
+        Self {
+            _under_way: under_way,
+            ..self
+        }
     }
 }
 

@@ -1,21 +1,21 @@
 //! HTTP/1.1: the files of messages at signed URLs, and the REST interface.
 //!
-//! A connection may take a limited time for the head of a request, also for the first one, and for each write. There is a limited
-//! number of connections, and of one address. [`Server::respond`] chooses by the path: what else is served here belongs there.
+//! A connection may take a limited time for the head of a request, also for the first one, and for each write. [`places`] limits their
+//! number. [`Server::respond`] chooses by the path: what else is served here belongs there.
 
 mod body;
 mod files;
 mod headers;
 mod operator;
 mod patience;
+mod places;
 #[cfg(feature = "rest")]
 mod rest;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -31,16 +31,20 @@ use tracing::debug;
 
 use crate::admission::Network;
 use crate::file_urls::FILES;
+use crate::metrics::Metrics;
 use crate::service::Services;
-use crate::threads::lock;
 use body::{Held, ResponseBody};
 pub(crate) use operator::Surface;
 use patience::Patient;
+pub(crate) use places::Place;
+use places::Places;
 #[cfg(feature = "rest")]
 pub(crate) use rest::call_within;
 
 /// The longest head of a request that fits.
 const MAX_HEAD: usize = 16 * 1024;
+/// How long a connection that is to make room may take to send what is left, if no request is under way.
+const LEAVE_TIME: Duration = Duration::from_secs(1);
 /// A header that no request has.
 const NO_HEADER: &str = "x-no-header";
 /// The most lines in it.
@@ -120,39 +124,22 @@ pub(crate) struct Server {
     surface: Surface,
     /// For what reads the disk for the operator.
     looks: Arc<Semaphore>,
-    places: Mutex<Places>,
+    places: Arc<Places>,
 }
 
-#[derive(Default)]
-struct Places {
-    all: usize,
-    by_network: HashMap<Network, usize>,
+/// A connection in the metrics.
+struct Counted(Arc<Metrics>);
+
+impl Counted {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.http_connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(metrics))
+    }
 }
 
-/// The place of a connection, which is free again when this is dropped.
-pub(crate) struct Place {
-    server: Arc<Server>,
-    network: Option<Network>,
-    /// Whether it is one of a connection, not of a request on the connection of a proxy.
-    is_connection: bool,
-}
-
-impl Drop for Place {
+impl Drop for Counted {
     fn drop(&mut self) {
-        let mut places = lock(&self.server.places);
-        if self.is_connection {
-            let connections = &self.server.services.metrics.http_connections;
-            connections.fetch_sub(1, Ordering::Relaxed);
-            places.all = places.all.saturating_sub(1);
-        }
-        if let Some(network) = self.network
-            && let Some(count) = places.by_network.get_mut(&network)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                places.by_network.remove(&network);
-            }
-        }
+        self.0.http_connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -160,10 +147,10 @@ impl Server {
     pub(crate) fn new(services: Arc<Services>, options: HttpOptions, surface: Surface) -> Self {
         Self {
             services,
+            places: Places::new(options.max_connections, options.max_connections_per_address),
             options,
             surface,
             looks: Arc::new(Semaphore::new(operator::MAX_LOOKS)),
-            places: Mutex::default(),
         }
     }
 
@@ -174,35 +161,7 @@ impl Server {
             true => None,
             false => self.services.network_of(address),
         };
-        self.enter_as(network, true)
-    }
-
-    fn enter_as(self: &Arc<Self>, network: Option<Network>, is_connection: bool) -> Option<Place> {
-        let mut places = lock(&self.places);
-        let of_address = self.options.max_connections_per_address;
-        let is_full = network.is_some_and(|network| {
-            let count = places.by_network.get(&network).copied().unwrap_or_default();
-            of_address != 0 && count >= of_address
-        });
-        if is_full || (is_connection && places.all >= self.options.max_connections) {
-            return None;
-        }
-        if is_connection {
-            places.all += 1;
-            self.services
-                .metrics
-                .http_connections
-                .fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some(network) = network {
-            *places.by_network.entry(network).or_default() += 1;
-        }
-        let server = Arc::clone(self);
-        Some(Place {
-            server,
-            network,
-            is_connection,
-        })
+        self.places.connection(network)
     }
 
     fn is_proxy(&self, address: Option<IpAddr>) -> bool {
@@ -232,14 +191,11 @@ impl Server {
             return headers::error(StatusCode::BAD_REQUEST, text).map(Held::from);
         };
         let network = self.services.network_of(Some(client));
-        let Some(place) = self.enter_as(network, false) else {
+        let Some(place) = self.places.request(network) else {
             return headers::error(StatusCode::TOO_MANY_REQUESTS, files::BUSY).map(Held::from);
         };
         let response = self.respond(request, network).await;
-        response.map(|body| Held {
-            body,
-            _place: Some(place),
-        })
+        response.map(|body| Held::with_place(body, place))
     }
 
     /// Serves a connection until it is over, or has answered what it was asked when `closing` is set.
@@ -247,8 +203,11 @@ impl Server {
         self: Arc<Self>,
         link: L,
         address: Option<IpAddr>,
+        place: Place,
         mut closing: watch::Receiver<bool>,
     ) {
+        let _counted = Counted::new(&self.services.metrics);
+        let place = Arc::new(place);
         let link = Patient::new(link, self.options.write_timeout);
         let mut builder = http1::Builder::new();
         builder
@@ -256,9 +215,13 @@ impl Server {
             .header_read_timeout(self.options.head_timeout)
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS);
+        let of_requests = Arc::clone(&place);
         let service = service_fn(move |request| {
-            let server = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(server.respond_from(request, address).await) }
+            let (server, under_way) = (Arc::clone(&self), of_requests.begin());
+            async move {
+                let response = server.respond_from(request, address).await;
+                Ok::<_, Infallible>(response.map(|body| body.of(under_way)))
+            }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(link), service));
         let ended = tokio::select! {
@@ -267,6 +230,15 @@ impl Server {
             () = async { drop(closing.wait_for(|closing| *closing).await) } => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
+            }
+            () = place.told_to_leave() => {
+                connection.as_mut().graceful_shutdown();
+                match tokio::time::timeout(LEAVE_TIME, connection.as_mut()).await {
+                    Ok(ended) => ended,
+                    Err(_) if place.is_busy() => connection.await,
+                    // The rest of a request has not come.
+                    Err(_) => return,
+                }
             }
         };
         if let Err(error) = ended {

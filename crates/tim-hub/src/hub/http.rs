@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{GOODBYE_TIMEOUT, Hub, HubError};
 use crate::http::{HttpOptions, Server, Surface};
@@ -79,11 +79,10 @@ impl Hub {
                             Some(place) => {
                                 let (server, closing) = (Arc::clone(&server), closing.subscribe());
                                 connections.spawn(async move {
-                                    server.serve(link, address, closing).await;
-                                    drop(place);
+                                    server.serve(link, address, place, closing).await;
                                 });
                             }
-                            None => debug!(peer = peer.name(), "an HTTP connection is turned away: there are too many"),
+                            None => self.note_turned_away(peer.name()),
                         }
                     }
                     Err(error) => {
