@@ -108,7 +108,9 @@ struct Inner {
     /// For these and those that wait.
     places: Semaphore,
     under_way: Arc<UnderWay>,
-    breaker: Mutex<Breaker>,
+    /// For questions, and for events: a server that hangs on the ones may answer the others.
+    before_breaker: Mutex<Breaker>,
+    after_breaker: Mutex<Breaker>,
     queue: Mutex<Queue>,
     wakeup: Arc<Notify>,
     is_running: AtomicBool,
@@ -166,7 +168,8 @@ impl Callbacks {
             before: Semaphore::new(MAX_BEFORE),
             places: Semaphore::new(MAX_BEFORE + MAX_WAITING_BEFORE),
             under_way: Arc::default(),
-            breaker: Mutex::default(),
+            before_breaker: Mutex::default(),
+            after_breaker: Mutex::default(),
             queue: Mutex::default(),
             wakeup: Arc::default(),
             is_running: AtomicBool::new(false),
@@ -232,7 +235,7 @@ impl Callbacks {
             let (_turn, has_waited) = inner.turn(deadline).await?;
             let event = Event::new(command, platform, body());
             let cause = event.cause;
-            if !lock(&inner.breaker).admits(Instant::now(), cause) {
+            if !lock(&inner.before_breaker).admits(Instant::now(), cause) {
                 return None;
             }
             let progress = Progress::default();
@@ -246,7 +249,7 @@ impl Callbacks {
                 let decided = about(command, answer).and_then(|answer| decide(&answer));
                 decided.map_err(|what| Fault::Useless.because(what))
             });
-            inner.note(command, cause, decided.as_ref().err());
+            inner.note(&inner.before_breaker, command, cause, decided.as_ref().err());
             Some(decided.map_err(|_| Unanswered::NoAnswer))
         };
         let decided = tokio::select! {
@@ -306,7 +309,7 @@ impl Callbacks {
             skipped: inner.skipped.load(Ordering::Relaxed),
             waiting: lock(&inner.queue).events.len(),
             dropped: inner.dropped.load(Ordering::Relaxed),
-            is_open: lock(&inner.breaker).is_open(Instant::now()),
+            is_open: inner.is_open(),
         }
     }
 }
@@ -328,7 +331,7 @@ impl Inner {
     /// Waits for the turn of a question, and says whether it had to; `None` if it is not to be asked: the endpoint is left alone, too many
     /// wait, or its time is over. That says nothing of the endpoint.
     async fn turn(&self, deadline: Instant) -> Option<(Turn<'_>, bool)> {
-        if lock(&self.breaker).is_open(Instant::now()) {
+        if lock(&self.before_breaker).is_open(Instant::now()) {
             return None;
         }
         let place = self.places.try_acquire().ok()?;
@@ -390,13 +393,25 @@ impl Inner {
         })
     }
 
-    fn note(&self, command: CallbackCommand, cause: Cause, failure: Option<&Failed>) {
+    /// Whether the endpoint is left alone for now, with questions or with events.
+    fn is_open(&self) -> bool {
+        let now = Instant::now();
+        lock(&self.before_breaker).is_open(now) || lock(&self.after_breaker).is_open(now)
+    }
+
+    fn note(
+        &self,
+        breaker: &Mutex<Breaker>,
+        command: CallbackCommand,
+        cause: Cause,
+        failure: Option<&Failed>,
+    ) {
         let Some(Failed { fault, what }) = failure else {
-            lock(&self.breaker).worked();
+            lock(breaker).worked();
             self.answered.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        let opens = lock(&self.breaker).failed(Instant::now(), cause, *fault);
+        let opens = lock(breaker).failed(Instant::now(), cause, *fault);
         self.failed.fetch_add(1, Ordering::Relaxed);
         if let Some(suppressed) = self.log.take(self.clock.steady_ms()) {
             warn!(%command, what, suppressed, "a callback has failed");
@@ -468,7 +483,7 @@ async fn run(callbacks: Weak<Inner>, wakeup: Arc<Notify>) {
                 break;
             };
             let (command, cause) = (event.command, event.cause);
-            if !lock(&inner.breaker).admits(Instant::now(), cause) {
+            if !lock(&inner.after_breaker).admits(Instant::now(), cause) {
                 inner.drop_event(command);
                 continue;
             }
@@ -478,7 +493,7 @@ async fn run(callbacks: Weak<Inner>, wakeup: Arc<Notify>) {
                 let telling = inner.request(event, Again::IfUnsent, &progress);
                 let deadline = inner.deadline();
                 let told = inner.in_time(deadline, telling, &progress).await;
-                inner.note(command, cause, told.err().as_ref());
+                inner.note(&inner.after_breaker, command, cause, told.err().as_ref());
             });
         }
         drop(inner);

@@ -32,6 +32,31 @@ fn an_endpoint_that_hangs_is_left_alone() {
     assert!(stats.skipped > 100, "{stats:?}");
 }
 
+/// It answers what it is told, which does not make it one that answers questions.
+#[test]
+fn an_endpoint_that_hangs_on_questions_alone_is_not_asked_any_more() {
+    let pairs = (0..5).flat_map(|_| [Answer::Hang, Answer::ok(GO)]);
+    let server = TestServer::start(pairs.chain([Answer::ok(GO)]));
+    let hub = start(&server, &[Command::BeforeC2c, Command::AfterC2c], |options| {
+        options.timeout = Duration::from_millis(500);
+    });
+    let mut senders = ["alice", "carol", "dave"].map(|name| Device::login(&hub, name, 1));
+    for n in 0..5 {
+        senders[n % 3].send(c2c("bob"), &n.to_string());
+        server.asked(2 * n + 2);
+    }
+    let stats = hub.shared().stats().callbacks;
+    assert!(stats.is_open && stats.failed == 5, "{stats:?}");
+    senders[0].send(c2c("bob"), "not asked about, but told");
+    let told = server.asked(11).pop().unwrap();
+    assert!(
+        told.target.contains("C2C.CallbackAfterSendMsg"),
+        "{}",
+        told.target
+    );
+    assert_eq!(hub.shared().stats().callbacks.skipped, 1);
+}
+
 /// A message on which the endpoint hangs, or to which it answers nothing of use, is its sender's affair.
 #[test]
 fn one_user_takes_the_callbacks_from_nobody() {
