@@ -17,7 +17,7 @@ use tim_session::{
 
 use crate::ids::Ids;
 use crate::outbox::{encode_in, is_done, of_kept};
-use crate::shared::{Login, Session, failure};
+use crate::shared::{Login, MAX_TURNS, Session, failure};
 use crate::{Error, MAX_ERRORS, OutboxStorage, Resources, SerialPort, UserSig};
 
 /// The connection of a device that is polled.
@@ -134,6 +134,8 @@ pub struct PolledDevice<'m, T, C, F = Framing> {
     /// Whether the transport may have written bytes in a buffer of its own.
     is_unflushed: bool,
     login: Login,
+    /// A login begins when the logout is complete.
+    logs_in_again: bool,
 }
 
 impl<T, C, F> fmt::Debug for PolledDevice<'_, T, C, F> {
@@ -182,6 +184,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
             is_unflushed: false,
             wakeup: None,
             login: Login::Never,
+            logs_in_again: false,
         }
     }
 
@@ -191,15 +194,22 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
     }
 
     /// Starts to log in; [`PolledDevice::poll`] goes on. The device then stays logged in, over any number of connections.
+    ///
+    /// While a logout is in progress, the login begins when that is complete.
     pub fn login(&mut self) {
+        if self.login == Login::LoggingOut && !self.session.is_idle() {
+            self.logs_in_again = true;
+            return;
+        }
         if self.login != Login::Done {
             self.login = Login::InProgress;
         }
         self.session.login(self.clock.now());
     }
 
-    /// Logs out. Pending calls fail.
+    /// Logs out. Pending calls fail; [`PolledDevice::poll`] goes on, until [`Event::NotReady`].
     pub fn logout(&mut self) {
+        self.logs_in_again = false;
         if matches!(self.login, Login::InProgress | Login::Done) {
             self.login = Login::LoggingOut;
         }
@@ -208,7 +218,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
 
     /// Whether requests are accepted.
     pub const fn is_ready(&self) -> bool {
-        self.session.is_ready()
+        self.session.is_ready() && !matches!(self.login, Login::LoggingOut)
     }
 
     /// When [`PolledDevice::poll`] must be called again even if nothing happens. `None`: not before a byte arrives, a transport that
@@ -241,8 +251,13 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
 
     /// Whether the session has an event.
     fn advance(&mut self) -> bool {
-        loop {
+        for _ in 0..MAX_TURNS {
             let now = self.clock.now();
+            if self.logs_in_again && self.session.is_idle() {
+                self.logs_in_again = false;
+                self.login = Login::InProgress;
+                self.session.login(now);
+            }
             match self.session.poll(now) {
                 Output::Event(event) => {
                     match event {
@@ -270,6 +285,9 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
                 }
             }
         }
+        // A peer that keeps on sending what is no event must not keep the program.
+        self.wakeup = Some(self.clock.now());
+        false
     }
 
     /// Opens the connection, or reads and writes. Returns whether anything has changed.
@@ -351,7 +369,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
     /// [`Error::NotReady`] if the session is not logging in, or has ended: the code says why.
     pub fn wait_until_ready(&mut self, mut on_event: impl FnMut(Event<'_>)) -> Result<(), Error> {
         while !self.is_ready() {
-            if self.session.is_idle() {
+            if self.session.is_idle() && !self.logs_in_again {
                 return Err(self.refusal());
             }
             self.step(&mut on_event);

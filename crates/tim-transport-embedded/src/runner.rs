@@ -13,7 +13,7 @@ use core::task::{Context, Poll};
 use embedded_io_async::{Read, Write};
 use tim_session::{Event, Instant, NetState, SessionStats};
 
-use crate::shared::{Session, Shared};
+use crate::shared::{MAX_TURNS, Session, Shared};
 use crate::{Clock, Connection as _, Transport, UserSig};
 
 /// How many bytes are read or written at a time. A connection has a buffer of this size per direction.
@@ -128,7 +128,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Infallible> {
         let mut this = self.project();
-        loop {
+        for _ in 0..MAX_TURNS {
             let until = this.shared.turn(this.clock.now());
             if *this.wakes_at != until {
                 *this.wakes_at = until;
@@ -143,6 +143,9 @@ where
                 return Poll::Pending;
             }
         }
+        // A peer that keeps on sending must not keep the executor.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -20,6 +20,8 @@ use crate::{Error, UserSig};
 /// How many calls can be pending at a time, including `login` and `wait_until_ready`. Further calls fail with
 /// [`Error::Busy`].
 pub const MAX_CALLS: usize = 4;
+/// How often a poll turns from the session to the connection and back before it lets others run.
+pub(crate) const MAX_TURNS: usize = 64;
 /// The most that a frame with a piece of a payload, or of a file, adds to the piece.
 const FETCH_OVERHEAD: u32 = 32;
 const _: () = assert!(DownloadResponse::OVERHEAD <= FETCH_OVERHEAD as usize);

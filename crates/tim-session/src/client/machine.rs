@@ -246,7 +246,10 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             _ if in_login && self.on_serial() => None,
             _ if in_login => return Err(ConnectionFailed),
             kind if kind == FrameKind::LOGOUT.answer() => {
-                self.stop(NotReadyReason::LoggedOut);
+                // Of nothing that was asked, it is passed over as any other answer.
+                if let Phase::LoggingOut { .. } = self.phase {
+                    self.stop(NotReadyReason::LoggedOut);
+                }
                 None
             }
             FrameKind::ERROR => self

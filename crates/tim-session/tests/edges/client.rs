@@ -248,6 +248,15 @@ fn a_logout_that_is_answered_ends_at_once() {
 }
 
 #[test]
+fn an_answer_to_a_logout_that_was_not_made_is_passed_over() {
+    let (mut client, _hub) = online();
+    let answer = frame(FrameKind::LOGOUT.answer(), 0, &Done);
+    assert_eq!(client.receive(NOW, &answer), answer.len());
+    assert_eq!(drain(&mut client, NOW), [""; 0]);
+    assert!(client.is_ready());
+}
+
+#[test]
 fn the_end_of_what_waited_moves_the_cursor_if_it_says_where_to() {
     let (mut client, mut hub) = online();
     for (cursor, stands) in [(&[5, 6][..], [5, 6]), (&[], [5, 6])] {

@@ -1,10 +1,13 @@
 //! The device that is polled: the same hub, the same time, the same lines.
 
+use std::cell::Cell;
 use std::task::Poll;
 
 use tim_session::proto::ErrorCode;
 use tim_session::proto::message::SendOptions;
-use tim_session::proto::request::Conversations;
+use tim_session::proto::request::{Conversations, Done};
+use tim_session::proto::wire::FrameKind;
+use tim_testkit::frame;
 use tim_transport_embedded::{
     ClientConfig, Clock, ConnectionLost, Error, Event, Framing, FramingChoice, Instant, OnlySerial,
     PolledClock, PolledDevice, PolledTransport, Resources, SerialPort,
@@ -335,4 +338,78 @@ fn after_a_logout_calls_say_so_until_the_next_login() {
         device.send_message(&mut message, |_| {}).expect("stored");
     });
     assert_eq!(world.hub.borrow().texts_of_kiosk(), ["one"]);
+}
+
+#[test]
+fn a_login_that_follows_a_logout_at_once_waits_for_it() {
+    let world = World::new();
+    with_device(&world, config(), |mut device| {
+        log_in(&mut device);
+        device.logout();
+        assert!(!device.is_ready());
+        device.login();
+        device.wait_until_ready(|_| {}).expect("logged in again");
+        let mut message = device.create_text_message(bob(), "one").expect("a message");
+        device.send_message(&mut message, |_| {}).expect("stored");
+        device.logout();
+        device.login();
+        device.logout();
+        let refused = Err(Error::NotReady(ErrorCode::LOGGED_OUT));
+        assert_eq!(device.wait_until_ready(|_| {}), refused, "the last call counts");
+    });
+    assert_eq!(world.hub.borrow().logins(), 2);
+}
+
+/// A line on which PINGs never end, from when the device is logged in.
+struct Endless<'w> {
+    line: Line,
+    is_endless: &'w Cell<bool>,
+    reads: &'w Cell<u32>,
+}
+
+impl PolledTransport for Endless<'_> {
+    fn connect(&mut self) -> Poll<bool> {
+        self.line.connect()
+    }
+    fn disconnect(&mut self) {
+        self.line.disconnect();
+    }
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ConnectionLost> {
+        let ping = frame(FrameKind::PING, 1, &Done);
+        match buffer.get_mut(..ping.len()) {
+            Some(room) if self.is_endless.get() => {
+                self.reads.set(self.reads.get() + 1);
+                assert!(self.reads.get() < 10_000, "a poll does not end");
+                room.copy_from_slice(&ping);
+                Ok(ping.len())
+            }
+            _ => self.line.read(buffer),
+        }
+    }
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ConnectionLost> {
+        self.line.write(bytes)
+    }
+}
+
+#[test]
+fn a_poll_ends_although_bytes_come_without_end_that_make_no_event() {
+    let (world, is_endless, reads) = (World::new(), Cell::new(false), Cell::new(0));
+    let mut resources = Resources::<512, 512, 512>::new();
+    let line = Endless {
+        line: Line(world.clone()),
+        is_endless: &is_endless,
+        reads: &reads,
+    };
+    let time = Time(world.clone());
+    let mut device = PolledDevice::new(config(), "sig", &mut resources, 42, line, time);
+    log_in(&mut device);
+    while device.poll().is_some() {}
+    is_endless.set(true);
+    assert!(device.poll().is_none());
+    let now = Clock::now(&world);
+    assert!(
+        device.next_wakeup().is_some_and(|at| at <= now),
+        "there is more to do"
+    );
+    assert!((1..1_000).contains(&reads.get()));
 }
