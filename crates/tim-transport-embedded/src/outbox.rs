@@ -45,7 +45,7 @@ pub trait OutboxStorage {
     fn forget(&mut self, id: &MessageId) -> impl Future<Output = Result<(), StorageFailed>>;
 
     /// Copies the record that has been kept for the longest time to the beginning of `record`. Returns its id and its length, or
-    /// `None` if there is no record.
+    /// `None` if there is no record. A length that is rounded up, as to a word of flash, does no harm: the record knows its own.
     ///
     /// # Errors
     /// [`StorageFailed`], also if `record` is too short.
@@ -77,7 +77,7 @@ impl Client<'_> {
         self.shared.check_own(message.id, message.envelope.from)?;
         let id = message.id;
         let request = SendMessage::new(&*message).with_options(options);
-        storage.keep(&id, encode_in(&request, record)?).await?;
+        storage.keep(&id, record_in(&request, record)?).await?;
         let sent = self.send_message_with(message, options).await;
         if is_done(&sent) {
             // What cannot be forgotten now is sent again by `resend_kept`, and the hub recognises it.
@@ -122,8 +122,7 @@ impl Client<'_> {
 
     /// Sends a message from its record. Its payload is passed on as it is.
     async fn send_record(&self, record: &[u8]) -> Result<SendResponse<'static>, Error> {
-        let mut send: Send<'_> =
-            decode_body(record).map_err(|_| Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))?;
+        let mut send = read_record(record)?;
         let mut successors = 0;
         loop {
             match self.call(&send, Self::stored).await {
@@ -150,16 +149,31 @@ pub(crate) fn is_done<T>(sent: &Result<T, Error>) -> bool {
     sent.as_ref().map_or_else(Error::is_final, |_| true)
 }
 
-/// Encodes a request at the beginning of `buffer`.
-pub(crate) fn encode_in<'b>(request: &dyn Encode, buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
+/// A request as a record, at the beginning of `buffer`: its length in two bytes, and the request. A storage may return more than the
+/// record, up to the next word of its flash.
+pub(crate) fn record_in<'b>(request: &dyn Encode, buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
     let max = buffer.len();
-    let mut writer = Writer::new(buffer);
-    request.encode(&mut writer);
-    match writer.finish() {
-        Ok(len) => Ok(buffer.get(..len).unwrap_or_default()),
-        Err(_) => Err(Error::TooLarge {
-            len: tim_session::proto::wire::encoded_len(request),
+    let written = buffer.split_first_chunk_mut().and_then(|(prefix, room)| {
+        let mut writer = Writer::new(room);
+        request.encode(&mut writer);
+        let len = writer.finish().ok()?;
+        *prefix = u16::try_from(len).ok()?.to_le_bytes();
+        Some(prefix.len() + len)
+    });
+    match written {
+        Some(len) => Ok(buffer.get(..len).unwrap_or_default()),
+        None => Err(Error::TooLarge {
+            len: tim_session::proto::wire::encoded_len(request).saturating_add(2),
             max,
         }),
     }
+}
+
+/// The message of a record.
+pub(crate) fn read_record(record: &[u8]) -> Result<Send<'_>, Error> {
+    let found = record.split_first_chunk().and_then(|(prefix, rest)| {
+        let body = rest.get(..usize::from(u16::from_le_bytes(*prefix)))?;
+        decode_body(body).ok()
+    });
+    found.ok_or(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
 }

@@ -7,8 +7,8 @@ use core::task::{Context, Poll, Waker};
 
 use embedded_io::{Read, ReadReady, Write};
 use tim_session::proto::message::{PayloadBody, SendOptions, Text};
-use tim_session::proto::request::{RawResponse, Request, Send, SendMessage, SendResponse};
-use tim_session::proto::wire::{Encode, FrameKind, decode_body};
+use tim_session::proto::request::{RawResponse, Request, SendMessage, SendResponse};
+use tim_session::proto::wire::{Encode, FrameKind};
 use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, UserId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, Framing, FramingChoice, Instant, Output, RequestError,
@@ -16,7 +16,7 @@ use tim_session::{
 };
 
 use crate::ids::Ids;
-use crate::outbox::{encode_in, is_done, of_kept};
+use crate::outbox::{is_done, of_kept, read_record, record_in};
 use crate::shared::{Login, MAX_TURNS, Session, failure};
 use crate::{Error, MAX_ERRORS, OutboxStorage, Resources, SerialPort, UserSig};
 
@@ -532,7 +532,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
         self.check_own(message.id, message.envelope.from)?;
         let id = message.id;
         let request = SendMessage::new(&*message).with_options(options);
-        wait(storage.keep(&id, encode_in(&request, record)?))?;
+        wait(storage.keep(&id, record_in(&request, record)?))?;
         let sent = self.send_message_with(message, options, on_event);
         if is_done(&sent) {
             // What cannot be forgotten now is sent again, and the hub recognises it.
@@ -572,8 +572,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
         record: &[u8],
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<SendResponse<'static>, Error> {
-        let mut send: Send<'_> =
-            decode_body(record).map_err(|_| Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))?;
+        let mut send = read_record(record)?;
         let mut successors = 0;
         loop {
             match self.call(&send, crate::Client::stored, &mut *on_event) {

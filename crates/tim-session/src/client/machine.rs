@@ -247,7 +247,7 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             _ if in_login => return Err(ConnectionFailed),
             kind if kind == FrameKind::LOGOUT.answer() => {
                 // Of nothing that was asked, it is passed over as any other answer.
-                if let Phase::LoggingOut { .. } = self.phase {
+                if self.phase == Phase::LoggingOut {
                     self.stop(NotReadyReason::LoggedOut);
                 }
                 None

@@ -3,14 +3,14 @@
 use std::cell::Cell;
 use std::task::Poll;
 
-use tim_session::proto::ErrorCode;
 use tim_session::proto::message::SendOptions;
 use tim_session::proto::request::{Conversations, Done};
 use tim_session::proto::wire::FrameKind;
+use tim_session::proto::{ErrorCode, MessageId};
 use tim_testkit::frame;
 use tim_transport_embedded::{
     ClientConfig, Clock, ConnectionLost, Error, Event, Framing, FramingChoice, Instant, OnlySerial,
-    PolledClock, PolledDevice, PolledTransport, Resources, SerialPort,
+    OutboxStorage, PolledClock, PolledDevice, PolledTransport, Resources, SerialPort, StorageFailed,
 };
 
 use crate::hub::bob;
@@ -412,4 +412,47 @@ fn a_poll_ends_although_bytes_come_without_end_that_make_no_event() {
         "there is more to do"
     );
     assert!((1..1_000).contains(&reads.get()));
+}
+
+/// A storage of a device that is always reset before it forgets.
+struct Remembers<'s>(&'s mut Slot);
+
+impl OutboxStorage for Remembers<'_> {
+    async fn keep(&mut self, id: &MessageId, record: &[u8]) -> Result<(), StorageFailed> {
+        self.0.keep(id, record).await
+    }
+    async fn forget(&mut self, _: &MessageId) -> Result<(), StorageFailed> {
+        Ok(())
+    }
+    async fn oldest(&mut self, record: &mut [u8]) -> Result<Option<(MessageId, usize)>, StorageFailed> {
+        self.0.oldest(record).await
+    }
+}
+
+#[test]
+fn a_record_that_comes_back_longer_is_the_same_message() {
+    for zeros in [1, 2, 3, 4, 100] {
+        let (world, mut slot, mut record) = (World::new(), Slot::default(), [0; 300]);
+        with_device(&world, config(), |mut device| {
+            log_in(&mut device);
+            let mut message = device.create_text_message(bob(), "once").expect("a message");
+            let options = SendOptions::new();
+            let sent = device.send_kept_message(
+                &mut message,
+                options,
+                &mut Remembers(&mut slot),
+                &mut record,
+                |_| {},
+            );
+            assert!(sent.is_ok() && slot.0.is_some());
+            slot.pad(zeros);
+            let mut resent = Vec::new();
+            let done = device.resend_kept(&mut slot, &mut record, |_, sent| resent.push(sent), |_| {});
+            assert!(
+                done.is_ok() && matches!(resent[..], [Ok(sent)] if sent.duplicate),
+                "{zeros}: {resent:?}"
+            );
+        });
+        assert_eq!(world.hub.borrow().texts_of_kiosk(), ["once"]);
+    }
 }

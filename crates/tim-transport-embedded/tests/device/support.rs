@@ -87,6 +87,13 @@ impl OutboxStorage for Slot {
 }
 
 impl Slot {
+    /// The storage returns so many zeros behind the record.
+    pub(crate) fn pad(&mut self, zeros: usize) {
+        if let Some((_, kept)) = &mut self.0 {
+            kept.resize(kept.len() + zeros, 0);
+        }
+    }
+
     /// The message becomes one of another account, and back.
     pub(crate) fn swap_account(&mut self) {
         if let Some((id, _)) = &mut self.0 {
