@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn the_oldest_idle_one_of_the_largest_makes_room_and_nobody_for_equals() {
         let places = Places::new(5, 0);
-        let mut enter = |last| places.connection(of(last));
+        let enter = |last| places.connection(of(last));
         let (one, two, three) = (enter(1).unwrap(), enter(1).unwrap(), enter(1).unwrap());
         let (four, _five) = (enter(2).unwrap(), enter(2).unwrap());
         assert!(enter(1).is_none(), "its own do not make room for it");
