@@ -258,7 +258,7 @@ impl Kiosk<'_> {
             .await;
         match count {
             Ok(count) => self.take_count(count),
-            Err(Error::Refused(_)) => {} // there is no such group yet
+            Err(Error::Refused { .. }) => {} // there is no such group yet
             Err(error) => return Err(error),
         }
         Ok(())

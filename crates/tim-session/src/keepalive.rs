@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use tim_proto::planted::{self, Fault};
 
-use crate::time::{Moment, millis};
+use crate::time::{LONGEST, Moment, millis};
 use crate::{Framing, FramingChoice};
 
 /// How many retry intervals the silence after a PING may last.
@@ -100,6 +100,9 @@ impl Keepalive {
         {
             moment.move_back();
         }
+        if self.round_trip.started != 0 {
+            self.round_trip.started = self.round_trip.started.wrapping_sub(LONGEST.wrapping_mul(1000));
+        }
     }
 
     /// Bytes arrived. On a serial port they may be noise.
@@ -110,7 +113,7 @@ impl Keepalive {
         }
     }
 
-    /// The PING that was due is queued, at these microseconds of the driver's clock.
+    /// The PING that was due is queued, at these microseconds.
     pub(crate) const fn asked(&mut self, micros: u32) {
         self.round_trip.started = micros.wrapping_add(1);
     }

@@ -137,9 +137,9 @@ impl SessionTime {
         self.own
     }
 
-    /// The driver's microseconds, modulo 2^32.
+    /// Microseconds of the session's time, modulo 2^32.
     pub(crate) const fn micros(&self) -> u32 {
-        self.driver.as_micros() as u32
+        self.own.to_bits().wrapping_mul(1000).wrapping_add(self.rest)
     }
 
     /// An instant of the session on the driver's clock.

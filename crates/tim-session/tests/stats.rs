@@ -57,6 +57,24 @@ fn the_round_trip_is_the_time_from_a_ping_to_its_pong() {
 }
 
 #[test]
+fn a_clock_that_goes_back_makes_no_round_trip_of_an_hour() {
+    let (mut client, mut hub) = online();
+    let later = Instant::from_micros((1 << 63) + 7);
+    let now = ping(&mut client, &mut hub, later, Duration::from_millis(40));
+    assert_eq!(client.stats().round_trip, Some(Duration::from_millis(40)));
+    let asked = now + client.config().keep_alive;
+    drain(&mut client, asked);
+    carry(&mut client, &mut hub, asked);
+    drain_hub(&mut hub, asked);
+    let back = NOW;
+    carry(&mut client, &mut hub, back);
+    drain(&mut client, back);
+    assert_eq!(client.stats().round_trip, Some(Duration::ZERO));
+    ping(&mut client, &mut hub, back, Duration::from_millis(7));
+    assert_eq!(client.stats().round_trip, Some(Duration::from_millis(7)));
+}
+
+#[test]
 fn the_hub_measures_the_round_trip_too() {
     let (mut client, mut hub) = online();
     let now = NOW + HubConfig::default().keep_alive;

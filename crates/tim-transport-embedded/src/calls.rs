@@ -6,8 +6,9 @@ use tim_session::proto::request::{
     Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile,
     History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, SendMessage, SendResponse,
 };
-use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId};
+use tim_session::proto::{ConversationId, ErrorCode, Message, MessageId};
 
+use crate::caller::{Attempts, Caller as _, stored};
 use crate::{Client, Error};
 
 /// The longest `nextReqMessageID` that is supported, in bytes.
@@ -143,28 +144,15 @@ impl<'m> Client<'m> {
         message: &mut Message<'_, impl PayloadBody>,
         options: SendOptions<'_>,
     ) -> Result<SendResponse<'static>, Error> {
-        self.shared.check_own(message.id, message.envelope.from)?;
-        let mut successors = 0;
+        self.check_own(message.id, message.envelope.from)?;
+        let mut attempts = Attempts::default();
         loop {
             let request = SendMessage::new(&*message).with_options(options);
-            match self.call(&request, Self::stored).await {
-                Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
-                    successors += 1;
-                    message.id = message.id.successor(message.envelope.origin);
-                }
-                Ok(answer) => {
-                    message.envelope.sequence = answer.sequence;
-                    message.envelope.time = answer.time;
-                    return Ok(answer);
-                }
-                Err(error) => return Err(error),
+            let outcome = self.call(&request, stored).await;
+            if let Some(sent) = attempts.end(outcome, message) {
+                return sent;
             }
         }
-    }
-
-    /// The response to SEND. The device does not request sender names; extensions of later hubs are ignored.
-    pub(crate) const fn stored(response: &SendResponse<'_>) -> SendResponse<'static> {
-        SendResponse::new(response.sequence, response.time).with_duplicate(response.duplicate)
     }
 
     /// `resendMessage`: sends a message again after a failure. Its id stays the same: if the hub has already stored it, it is

@@ -9,6 +9,8 @@ use tim_session::proto::request::{Renew, Request};
 use tim_session::proto::wire::{Encode, FrameKind};
 use tim_session::{Instant, RequestError};
 
+use crate::caller::Caller;
+use crate::ids::Ids;
 use crate::shared::{Login, Shared};
 use crate::wait::{Claim, Stage};
 use crate::{Clock, Error};
@@ -50,6 +52,9 @@ impl<'m> Client<'m> {
     /// future to stop waiting. The device then stays logged in, across any number of connections, until [`Client::logout`] or
     /// until the hub ends the session for good.
     ///
+    /// A hub that refuses the login for the moment does not end this: the device tries again by itself, not before the time that the hub
+    /// named. [`Event::TurnedAway`](crate::Event::TurnedAway) has the code and that time.
+    ///
     /// # Errors
     /// [`Error::Refused`] with the hub's code, or with `FRAME_TOO_LARGE` if the device's buffers are too small to log in;
     /// [`Error::LoggedOut`] if another task logs out meanwhile; [`Error::Busy`].
@@ -62,7 +67,10 @@ impl<'m> Client<'m> {
                 repeat_login: !begun,
             })),
             Login::Ended(ErrorCode::LOGGED_OUT) if begun => Poll::Ready(Err(Error::LoggedOut)),
-            Login::Ended(code) if begun => Poll::Ready(Err(Error::Refused(code))),
+            Login::Ended(code) if begun => Poll::Ready(Err(Error::Refused {
+                code,
+                retry_after_ms: 0,
+            })),
             Login::Never | Login::Ended(_) => {
                 begun = self.begin_login();
                 claim.wait(context)
@@ -188,6 +196,16 @@ impl<'m> Client<'m> {
             pending.claim = None;
             Poll::Ready(result)
         })
+    }
+}
+
+impl Caller for Client<'_> {
+    fn ids(&self) -> &Ids {
+        &self.shared.ids
+    }
+
+    fn refusal(&self) -> Error {
+        self.shared.refusal()
     }
 }
 

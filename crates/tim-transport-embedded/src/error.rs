@@ -1,5 +1,7 @@
 //! Errors of calls.
 
+use core::time::Duration;
+
 use tim_session::proto::ErrorCode;
 
 /// Why a call failed. [`Error::code`] is the number that `IMError` shows.
@@ -25,9 +27,14 @@ pub enum Error {
     /// This message, conversation or file is not valid for this call; the code says why.
     #[error("{0}: invalid message, conversation or file for this call")]
     Invalid(ErrorCode),
-    /// The hub refused the request or the login; the code says why.
-    #[error("{0}: the hub refused the request")]
-    Refused(ErrorCode),
+    /// The hub refused the request or the login; the code says why, and [`Error::retry_after`] when to try again.
+    #[error("{code}: the hub refused the request")]
+    Refused {
+        /// The code.
+        code: ErrorCode,
+        /// After how many milliseconds the same request can succeed; 0 if the hub has not said so.
+        retry_after_ms: u32,
+    },
     /// No response arrived within `request_timeout`. The hub may have carried out the request all the same; send the same
     /// message again, the hub stores it once.
     #[error("no response in time; resend the same message")]
@@ -59,7 +66,9 @@ impl Error {
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::NotReady(code) | Self::Invalid(code) | Self::Refused(code) | Self::Ended(code) => *code,
+            Self::NotReady(code) | Self::Invalid(code) | Self::Refused { code, .. } | Self::Ended(code) => {
+                *code
+            }
             Self::Busy => ErrorCode::OUTBOX_FULL,
             Self::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
             Self::TimedOut => ErrorCode::NETWORK_TIMEOUT,
@@ -71,13 +80,31 @@ impl Error {
         }
     }
 
+    /// When the same request can succeed, if the hub has said so: repeat the call after that time or later. A hub that is asked too often,
+    /// or has no room, says so.
+    ///
+    /// Without a time, [`ErrorCode::is_transient`] tells whether a refused request can succeed later at all; wait for some seconds then,
+    /// and longer each time. The crate's front page says when to repeat a call after the other errors.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused {
+                retry_after_ms: millis @ 1..,
+                ..
+            } => Some(Duration::from_millis(*millis as u64)),
+            _ => None,
+        }
+    }
+
     /// Whether it is final that the hub has not stored the message of a call that failed with this error: sending the same
     /// message again would fail as well. After any other error it may be stored, or be sent again.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         match self {
             Self::TooLarge { .. } | Self::Invalid(_) => true,
-            Self::Refused(code) => !code.is_transient() && !code.ends_session(),
+            Self::Refused { code, retry_after_ms } => {
+                *retry_after_ms == 0 && !code.is_transient() && !code.ends_session()
+            }
             _ => false,
         }
     }

@@ -211,9 +211,8 @@ impl Client<'_> {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a file that cannot be uploaded; [`Error::File`] from the source; otherwise as [`Client::send_message`].
-    /// After [`Error::Refused`], [`is_transient`](ErrorCode::is_transient) says whether to call again later. Wait a few seconds
-    /// first: the hub asks for five after [`TOO_MANY_UPLOADS`](ErrorCode::TOO_MANY_UPLOADS) and
-    /// [`FILE_STORE_FAILED`](ErrorCode::FILE_STORE_FAILED).
+    /// After [`Error::Refused`], [`Error::retry_after`] says when to call again, for example after
+    /// [`TOO_MANY_UPLOADS`](ErrorCode::TOO_MANY_UPLOADS) and [`FILE_STORE_FAILED`](ErrorCode::FILE_STORE_FAILED).
     pub async fn upload_file(
         &self,
         file: &BeginUpload<'_>,
@@ -238,9 +237,10 @@ impl Client<'_> {
             }
             match result {
                 // The hub has lost the upload, or a part of it.
-                Err(Error::Refused(ErrorCode::UPLOAD_UNKNOWN | ErrorCode::PIECE_OUT_OF_ORDER))
-                    if restarts < MAX_RESTARTS =>
-                {
+                Err(Error::Refused {
+                    code: ErrorCode::UPLOAD_UNKNOWN | ErrorCode::PIECE_OUT_OF_ORDER,
+                    ..
+                }) if restarts < MAX_RESTARTS => {
                     restarts += 1;
                 }
                 result => return result,

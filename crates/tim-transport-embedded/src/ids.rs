@@ -94,6 +94,10 @@ impl Ids {
     /// The hub's time, Unix time in seconds.
     fn unix_time(&self, now: Instant) -> u64 {
         let (at, millis) = self.hub_time.get();
+        if now < at {
+            // The clock has been set back. The time goes on from the login's.
+            self.hub_time.set((now, millis));
+        }
         let passed = divide(now.as_micros().saturating_sub(at.as_micros()), 1000);
         divide(millis.saturating_add(passed), 1000)
     }

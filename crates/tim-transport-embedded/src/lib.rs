@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
+mod caller;
 mod calls;
 mod client;
 mod clock;

@@ -5,8 +5,9 @@ use core::future::Future;
 use tim_session::proto::message::{PayloadBody, SendOptions};
 use tim_session::proto::request::{Send, SendMessage, SendResponse};
 use tim_session::proto::wire::{Encode, Writer, decode_body};
-use tim_session::proto::{ErrorCode, MAX_SUCCESSORS, Message, MessageId};
+use tim_session::proto::{ErrorCode, Message, MessageId};
 
+use crate::caller::{Attempts, Caller as _, stored};
 use crate::{Client, Error};
 
 /// The application could not read or write its storage, or the storage is full; the application knows why.
@@ -74,7 +75,7 @@ impl Client<'_> {
         storage: &mut impl OutboxStorage,
         record: &mut [u8],
     ) -> Result<SendResponse<'static>, Error> {
-        self.shared.check_own(message.id, message.envelope.from)?;
+        self.check_own(message.id, message.envelope.from)?;
         let id = message.id;
         let request = SendMessage::new(&*message).with_options(options);
         storage.keep(&id, record_in(&request, record)?).await?;
@@ -109,7 +110,7 @@ impl Client<'_> {
         mut on_sent: impl FnMut(&MessageId, Result<SendResponse<'static>, Error>),
     ) -> Result<(), Error> {
         while let Some((id, len)) = storage.oldest(record).await? {
-            self.shared.check_own(id, self.shared.ids.user).map_err(of_kept)?;
+            self.check_kept(id)?;
             let sent = self.send_record(record.get(..len).unwrap_or_default()).await;
             if !is_done(&sent) {
                 return sent.map(|_| ());
@@ -123,24 +124,13 @@ impl Client<'_> {
     /// Sends a message from its record. Its payload is passed on as it is.
     async fn send_record(&self, record: &[u8]) -> Result<SendResponse<'static>, Error> {
         let mut send = read_record(record)?;
-        let mut successors = 0;
+        let mut attempts = Attempts::default();
         loop {
-            match self.call(&send, Self::stored).await {
-                Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
-                    successors += 1;
-                    send.content.id = send.content.id.successor(self.shared.ids.device);
-                }
-                outcome => return outcome,
+            let outcome = self.call(&send, stored).await;
+            if let Some(sent) = attempts.end_of_kept(outcome, &mut send, self.ids().device) {
+                return sent;
             }
         }
-    }
-}
-
-/// What [`Error`] says that a message is not one of this account, of a kept one.
-pub(crate) fn of_kept(error: Error) -> Error {
-    match error {
-        Error::Invalid(_) => Error::OtherAccount,
-        other => other,
     }
 }
 

@@ -9,14 +9,15 @@ use embedded_io::{Read, ReadReady, Write};
 use tim_session::proto::message::{PayloadBody, SendOptions, Text};
 use tim_session::proto::request::{RawResponse, Request, SendMessage, SendResponse};
 use tim_session::proto::wire::{Encode, FrameKind};
-use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, UserId};
+use tim_session::proto::{ConversationId, Message, MessageId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, Framing, FramingChoice, Instant, Output, RequestError,
     RequestId, SessionStats,
 };
 
+use crate::caller::{Attempts, Caller, stored};
 use crate::ids::Ids;
-use crate::outbox::{is_done, of_kept, read_record, record_in};
+use crate::outbox::{is_done, read_record, record_in};
 use crate::shared::{Login, MAX_TURNS, Session, failure};
 use crate::{Error, MAX_ERRORS, OutboxStorage, Resources, SerialPort, UserSig};
 
@@ -388,16 +389,6 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
         }
     }
 
-    /// Why requests are not accepted.
-    const fn refusal(&self) -> Error {
-        self.login.refusal()
-    }
-
-    /// [`Ids::check_own`].
-    fn check_own(&self, id: MessageId, from: UserId) -> Result<(), Error> {
-        self.ids.check_own(id, from, || self.refusal())
-    }
-
     /// Makes a request, waits for its response, which is passed in place to `read`, and passes the events of that time to `on_event`.
     ///
     /// # Errors
@@ -445,7 +436,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
     fn response(&self) -> Result<RawResponse<'_>, Error> {
         match self.session.event() {
             Some(Event::Response { response, .. }) => Ok(response),
-            Some(Event::Failed { failure: why, .. }) => Err(failure(why.code, || self.refusal())),
+            Some(Event::Failed { failure: why, .. }) => Err(failure(&why, || self.refusal())),
             _ => Err(Error::Protocol),
         }
     }
@@ -498,20 +489,12 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
         mut on_event: impl FnMut(Event<'_>),
     ) -> Result<SendResponse<'static>, Error> {
         self.check_own(message.id, message.envelope.from)?;
-        let mut successors = 0;
+        let mut attempts = Attempts::default();
         loop {
             let request = SendMessage::new(&*message).with_options(options);
-            match self.call(&request, crate::Client::stored, &mut on_event) {
-                Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
-                    successors += 1;
-                    message.id = message.id.successor(message.envelope.origin);
-                }
-                Ok(answer) => {
-                    message.envelope.sequence = answer.sequence;
-                    message.envelope.time = answer.time;
-                    return Ok(answer);
-                }
-                Err(error) => return Err(error),
+            let outcome = self.call(&request, stored, &mut on_event);
+            if let Some(sent) = attempts.end(outcome, message) {
+                return sent;
             }
         }
     }
@@ -556,7 +539,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
         mut on_event: impl FnMut(Event<'_>),
     ) -> Result<(), Error> {
         while let Some((id, len)) = wait(storage.oldest(record))? {
-            self.check_own(id, self.ids.user).map_err(of_kept)?;
+            self.check_kept(id)?;
             let sent = self.send_record(record.get(..len).unwrap_or_default(), &mut on_event);
             if !is_done(&sent) {
                 return sent.map(|_| ());
@@ -573,16 +556,23 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<SendResponse<'static>, Error> {
         let mut send = read_record(record)?;
-        let mut successors = 0;
+        let mut attempts = Attempts::default();
         loop {
-            match self.call(&send, crate::Client::stored, &mut *on_event) {
-                Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
-                    successors += 1;
-                    send.content.id = send.content.id.successor(self.ids.device);
-                }
-                outcome => return outcome,
+            let outcome = self.call(&send, stored, &mut *on_event);
+            if let Some(sent) = attempts.end_of_kept(outcome, &mut send, self.ids.device) {
+                return sent;
             }
         }
+    }
+}
+
+impl<T, C, F: FramingChoice> Caller for PolledDevice<'_, T, C, F> {
+    fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    fn refusal(&self) -> Error {
+        self.login.refusal()
     }
 }
 

@@ -6,9 +6,9 @@
 use core::cell::{Cell, RefCell};
 use core::task::Poll;
 
-use tim_session::proto::request::{DownloadResponse, RawResponse, Request};
+use tim_session::proto::ErrorCode;
+use tim_session::proto::request::{DownloadResponse, Failure, RawResponse, Request};
 use tim_session::proto::wire::LEAST_MAX_FRAME;
-use tim_session::proto::{ErrorCode, MessageId, UserId};
 use tim_session::{
     ClientSession, Event, FixedBuffer, Framing, Instant, NotReadyReason, Output, RequestError,
 };
@@ -187,11 +187,6 @@ impl<'m> Shared<'m> {
         self.login.get().refusal()
     }
 
-    /// [`Ids::check_own`].
-    pub(crate) fn check_own(&self, id: MessageId, from: UserId) -> Result<(), Error> {
-        self.ids.check_own(id, from, || self.refusal())
-    }
-
     pub(crate) fn request_error(&self, error: RequestError) -> Error {
         match error {
             RequestError::NotReady => self.refusal(),
@@ -215,7 +210,7 @@ impl<'m> Shared<'m> {
     fn raw_response<'s>(&self, session: &'s Session<'m>) -> Result<RawResponse<'s>, Error> {
         match session.event() {
             Some(Event::Response { response, .. }) => Ok(response),
-            Some(Event::Failed { failure: why, .. }) => Err(failure(why.code, || self.refusal())),
+            Some(Event::Failed { failure: why, .. }) => Err(failure(&why, || self.refusal())),
             _ => Err(Error::Protocol),
         }
     }
@@ -318,14 +313,17 @@ fn fetch_piece(session: &Session<'_>) -> u32 {
 }
 
 /// The error of a request that failed; `refusal` is why requests are not accepted now.
-pub(crate) fn failure(code: ErrorCode, refusal: impl FnOnce() -> Error) -> Error {
-    match code {
+pub(crate) fn failure(why: &Failure<'_>, refusal: impl FnOnce() -> Error) -> Error {
+    match why.code {
         ErrorCode::NETWORK_TIMEOUT => Error::TimedOut,
         ErrorCode::PROTOCOL_VIOLATION => Error::Protocol,
         ErrorCode::LOGGED_OUT => match refusal().code() {
             ErrorCode::LOGGED_OUT => Error::LoggedOut,
             code => Error::Ended(code),
         },
-        code => Error::Refused(code),
+        code => Error::Refused {
+            code,
+            retry_after_ms: why.retry_after_ms,
+        },
     }
 }

@@ -29,7 +29,7 @@ pub struct ClientConfig {
     pub max_frame: u32,
     /// How many deliveries the hub may send before they are acknowledged. Default 64; 2 suits a small device; at least 1.
     pub window: u16,
-    /// How many requests can be pending. Default 64.
+    /// How many requests can be pending. Default 64; at least 1.
     pub max_pending: u16,
     /// The timeout for opening a connection. Default 10 s.
     pub connect_timeout: Duration,
@@ -103,6 +103,7 @@ impl ClientConfig {
         check_numbers(&[
             ("max_frame", self.max_frame, LEAST_MAX_FRAME),
             ("window", self.window.into(), 1),
+            ("max_pending", self.max_pending.into(), 1),
         ])?;
         check_waits(&[
             ("connect_timeout", self.connect_timeout, MIN_WAIT),
@@ -126,7 +127,7 @@ impl ClientConfig {
             platform: self.platform,
             max_frame: self.max_frame,
             window: self.window.max(1),
-            max_pending: self.max_pending,
+            max_pending: self.max_pending.max(1),
             sender_names: self.sender_names,
             #[cfg(feature = "compact")]
             compact: self.compact,

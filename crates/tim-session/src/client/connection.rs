@@ -102,7 +102,6 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             self.reject_peer(code, now);
             return Ok(());
         }
-        self.hub_max_frame = hello.max_frame as usize;
         self.attempt = self.attempt.wrapping_add(1);
         let login = Login::new(
             self.settings.app,
@@ -116,10 +115,16 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
         .with_session(self.session)
         .with_attempt(self.attempt);
         let len = wire::encoded_len(&login) + wire::MAX_FRAME_HEADER_LEN;
-        if len > self.hub_max_frame.min(self.link.tx_limit()) {
+        if len > self.link.tx_limit() {
             self.give_up(ErrorCode::FRAME_TOO_LARGE);
             return Ok(());
         }
+        // The hub's fault, not this device's: the next hub, or this one when it is mended, takes more.
+        if len > hello.max_frame as usize {
+            self.reject_peer(ErrorCode::FRAME_TOO_LARGE, now);
+            return Ok(());
+        }
+        self.hub_max_frame = hello.max_frame as usize;
         let id = self.login_id();
         self.link
             .send(FrameKind::LOGIN, id, &login)
@@ -130,8 +135,8 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
         Ok(())
     }
 
-    /// The peer is not a hub, or not one of this version. This may be temporary (the hub is being updated, another program has
-    /// its port), so the session tries again.
+    /// The peer is not a hub, not one of this version, or takes no frame as long as a LOGIN. This may be temporary (the hub is being
+    /// updated, another program has its port), so the session tries again.
     fn reject_peer(&mut self, code: ErrorCode, now: Moment) {
         self.push_local(LocalEvent::TurnedAway(code));
         self.hang_up_and_lose(now);

@@ -33,8 +33,8 @@ pub enum Event<'a> {
     /// The hub refused the login for good (see [`ErrorCode::ends_session`]), or this device cannot log in. The session has
     /// stopped.
     LoginFailed(Failure<'a>),
-    /// The hub refused the login or closed the connection for now, or the peer is not a hub. The session tries again by itself,
-    /// not before the time that the hub named.
+    /// The hub refused the login or closed the connection for now, or the peer is not a hub that this device can log in to. The session
+    /// tries again by itself, not before the time that the hub named ([`Failure::retry_after`]), which counts for ten minutes at most.
     TurnedAway(Failure<'a>),
     /// SDK_READY: requests are accepted from now on.
     Ready,

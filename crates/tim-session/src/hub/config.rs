@@ -10,15 +10,16 @@ use crate::keepalive::KeepaliveConfig;
 use crate::time::millis;
 
 /// What the hub accepts from a connection. All numbers that a peer controls are limited here. The minimum for timeouts is
-/// 1 ms: a session raises smaller values, and [`HubConfig::check`] reports them.
+/// 1 ms: a session raises smaller values, and [`HubConfig::check`] reports them. A session never changes `max_frame`; clients turn a hub
+/// away that takes less than their login.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct HubConfig {
-    /// The largest frame to accept, in bytes. Default 64 KiB.
+    /// The largest frame to accept, in bytes. Default 64 KiB; at least [`LEAST_MAX_FRAME`].
     pub max_frame: u32,
-    /// How many requests of one connection can be pending; more are not read. Default 64.
+    /// How many requests of one connection can be pending; more are not read. Default 64; at least 1.
     pub max_requests: u16,
-    /// The largest window, whatever the client grants. Default 256.
+    /// The largest window, whatever the client grants. Default 256; at least 1.
     pub max_window: u16,
     /// The timeout for hello and login together. Default 10 s.
     pub login_timeout: Duration,
@@ -53,7 +54,7 @@ impl HubConfig {
         ])
     }
 
-    /// As a session keeps it, with timeouts raised to their minimum.
+    /// As a session keeps it, with all fields raised to their minimum except `max_frame`.
     pub(super) fn limits(&self) -> Limits {
         Limits {
             login_timeout: millis(self.login_timeout.max(MIN_WAIT)),
@@ -64,8 +65,8 @@ impl HubConfig {
                 self.serial_retry.max(MIN_WAIT),
             ),
             max_frame: self.max_frame,
-            max_requests: self.max_requests,
-            max_window: self.max_window,
+            max_requests: self.max_requests.max(1),
+            max_window: self.max_window.max(1),
         }
     }
 }

@@ -404,3 +404,74 @@ mod growing {
         }
     }
 }
+
+/// A broken or hostile hub must not end the session of a device that nobody attends.
+#[test]
+fn a_hub_that_takes_less_than_a_login_is_tried_again_later() {
+    let mut client = client();
+    connecting(&mut client, NOW);
+    let (mut now, mut waits) = (NOW, Vec::new());
+    for max_frame in [0, 1, 8, 20, 0, 0] {
+        client.connected(now);
+        let bytes = hello(End::HUB, (1, 1), max_frame);
+        assert_eq!(client.receive(now, &bytes), bytes.len());
+        let Output::Event(Event::TurnedAway(failure)) = client.poll(now) else {
+            panic!("not said: {max_frame}")
+        };
+        assert_eq!(failure.code, ErrorCode::FRAME_TOO_LARGE);
+        let (seen, wake) = drain_until(&mut client, now);
+        assert_eq!(seen, ["Disconnect"], "{max_frame}");
+        let wake = wake.expect("it tries again");
+        waits.push(wake - now);
+        now = wake;
+        assert_eq!(drain(&mut client, now), ["NetState", "Connect"]);
+    }
+    let span = client.config().backoff_min * 32;
+    assert!(
+        waits[5] >= span / 2 && waits[0] <= client.config().backoff_min,
+        "{waits:?}"
+    );
+    // The next hub is right.
+    let mut hub = hub_at(now);
+    approach(&mut client, &mut hub, now);
+    let_in(&mut hub);
+    carry(&mut client, &mut hub, now);
+    assert_eq!(drain(&mut client, now), ["LoggedIn", "NetState", "Ready"]);
+}
+
+/// What a stranger on the line says while the connection is lost is not what the hub says.
+#[test]
+fn requests_of_a_cut_do_not_become_too_large_for_a_hub_that_is_turned_away() {
+    let (mut client, _hub) = online();
+    let max = client.max_request();
+    client.disconnected(NOW);
+    let (_, wake) = drain_until(&mut client, NOW);
+    let now = wake.expect("it tries again");
+    assert_eq!(drain(&mut client, now), ["NetState", "Connect"]);
+    client.connected(now);
+    assert_eq!(client.receive(now, &hello(End::HUB, (1, 1), 0)), 20);
+    assert_eq!(drain(&mut client, now), ["TurnedAway", "Disconnect"]);
+    assert_eq!(client.max_request(), max);
+    send(&mut client, now);
+}
+
+#[test]
+fn a_configuration_without_room_for_a_request_has_room_for_one() {
+    let mut config = config();
+    config.max_pending = 0;
+    let small = config.check().map_err(|error| error.to_string());
+    assert_eq!(small, Err("max_pending must be at least 1".to_owned()));
+    let (mut client, _hub) = online_with(client_with(config, [2048; 3]), hub());
+    assert_eq!(client.config().max_pending, 1);
+    send(&mut client, NOW);
+    let refused = client.send(NOW, &text("x"), SendOptions::default());
+    assert_eq!(refused, Err(RequestError::Full));
+
+    let mut config = HubConfig::default();
+    (config.max_requests, config.max_window) = (0, 0);
+    let (mut client, mut hub) = online_with(crate::support::client(), hub_with(config, [2048, 2048]));
+    send(&mut client, NOW);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain_hub(&mut hub, NOW).len(), 1);
+    assert_eq!(hub.window(), 1);
+}

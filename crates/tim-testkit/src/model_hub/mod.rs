@@ -53,6 +53,8 @@ pub struct Behavior {
     pub ignore_requests: bool,
     /// The next requests of these kinds are refused with these codes, once each.
     pub refuse: Vec<(FrameKind, ErrorCode)>,
+    /// After how many milliseconds a refused login or request can succeed, as the refusal says; 0 is not said.
+    pub retry_after_ms: u32,
     /// Nothing is read from a connection as long as something waits to be sent on it.
     pub write_before_reading: bool,
     /// Entries are not delivered to the device that sent them, as the real hub does.
@@ -332,6 +334,7 @@ impl ModelHub {
                             device,
                             now,
                             refusals: &mut self.behavior.refuse,
+                            retry_after_ms: self.behavior.retry_after_ms,
                             request: &request,
                         };
                         context.handle();
@@ -366,7 +369,8 @@ impl ModelHub {
         };
         if let Some(code) = refusal {
             if let Some(connection) = self.connections.get_mut(&number) {
-                connection.session.refuse(&Failure::new(code, ""));
+                let failure = Failure::new(code, "").with_retry_after_ms(self.behavior.retry_after_ms);
+                connection.session.refuse(&failure);
             }
             return;
         }

@@ -29,6 +29,7 @@ pub(super) struct Context<'a> {
     pub(super) now: Instant,
     /// Requests to refuse, once each.
     pub(super) refusals: &'a mut Vec<(FrameKind, ErrorCode)>,
+    pub(super) retry_after_ms: u32,
     pub(super) request: &'a Incoming,
 }
 
@@ -41,10 +42,8 @@ impl Context<'_> {
             None => self.dispatch(),
         };
         if let Err(code) = done {
-            let failed = self
-                .connection
-                .session
-                .fail(self.request.id, &Failure::new(code, ""));
+            let failure = Failure::new(code, "").with_retry_after_ms(self.retry_after_ms);
+            let failed = self.connection.session.fail(self.request.id, &failure);
             failed.expect("room for an error");
         }
     }

@@ -3,14 +3,15 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
-use tim_session::proto::message::{Custom, Face, MessageFlags, Payload, Text};
+use tim_session::proto::message::{Custom, Face, MessageFlags, Payload, SendOptions, Text};
 use tim_session::proto::wire::FrameKind;
 use tim_session::proto::{ConversationId, ErrorCode};
 use tim_transport_embedded::{Client, Clock, Device, Error, Event, Resources, UserSig};
 
 use crate::hub::{ACCOUNT, HUB_TIME_MS, bob, user};
-use crate::support::{config, log_in, when_ready, with_device};
+use crate::support::{Slot, config, log_in, refusal, when_ready, with_device};
 use crate::world::{Wire, World, delivered};
 
 #[test]
@@ -54,7 +55,7 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
             .expect("revoked");
         text.envelope.sequence = 2;
         let other = events.until(client.revoke_message(&text), |_| {}).await;
-        assert_eq!(other, Err(Error::Refused(ErrorCode::MSG_REVOKE_TIME_LIMIT)));
+        assert_eq!(other, Err(refusal(ErrorCode::MSG_REVOKE_TIME_LIMIT)));
     });
     let hub = world.hub.borrow();
     assert_eq!(
@@ -130,7 +131,7 @@ fn history_is_paged_to_its_end_and_conversations_are_read() {
         let nobody = client.get_conversation_profile(user("eve"), |_| ());
         assert_eq!(
             events.until(nobody, |_| {}).await,
-            Err(Error::Refused(ErrorCode::CONVERSATION_NOT_FOUND))
+            Err(refusal(ErrorCode::CONVERSATION_NOT_FOUND))
         );
         events
             .until(client.delete_conversation(bob()), |_| {})
@@ -197,7 +198,7 @@ fn refusals_say_whose_fault_it_is() {
 
         world.hub.borrow_mut().model.behavior.refuse_logins = Some(ErrorCode::ACCOUNT_USERSIG_EXPIRED);
         let refused = events.until(client.login(), |_| {}).await;
-        assert_eq!(refused, Err(Error::Refused(ErrorCode::ACCOUNT_USERSIG_EXPIRED)));
+        assert_eq!(refused, Err(refusal(ErrorCode::ACCOUNT_USERSIG_EXPIRED)));
         world.hub.borrow_mut().model.behavior.refuse_logins = None;
         events.set_user_sig("another");
         log_in(client, &mut events).await;
@@ -375,7 +376,7 @@ fn a_user_sig_that_comes_at_run_time_is_kept_for_later_logins() {
         assert_eq!(too_long.await, Err(Error::TooLarge { len: 10, max: 8 }));
         world.hub.borrow_mut().model.behavior.refuse = vec![(FrameKind::RENEW, ErrorCode::RATE_LIMITED)];
         let refused = events.until(client.renew_user_sig("refused"), |_| {}).await;
-        assert_eq!(refused, Err(Error::Refused(ErrorCode::RATE_LIMITED)));
+        assert_eq!(refused, Err(refusal(ErrorCode::RATE_LIMITED)));
         for (new, user_sig) in [(None, "sig"), (Some("new sig"), "new sig")] {
             if let Some(new) = new {
                 let renewed = events.until(client.renew_user_sig(new), |_| {});
@@ -427,5 +428,65 @@ fn acknowledgements_are_held_and_what_is_pending_is_known() {
         while heard.len() < 4 {
             heard.extend(delivered(&events.next_event().await));
         }
+    });
+}
+
+#[test]
+fn a_refusal_says_when_the_same_request_can_succeed() {
+    let world = World::new();
+    let (mut slot, mut record) = (Slot::default(), [0; 200]);
+    when_ready(&world, async |client, mut events| {
+        let wait = Duration::from_millis(1_500);
+        // A code that is newer than the firmware names a time as well: the message can still go, and stays in the outbox.
+        for code in [ErrorCode::RATE_LIMITED, ErrorCode(200_900)] {
+            {
+                let behavior = &mut world.hub.borrow_mut().model.behavior;
+                behavior.refuse = vec![(FrameKind::SEND, code)];
+                behavior.retry_after_ms = 1_500;
+            }
+            let mut message = client.create_text_message(bob(), "later").expect("a message");
+            let kept = client.send_kept_message(&mut message, SendOptions::default(), &mut slot, &mut record);
+            let refused = events.until(kept, |_| {}).await.expect_err("refused");
+            assert_eq!((refused.code(), refused.retry_after()), (code, Some(wait)));
+            assert!(!refused.is_final() && slot.0.is_some());
+            events.until(world.sleep(wait), |_| {}).await;
+            let resent = client.resend_kept(&mut slot, &mut record, |_, sent| assert!(sent.is_ok()));
+            events.until(resent, |_| {}).await.expect("sent");
+            assert!(slot.0.is_none());
+        }
+        let gone = Error::NotReady(ErrorCode::LOGGED_OUT);
+        assert_eq!(
+            (gone.retry_after(), refusal(ErrorCode::RATE_LIMITED).retry_after()),
+            (None, None)
+        );
+    });
+    assert_eq!(world.hub.borrow().texts_of_kiosk(), ["later", "later"]);
+}
+
+#[test]
+fn a_login_that_is_refused_for_the_moment_goes_on_after_the_time_that_the_hub_named() {
+    let world = World::new();
+    {
+        let behavior = &mut world.hub.borrow_mut().model.behavior;
+        behavior.refuse_logins = Some(ErrorCode::RATE_LIMITED);
+        behavior.retry_after_ms = 20_000;
+    }
+    with_device(&world, async |client, mut events| {
+        let mut told = Vec::new();
+        let login = events.until(client.login(), |event| {
+            if let Event::TurnedAway(failure) = event {
+                told.push((failure.code, failure.retry_after(), world.now.get()));
+                world.hub.borrow_mut().model.behavior.refuse_logins = None;
+            }
+        });
+        login.await.expect("let in");
+        let [(code, after, at)] = told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!(
+            (code, after),
+            (ErrorCode::RATE_LIMITED, Some(Duration::from_secs(20)))
+        );
+        assert!((20_000_000..40_000_000).contains(&(world.now.get() - at)));
     });
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use embassy_futures::select::{Either, select};
 use tim_transport_embedded::{Clock, Counter, Device, Event, Instant, NetState, Resources, WideningClock};
 
-use crate::support::{config, log_in};
+use crate::hub::bob;
+use crate::support::{config, log_in, when_ready};
 use crate::world::{Wire, World};
 
 const TURN: u64 = 1 << 32;
@@ -167,4 +168,59 @@ fn a_device_on_a_counter_that_wraps_stays_connected_and_still_notices_a_dead_lin
         );
     }));
     assert_eq!(world.connects.get(), 1);
+}
+
+/// Milliseconds and microseconds of any counter of 64 bits.
+#[test]
+fn a_device_works_wherever_its_clock_begins() {
+    for start in [0, (1 << 63) - 1, 1 << 63, u64::MAX - (1 << 40)] {
+        let world = World::new();
+        world.now.set(start);
+        when_ready(&world, async |client, mut events| {
+            for number in 0..3 {
+                let text = number.to_string();
+                let before = world.now.get();
+                let mut message = client.create_text_message(bob(), &text).expect("a message");
+                let sent = events.until(client.send_message(&mut message), |_| {});
+                sent.await.expect("sent");
+                // Past the keepalive, which must not take the line for dead.
+                let pause = world.sleep(Duration::from_secs(100));
+                events.until(pause, |_| {}).await;
+                assert!(world.now.get() >= before + 100_000_000, "from {start}");
+            }
+            assert_eq!(world.connects.get(), 1, "from {start}");
+        });
+        assert_eq!(world.hub.borrow().texts_of_kiosk(), ["0", "1", "2"]);
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_stands_still_for_a_moment_and_goes_on() {
+    let world = World::new();
+    world.now.set(1 << 50);
+    when_ready(&world, async |client, mut events| {
+        let before = client.create_text_message(bob(), "before").expect("a message");
+        world.now.set(1_000_000);
+        let back = client.create_text_message(bob(), "back").expect("a message");
+        assert_eq!(back.envelope.time, before.envelope.time);
+        let pause = world.sleep(Duration::from_secs(100));
+        events
+            .until(pause, |event| {
+                assert!(!matches!(event, Event::NetState(_)), "{event:?}")
+            })
+            .await;
+        let mut after = client.create_text_message(bob(), "after").expect("a message");
+        assert_eq!(after.envelope.time, before.envelope.time + 100, "it goes on");
+        let sent = events.until(client.send_message(&mut after), |_| {});
+        sent.await.expect("sent");
+        world.lose_up.set(usize::MAX);
+        world.lose_down.set(usize::MAX);
+        let patience = world.sleep(Duration::from_secs(180));
+        let lost =
+            async { while !matches!(events.next_event().await, Event::NetState(NetState::Disconnected)) {} };
+        assert!(
+            matches!(select(lost, patience).await, Either::First(())),
+            "a dead line is noticed"
+        );
+    });
 }

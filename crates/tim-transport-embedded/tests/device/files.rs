@@ -12,7 +12,7 @@ use tim_transport_embedded::{
 };
 
 use crate::hub::bob;
-use crate::support::when_ready;
+use crate::support::{refusal, when_ready};
 use crate::world::World;
 
 /// More than fits into an outbox of 512 bytes.
@@ -160,7 +160,7 @@ fn a_picture_goes_from_flash_to_the_hub_and_back_in_pieces() {
         let revoked = events.until(client.revoke_message(&message), |_| {});
         revoked.await.expect("revoked");
         let gone = download(client, &mut events, sequence).await;
-        assert_eq!(gone, Err(Error::Refused(ErrorCode::FILE_NOT_FOUND)));
+        assert_eq!(gone, Err(refusal(ErrorCode::FILE_NOT_FOUND)));
     });
 }
 
@@ -265,7 +265,7 @@ fn refusals_reach_the_caller_and_a_lost_upload_is_begun_again() {
         ] {
             refuse(kind, code);
             let refused = upload(client, &mut events, &bytes).await;
-            assert_eq!(refused, Err(Error::Refused(code)));
+            assert_eq!(refused, Err(refusal(code)));
         }
         for (kind, len) in [(FrameKind::UPLOAD, 1999), (FrameKind::END_UPLOAD, 1998)] {
             refuse(kind, ErrorCode::UPLOAD_UNKNOWN);
@@ -278,7 +278,7 @@ fn refusals_reach_the_caller_and_a_lost_upload_is_begun_again() {
             refuse(FrameKind::END_UPLOAD, ErrorCode::UPLOAD_UNKNOWN);
         }
         let forgotten = upload(client, &mut events, &bytes).await;
-        assert_eq!(forgotten, Err(Error::Refused(ErrorCode::UPLOAD_UNKNOWN)));
+        assert_eq!(forgotten, Err(refusal(ErrorCode::UPLOAD_UNKNOWN)));
         let left = world.hub.borrow().model.behavior.refuse.len();
         assert!((10..20).contains(&left), "{left}");
     });

@@ -8,7 +8,7 @@ use tim_session::proto::{ConversationId, ErrorCode, MessageId};
 use tim_transport_embedded::{Client, ClientConfig, Error, Events};
 
 use crate::hub::{ACCOUNT, bob};
-use crate::support::{Slot, config, log_in, with_config};
+use crate::support::{Slot, config, log_in, refusal, with_config};
 use crate::world::World;
 
 /// One life of a device, from login on; the hub and the time go on.
@@ -72,7 +72,7 @@ fn a_message_whose_id_is_used_is_sent_under_another_one_by_itself() {
             let sent = events.until(client.send_message(&mut other), |_| {}).await;
             assert_eq!(sent.is_ok(), n < 2, "{sent:?}");
             if n == 2 {
-                assert_eq!(sent, Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)));
+                assert_eq!(sent, Err(refusal(ErrorCode::MESSAGE_ID_REUSED)));
             }
         }
     });
@@ -177,7 +177,7 @@ fn a_message_stays_in_the_outbox_until_its_own_account_is_logged_in() {
             ];
             let kept = client.send_kept_message(&mut parcel, SendOptions::default(), &mut slot, &mut record);
             let sent = events.until(kept, |_| {}).await;
-            assert_eq!(sent, Err(Error::Refused(ErrorCode::RATE_LIMITED)));
+            assert_eq!(sent, Err(refusal(ErrorCode::RATE_LIMITED)));
             assert_eq!(parcel.id, id);
         }
     });

@@ -314,6 +314,29 @@ fn a_message_that_is_kept_is_sent_after_a_reset() {
     assert_eq!(world.hub.borrow().texts_of_kiosk(), ["one", "two"]);
 }
 
+#[test]
+fn a_refusal_says_when_the_same_message_can_be_sent() {
+    let world = World::new();
+    with_device(&world, config(), |mut device| {
+        log_in(&mut device);
+        {
+            let behavior = &mut world.hub.borrow_mut().model.behavior;
+            behavior.refuse = vec![(FrameKind::SEND, ErrorCode::RATE_LIMITED)];
+            behavior.retry_after_ms = 1_500;
+        }
+        let mut message = device.create_text_message(bob(), "later").expect("a message");
+        let refused = device.send_message(&mut message, |_| {}).expect_err("refused");
+        let wait = std::time::Duration::from_millis(1_500);
+        assert_eq!(
+            (refused.code(), refused.retry_after()),
+            (ErrorCode::RATE_LIMITED, Some(wait))
+        );
+        assert!(!refused.is_final());
+        device.send_message(&mut message, |_| {}).expect("stored");
+    });
+    assert_eq!(world.hub.borrow().texts_of_kiosk(), ["later"]);
+}
+
 /// The codes are those of `Client`.
 #[test]
 fn after_a_logout_calls_say_so_until_the_next_login() {

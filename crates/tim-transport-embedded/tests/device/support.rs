@@ -1,12 +1,21 @@
 //! A device in a world, its two ends given to a script.
 
-use tim_session::proto::MessageId;
+use tim_session::proto::{ErrorCode, MessageId};
 use tim_transport_embedded::{
-    Client, ClientConfig, Device, Events, LoginResponse, OutboxStorage, Resources, Runner, StorageFailed,
+    Client, ClientConfig, Device, Error, Events, LoginResponse, OutboxStorage, Resources, Runner,
+    StorageFailed,
 };
 
 use crate::hub::{ACCOUNT, user};
 use crate::world::{Wire, World};
+
+/// A refusal that names no time.
+pub(crate) const fn refusal(code: ErrorCode) -> Error {
+    Error::Refused {
+        code,
+        retry_after_ms: 0,
+    }
+}
 
 pub(crate) fn config() -> ClientConfig {
     let mut config = ClientConfig::new(1, user("kiosk"), 7);

@@ -14,6 +14,7 @@ use embassy_stm32::rcc;
 use embassy_stm32::rng::{self, Rng};
 use embassy_stm32::usart::{self, BufferedUart};
 use embassy_stm32::{Config, bind_interrupts, interrupt, peripherals};
+use embassy_time::Timer;
 use panic_halt as _;
 use static_cell::StaticCell;
 use tim_transport_embedded::proto::UserId;
@@ -89,12 +90,17 @@ async fn main(_spawner: Spawner) {
     let resources = RESOURCES.init(Resources::new());
     let device = DEVICE.init(Device::new(config, USER_SIG, resources, seed, EmbassyClock));
     let (client, runner) = device.split(transport);
-    let pressed = async |mut events: Events<'_>| say_when_pressed(client, &mut events, &mut button).await;
-    let _ = runner.run(pressed).await;
-    // The session has ended for good: a new UserSig is needed.
+    let stay = async |mut events: Events<'_>| {
+        loop {
+            let _ = say_when_pressed(client, &mut events, &mut button).await;
+            // The hub has ended the session: the UserSig is void, perhaps for as long as the hub's clock is wrong.
+            events.until(Timer::after_secs(30), |_| {}).await;
+        }
+    };
+    runner.run(stay).await
 }
 
-/// Returns when the hub has ended the session for good.
+/// Returns when the hub has ended the session.
 async fn say_when_pressed(
     client: Client<'_>,
     events: &mut Events<'_>,

@@ -403,7 +403,7 @@ fn failed(error: Error) -> Failed {
     );
     let failed = seen::failed(error.code(), error.to_string());
     Failed {
-        unknown: may_have_happened || matches!(error, Error::Refused(ErrorCode::OUTCOME_UNKNOWN)),
+        unknown: may_have_happened || error.code() == ErrorCode::OUTCOME_UNKNOWN,
         ..failed
     }
 }
