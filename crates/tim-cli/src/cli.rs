@@ -57,6 +57,7 @@ pub(crate) enum Command {
     Serve(Box<commands::serve::Args>),
     Check(commands::check::Args),
     Backup(commands::backup::Args),
+    Migrate(commands::migrate::Args),
     #[cfg(unix)]
     Admin(commands::admin::Args),
     Chat(commands::chat::Args),

@@ -1,5 +1,6 @@
 //! Which user connects to which hub, and with which UserSig.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -32,9 +33,16 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "USERSIG", env = "TIM_USER_SIG", hide_env_values = true)]
     sig: Option<String>,
     /// Address of the hub: tim://HOST:PORT or HOST:PORT, tims://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, unix:/PATH,
-    /// serial:DEVICE?baud=SPEED [default: the one in the data directory, else tim://127.0.0.1:7878].
-    #[arg(long, value_name = "ADDRESS", env = "TIM_HUB", hide_env_values = true)]
-    hub: Option<Address>,
+    /// serial:DEVICE?baud=SPEED. Of several hubs with one database, any will do: when the connection to one is lost, the next one is tried.
+    /// Can be repeated, or separated by commas [default: the one in the data directory, else tim://127.0.0.1:7878].
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "TIM_HUB",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    hub: Vec<Address>,
     /// Application number (SDKAppID) [default: that of the UserSig, or of the data directory's hub].
     #[arg(
         long = "app",
@@ -65,8 +73,19 @@ pub(crate) struct TlsArgs {
 }
 
 impl TlsArgs {
+    /// A connector for the addresses of hubs, any of which will do.
+    fn connector_among(&self, hubs: &Hubs) -> Result<AnyConnector, Failure> {
+        // Without random numbers, the clients of a lost hub go on with the same one.
+        let seed = getrandom::u64().unwrap_or_default();
+        AnyConnector::among(&hubs.0, &self.options()?, seed).map_err(Failure::usage)
+    }
+
     /// A connector for the address of a hub.
     pub(crate) fn connector(&self, hub: &Address) -> Result<AnyConnector, Failure> {
+        AnyConnector::new(hub, &self.options()?).map_err(Failure::usage)
+    }
+
+    fn options(&self) -> Result<ConnectOptions, Failure> {
         let mut tls = ClientTls::new();
         if let Some(file) = &self.tls_ca {
             let trusting = tls.with_roots_from(file);
@@ -77,7 +96,7 @@ impl TlsArgs {
         if let Some(name) = &self.tls_name {
             tls = tls.with_name(name);
         }
-        AnyConnector::new(hub, &ConnectOptions::new().with_tls(tls)).map_err(Failure::usage)
+        Ok(ConnectOptions::new().with_tls(tls))
     }
 }
 
@@ -87,13 +106,41 @@ pub(crate) struct Login {
     pub(crate) user: UserId,
     pub(crate) user_sig: String,
     pub(crate) app: u32,
-    pub(crate) hub: Address,
+    pub(crate) hubs: Hubs,
     pub(crate) connector: AnyConnector,
     /// The time limit in seconds.
     pub(crate) timeout: u32,
 }
 
+/// The addresses of hubs of one installation; at least one.
+#[derive(Debug, Clone)]
+pub(crate) struct Hubs(Vec<Address>);
+
+impl Hubs {
+    /// How frames are framed: as on the first one. A serial port is not one of several.
+    pub(crate) fn framing(&self) -> tim_session::Framing {
+        self.0.first().map_or_else(Default::default, Address::framing)
+    }
+}
+
+impl fmt::Display for Hubs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, hub) in self.0.iter().enumerate() {
+            write!(f, "{}{hub}", if number > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
 impl ConnectArgs {
+    /// The hubs that are named, or this one.
+    fn hubs_or(&self, local: impl FnOnce() -> Address) -> Hubs {
+        Hubs(match self.hub.as_slice() {
+            [] => vec![local()],
+            named => named.to_vec(),
+        })
+    }
+
     /// Fills in the defaults.
     pub(crate) fn resolve(&self) -> Result<Login, Failure> {
         match &self.sig {
@@ -113,16 +160,18 @@ impl ConnectArgs {
                 .hint("`tim sig inspect` decodes a UserSig")
         })?;
         let Claims { user, app, .. } = claims;
-        let hub = match &self.hub {
-            Some(hub) => hub.clone(),
-            None => self.local_hub()?.unwrap_or_else(default_hub),
+        let local = if self.hub.is_empty() {
+            self.local_hub()?
+        } else {
+            None
         };
+        let hubs = self.hubs_or(|| local.unwrap_or_else(default_hub));
         Ok(Login {
             user: self.user.unwrap_or(user),
             user_sig: sig.to_owned(),
             app: self.app.or_else(|| app.try_into().ok()).unwrap_or(DEFAULT_APP_ID),
-            connector: self.tls.connector(&hub)?,
-            hub,
+            connector: self.tls.connector_among(&hubs)?,
+            hubs,
             timeout: self.timeout,
         })
     }
@@ -144,13 +193,13 @@ impl ConnectArgs {
             |endpoint| (endpoint.address.0, endpoint.app_id),
         );
         let app = self.app.unwrap_or(app);
-        let hub = self.hub.clone().unwrap_or(hub);
+        let hubs = self.hubs_or(|| hub);
         Ok(Login {
             user,
             user_sig: UserSig::sign(&App::new(app, key), &user, now(), SIG_SECONDS),
             app,
-            connector: self.tls.connector(&hub)?,
-            hub,
+            connector: self.tls.connector_among(&hubs)?,
+            hubs,
             timeout: self.timeout,
         })
     }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tim_client::transport::tls::TlsError;
-use tim_client::transport::{Address, AnyConnector, Connector};
+use tim_client::transport::{AnyConnector, ConnectionEnd, Connector};
 use tim_client::{Client, ErrorCode, EventStream, ImError, Limits, Message, UserId};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connect::Login;
+use crate::connect::{Hubs, Login};
 use crate::error::Failure;
 use crate::terminal::Safe;
 
@@ -22,7 +22,7 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) me: UserId,
-    hub: Address,
+    hubs: Hubs,
     timeout: Duration,
     /// The deadline of the command's requests.
     until: Cell<Instant>,
@@ -42,7 +42,7 @@ impl Session {
             user: me,
             user_sig,
             app,
-            hub,
+            hubs,
             connector,
             timeout,
         } = login;
@@ -56,7 +56,7 @@ impl Session {
         let until = Instant::now() + timeout;
         let client = Client::builder(app, me, user_sig)
             .limits(limits)
-            .session(|config| config.framing = hub.framing())
+            .session(|config| config.framing = hubs.framing())
             .build(connector);
         let events = client.events();
         let ready = async {
@@ -67,7 +67,7 @@ impl Session {
                 .map_err(|_| {
                     let seconds = timeout.as_secs();
                     Failure::unreachable(format_args!(
-                        "the hub at {hub} accepted the login of {me}, but did not deliver the pending messages within {seconds} s"
+                        "the hub at {hubs} accepted the login of {me}, but did not deliver the pending messages within {seconds} s"
                     ))
                     .hint(LONGER)
                 })?
@@ -76,20 +76,20 @@ impl Session {
         let slow = async {
             tokio::time::sleep(SLOW).await;
             // A closed stderr is no reason to fail.
-            let _ = writeln!(io::stderr(), "connecting to {hub} ...");
+            let _ = writeln!(io::stderr(), "connecting to {hubs} ...");
             std::future::pending().await
         };
         tokio::select! {
             // An answer of the hub takes precedence over a lost connection.
             biased;
             result = ready => result?,
-            error = trouble.first() => return Err(unreachable(&hub, &error)),
+            error = trouble.first() => return Err(unreachable(&hubs, &error)),
             () = slow => {}
         }
         let session = Self {
             client,
             me,
-            hub,
+            hubs,
             timeout,
             until: Cell::new(until),
             gave_up: Cell::new(false),
@@ -131,11 +131,11 @@ impl Session {
         self.gave_up.set(true);
         let refusal = self.sending.borrow().as_ref().and_then(Message::refusal);
         Err(match (self.trouble.take(), refusal) {
-            (Some(error), _) => unreachable(&self.hub, &error),
+            (Some(error), _) => unreachable(&self.hubs, &error),
             (None, Some(refusal)) => failure(refusal).hint(WAITED),
             (None, None) => Failure::unreachable(format_args!(
                 "no answer from the hub at {} within {} s",
-                self.hub,
+                self.hubs,
                 self.timeout.as_secs()
             ))
             .hint(LONGER),
@@ -166,12 +166,12 @@ const WAITED: &str = "the hub has refused it until now; --timeout SECONDS waits 
 /// The hint for an exceeded time limit.
 const LONGER: &str = "the request may have been carried out all the same; --timeout SECONDS waits longer";
 
-fn unreachable(hub: &Address, error: &io::Error) -> Failure {
+fn unreachable(hubs: &Hubs, error: &io::Error) -> Failure {
     let hint = TlsError::of(error).map_or(
         "start one with `tim serve`, or pass its address with --hub ADDRESS",
         tls_hint,
     );
-    Failure::unreachable(format_args!("cannot reach a hub at {hub}: {error}")).hint(hint)
+    Failure::unreachable(format_args!("cannot reach a hub at {hubs}: {error}")).hint(hint)
 }
 
 /// What to do when TLS fails.
@@ -274,5 +274,13 @@ impl Connector for Dial {
                 kind.into()
             })
         }
+    }
+
+    fn logged_in(&mut self) {
+        self.connector.logged_in();
+    }
+
+    fn ended(&mut self, end: ConnectionEnd) -> Option<Duration> {
+        self.connector.ended(end)
     }
 }

@@ -184,6 +184,39 @@ impl ClientBuilder {
         Ok(self.build(AnyConnector::new(address, options)?))
     }
 
+    /// Builds a client of several hubs of one installation, any of which will do: when the connection to one is lost, the client goes on
+    /// with another one at once. The first address is tried first; [`Failover`](tim_transport_std::Failover) says how it goes on.
+    ///
+    /// ```no_run
+    /// # async fn example(user_sig: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tim_client::transport::ConnectOptions;
+    /// use tim_client::{Client, UserId};
+    ///
+    /// let hubs = ["tim://hub-a.example.org".parse()?, "tim://hub-b.example.org".parse()?];
+    /// let client = Client::builder(1_400_000_000, UserId::new("alice")?, user_sig)
+    ///     .build_at_any(&hubs, &ConnectOptions::new())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build_at`]; also if there is no address, or one of several is a serial port.
+    ///
+    /// # Panics
+    /// As [`ClientBuilder::build`].
+    pub fn build_at_any(
+        mut self,
+        addresses: &[Address],
+        options: &ConnectOptions,
+    ) -> Result<Client, ConnectorError> {
+        if let [address] = addresses {
+            return self.build_at(address, options);
+        }
+        let seed = self.randoms.draw();
+        let connector = AnyConnector::among(addresses, options, seed)?;
+        Ok(self.build(connector))
+    }
+
     /// Builds a client that opens its connections with `connector`, and spawns its task on the current tokio runtime.
     /// Nothing is sent before [`Client::login`].
     ///

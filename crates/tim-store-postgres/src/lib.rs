@@ -15,6 +15,7 @@ mod errors;
 mod files;
 mod group_view;
 mod groups;
+mod import;
 mod known;
 mod mentions;
 mod personal;
@@ -41,6 +42,7 @@ use pool::Pool;
 use session::{Place, open_error, take_lock};
 use sizes::Sizes;
 
+pub use import::Import;
 pub use reader::PostgresReader;
 pub use writer::PostgresWriter;
 
@@ -93,10 +95,18 @@ pub enum OpenError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// A store is being copied into the schema, or was in part.
+    #[error(
+        "the copy of another store into the schema {schema:?} is not complete: run `tim migrate` again, which goes on with it"
+    )]
+    Unfinished {
+        /// The schema.
+        schema: String,
+    },
     /// The user may not create or use the tables.
     #[error(
         "the user of the database lacks a right: {why}; as an administrator of the database, run \
-         CREATE SCHEMA IF NOT EXISTS \"{schema}\" AUTHORIZATION the_user"
+         CREATE SCHEMA IF NOT EXISTS \"{schema}\" AUTHORIZATION the_user; tables that are there already must be that user's, too"
     )]
     MissingRights {
         /// The schema.
@@ -105,14 +115,14 @@ pub enum OpenError {
         why: String,
     },
     /// What the server acknowledges is not kept.
-    #[error(
-        "the database runs with {setting} = {value}, and would lose acknowledged messages: set {setting} to on"
-    )]
+    #[error("the database runs with {setting} = {value}, and would lose acknowledged messages: {fix}")]
     NotDurable {
         /// The setting.
         setting: &'static str,
         /// Its value.
         value: String,
+        /// What to do, by where the value comes from.
+        fix: String,
     },
     /// The server is a standby.
     #[error(
@@ -120,8 +130,13 @@ pub enum OpenError {
     )]
     Standby,
     /// The database is read-only.
-    #[error("the database is read-only (default_transaction_read_only): it cannot be written to")]
-    ReadOnly,
+    #[error(
+        "the database is read-only (default_transaction_read_only = on), and cannot be written to: {fix}"
+    )]
+    ReadOnly {
+        /// What to do, by where the value comes from.
+        fix: String,
+    },
     /// The server is too old.
     #[error("PostgreSQL {} is too old: 13 or newer is needed", found / 10_000)]
     OldServer {

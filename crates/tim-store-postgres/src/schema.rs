@@ -19,6 +19,9 @@ pub(super) const VERSION: i64 = STEPS.len() as i64;
 /// The oldest version of a hub that can use the tables as they are after all steps.
 const USABLE_FROM: i64 = 1;
 
+/// Stands for the oldest version while a store is copied into the tables: no hub can use them.
+pub(super) const UNFINISHED: i64 = i64::MAX;
+
 /// Unsigned 64-bit numbers are stored bit for bit as signed ones. Roles, group types, options, kinds and flags have the numbers of
 /// `tim-proto`'s types and of [`EntryFlags`](tim_store::EntryFlags). Texts that users write are bytes, as a text of PostgreSQL cannot have
 /// the character 0. `account` is the id of a user.
@@ -341,10 +344,37 @@ fn version(db: &Connection, schema: &str) -> Result<i64, OpenError> {
         .map_err(context)?;
     match found {
         None => Ok(0),
+        Some((_, UNFINISHED)) => Err(OpenError::Unfinished {
+            schema: schema.to_owned(),
+        }),
         Some((found, usable_from)) if usable_from > VERSION => Err(OpenError::NewerSchema {
             found,
             known: VERSION,
         }),
         Some((found, _)) => Ok(found),
     }
+}
+
+/// The columns of a table that the steps make.
+#[cfg(test)]
+pub(super) fn columns(table: &str) -> Vec<String> {
+    let all = STEPS.concat();
+    let head = format!("CREATE TABLE {table} (");
+    let body = all.split_once(&head).map_or("", |(_, rest)| rest);
+    let body = body.split(";").next().unwrap_or_default();
+    let lines = body.split(['\n', ',']).map(str::trim);
+    let mut found: Vec<String> = lines
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(name, kind)| {
+            name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+                && ["BIGINT", "TEXT", "BYTEA", "BOOLEAN"]
+                    .iter()
+                    .any(|known| kind.starts_with(known))
+        })
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let added = format!("ALTER TABLE {table} ADD COLUMN ");
+    let more = all.split(&added).skip(1);
+    found.extend(more.filter_map(|rest| rest.split(' ').next().map(str::to_owned)));
+    found
 }

@@ -27,7 +27,26 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(url: &str, schema: &str) -> Result<Self, OpenError> {
-        let mut config: Config = url.parse().map_err(|error| OpenError::BadUrl(in_full(&error)))?;
+        if has_stray_at(url) {
+            return Err(OpenError::BadUrl(STRAY_AT.to_owned()));
+        }
+        let mut config: Config = url.parse().map_err(|error| {
+            // The error may show what seems to be the name of a parameter.
+            let is_clear = url.matches('@').count() <= 1;
+            OpenError::BadUrl(if is_clear {
+                in_full(&error)
+            } else {
+                STRAY_AT.to_owned()
+            })
+        })?;
+        let is_name = |host: &Host| match host {
+            Host::Tcp(name) => !name.contains('@'),
+            #[cfg(unix)]
+            Host::Unix(_) => true,
+        };
+        if !config.get_hosts().iter().all(is_name) {
+            return Err(OpenError::BadUrl(STRAY_AT.to_owned()));
+        }
         if config.get_hosts().is_empty() {
             return Err(OpenError::BadUrl("it names no host".to_owned()));
         }
@@ -90,6 +109,8 @@ impl Place {
                     place: self.name(),
                     why: error.to_string(),
                 },
+                // None of several hosts can be written to.
+                None if error.to_string().contains("does not allow writes") => OpenError::Standby,
                 None => unreachable(error),
             })?;
         let settings = format!(
@@ -103,8 +124,26 @@ impl Place {
         db.batch(&settings)
             .map_err(|error| open_error(error, &self.schema))?;
         check_server(&db).map_err(|error| open_error(error, &self.schema))??;
+        // When the server reads its settings anew, what was checked stays in force here.
+        db.batch("SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false)")
+            .map_err(|error| open_error(error, &self.schema))?;
         Ok(db)
     }
+}
+
+/// What is wrong with an address that has an `@` too many. It is not shown: what follows the first one may be a part of the password.
+const STRAY_AT: &str = "there is more than one @ in it; write one in the user or the password as %40";
+
+/// Whether there is an `@` behind the credentials, which end with the first one. A parameter may have one.
+fn has_stray_at(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let Some((_, behind)) = rest.split_once('@') else {
+        return false;
+    };
+    let place = behind.split('?').next().unwrap_or(behind);
+    place.contains('@')
 }
 
 /// An identifier in quotation marks.
@@ -143,7 +182,8 @@ fn check_server(db: &Connection) -> db::Result<Result<(), OpenError>> {
         return Ok(Err(OpenError::Standby));
     }
     if read_only == "on" {
-        return Ok(Err(OpenError::ReadOnly));
+        let fix = fix(db, "default_transaction_read_only", "off")?;
+        return Ok(Err(OpenError::ReadOnly { fix }));
     }
     if encoding != "UTF8" {
         return Ok(Err(OpenError::Encoding { found: encoding }));
@@ -156,10 +196,30 @@ fn check_server(db: &Connection) -> db::Result<Result<(), OpenError>> {
             _ => false,
         };
         if is_lost {
-            return Ok(Err(OpenError::NotDurable { setting, value }));
+            let fix = fix(db, setting, "on")?;
+            return Ok(Err(OpenError::NotDurable { setting, value, fix }));
         }
     }
     Ok(Ok(()))
+}
+
+/// What an administrator does to give a setting the right value, by where its present one comes from.
+fn fix(db: &Connection, setting: &str, right: &str) -> db::Result<String> {
+    let (source, user, database) = db
+        .statement("SELECT source, quote_ident(current_user), quote_ident(current_database()) FROM pg_settings WHERE name = ?1::text")?
+        .query_row([setting], |row| {
+            let text = |column| row.text(column).map(str::to_owned);
+            Ok((text(0)?, text(1)?, text(2)?))
+        })?;
+    Ok(match source.as_str() {
+        "database" => format!("run ALTER DATABASE {database} RESET {setting}"),
+        "user" => format!("run ALTER ROLE {user} RESET {setting}"),
+        "database user" => format!("run ALTER ROLE {user} IN DATABASE {database} RESET {setting}"),
+        "global" => format!("run ALTER ROLE ALL RESET {setting}"),
+        "client" => format!("take {setting} out of the address"),
+        "command line" | "environment variable" => format!("start the server with {setting} = {right}"),
+        _ => format!("run ALTER SYSTEM SET {setting} TO {right}, and then SELECT pg_reload_conf()"),
+    })
 }
 
 /// The session of a hub on the server.
@@ -260,7 +320,9 @@ pub(super) fn open_error(error: Error, schema: &str) -> OpenError {
             why,
         },
         Some(code) if *code == SqlState::DISK_FULL => OpenError::DiskFull,
-        Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => OpenError::ReadOnly,
+        Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => OpenError::ReadOnly {
+            fix: "it was opened for writing a moment ago".to_owned(),
+        },
         _ => OpenError::Engine(why),
     }
 }

@@ -18,7 +18,7 @@ use super::value::params;
 use super::{OpenError, epochs};
 
 /// For how long a COMMIT is waited for. It waits for a standby that confirms it; without one, longer.
-const COMMIT_TIME: Duration = Duration::from_secs(15);
+pub(super) const COMMIT_TIME: Duration = Duration::from_secs(15);
 
 /// The writing end of a store.
 pub struct PostgresWriter {

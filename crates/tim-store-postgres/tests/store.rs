@@ -1,8 +1,9 @@
 //! The store's conformance suite on PostgreSQL, and what only this engine promises.
 
+mod moving;
 mod server;
 
-use server::Database;
+use server::{Database, Server};
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::suite::Engine;
 use tim_store::{
@@ -99,12 +100,32 @@ fn what_would_lose_messages_is_refused() {
     ] {
         database.sql(&format!("ALTER DATABASE {name} SET {setting} = {value}"));
         let text = refused(&database.url()).to_string();
-        assert!(text.contains(setting), "{text}");
+        assert!(
+            text.contains(&format!("ALTER DATABASE {name} RESET {setting}")),
+            "{text}"
+        );
         // Whoever is read-only cannot write that it is not.
         database.sql(&format!(
             "BEGIN READ WRITE; ALTER DATABASE {name} RESET {setting}; COMMIT"
         ));
     }
+    // The same of a role, and of a role in a database.
+    let user = format!("careless_{name}");
+    database.sql(&format!(
+        "CREATE ROLE {user} LOGIN; CREATE SCHEMA tim AUTHORIZATION {user}"
+    ));
+    for of in [format!("ROLE {user}"), format!("ROLE {user} IN DATABASE {name}")] {
+        database.sql(&format!("ALTER {of} SET synchronous_commit = off"));
+        let text = refused(&database.url_as(&user)).to_string();
+        assert!(
+            text.contains(&format!("ALTER {of} RESET synchronous_commit")),
+            "{text}"
+        );
+        database.sql(&format!("ALTER {of} RESET synchronous_commit"));
+    }
+    let text = refused(&format!("{}?options=-csynchronous_commit%3Doff", database.url())).to_string();
+    assert!(text.contains("out of the address"), "{text}");
+    database.sql(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
     drop(opened(&database));
     database.sql("UPDATE tim.tim_schema SET version = 99");
     drop(opened(&database));
@@ -121,6 +142,17 @@ fn wrong_addresses_and_missing_rights_are_explained() {
     for url in ["postgres://", "postgres://localhost", "no address"] {
         assert!(matches!(refused(url), OpenError::BadUrl(_)), "{url}");
     }
+    // What may be of a password is not shown.
+    for url in [
+        "postgres://tim:se@cret@db/tim",
+        "postgres://tim:se@cret:5432@db/tim",
+        "postgres://tim:s@e/cret@db/tim",
+        "postgres://tim:s@e?cret=1@db/tim",
+        "host=se@cret user=tim dbname=tim",
+    ] {
+        let error = refused(url).to_string();
+        assert!(error.contains("%40") && !error.contains("cret"), "{error}");
+    }
     let nowhere = refused("postgres://tim@%2Fnowhere/tim");
     assert!(matches!(nowhere, OpenError::Unreachable { .. }), "{nowhere}");
     let missing = refused(&database.url().replace(&format!("/{}", database.name), "/missing"));
@@ -132,7 +164,48 @@ fn wrong_addresses_and_missing_rights_are_explained() {
     assert!(refused.to_string().contains("CREATE SCHEMA"), "{refused}");
     database.sql(&format!("CREATE SCHEMA tim AUTHORIZATION {user}"));
     drop(tim_store_postgres::open(&database.url_as(&user)).unwrap());
+    let other = format!("other_{}", database.name);
+    database.sql(&format!(
+        "CREATE ROLE {other} LOGIN; GRANT USAGE, CREATE ON SCHEMA tim TO {other}"
+    ));
+    let not_owner = tim_store_postgres::open(&database.url_as(&other)).unwrap_err();
+    assert!(
+        matches!(not_owner, OpenError::MissingRights { .. }),
+        "{not_owner}"
+    );
+    database.sql(&format!("DROP OWNED BY {other}; DROP ROLE {other}"));
     database.sql(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
+}
+
+#[test]
+fn a_standby_and_a_server_that_does_not_sync_are_refused() {
+    let odd = Server::standby();
+    let url = odd.url("postgres", "postgres");
+    assert_eq!(refused(&url), OpenError::Standby);
+    assert_eq!(refused(&url.replace('@', "@%2Fnowhere,")), OpenError::Standby);
+    let sql = |text: &str| assert!(odd.psql("postgres", text).status.success(), "{text}");
+    sql("SELECT pg_promote()");
+    for setting in ["fsync", "full_page_writes"] {
+        sql(&format!("ALTER SYSTEM SET {setting} = off"));
+        sql("SELECT pg_reload_conf()");
+        let text = until(|| tim_store_postgres::open(&url).err()).to_string();
+        assert!(
+            text.contains(&format!("ALTER SYSTEM SET {setting} TO on")),
+            "{text}"
+        );
+        sql(&format!("ALTER SYSTEM RESET {setting}"));
+        sql("SELECT pg_reload_conf()");
+        until(|| tim_store_postgres::open(&url).ok());
+    }
+}
+
+/// A server takes a moment to read its settings.
+fn until<T>(look: impl FnMut() -> Option<T>) -> T {
+    let began = std::time::Instant::now();
+    std::iter::repeat_with(look)
+        .find(|found| found.is_some() || began.elapsed() > std::time::Duration::from_secs(60))
+        .flatten()
+        .unwrap()
 }
 
 /// Ends all sessions on the database but that of whoever says so.

@@ -15,6 +15,7 @@ mod details;
 mod epochs;
 #[cfg(test)]
 mod erasure_tests;
+mod export;
 #[cfg(test)]
 mod file_tests;
 mod files;
@@ -71,6 +72,7 @@ use pool::Pool;
 use shared::Shared;
 
 pub use check::{DamagedEntries, Report, check, files_in};
+pub use export::Export;
 pub use lists::SqliteReader;
 pub use writer::SqliteWriter;
 

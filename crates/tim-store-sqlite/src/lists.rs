@@ -58,6 +58,14 @@ impl SqliteReader {
         }
     }
 
+    /// Commits what is in the log only, so that the database has everything.
+    pub(super) fn settle(&self) -> Result<(), StoreError> {
+        match self.shared.database().database.as_mut() {
+            Some(database) => database.end(&self.shared),
+            None => Err(StoreError::Fatal("the store is closed".to_owned())),
+        }
+    }
+
     /// Reads something of this scope, including what is not committed yet.
     fn read<T>(
         &self,

@@ -16,6 +16,7 @@ mod push;
 mod read;
 #[cfg(feature = "suite")]
 pub mod suite;
+pub mod transfer;
 mod types;
 mod write;
 mod writer;

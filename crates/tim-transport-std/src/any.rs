@@ -5,11 +5,13 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::address::Address;
-use crate::connect::{Connecting, Connector};
+use crate::connect::{Connecting, ConnectionEnd, Connector};
+use crate::failover::Failover;
 
 /// What a connector needs to know beside the address.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +57,13 @@ pub enum ConnectorError {
     /// The settings of TLS do not work.
     #[cfg(feature = "tls")]
     Tls(crate::tls::TlsError),
+    /// No address is given.
+    NoAddress,
+    /// A serial port is one of several hubs.
+    SerialAmongHubs {
+        /// The address.
+        address: Address,
+    },
 }
 
 impl fmt::Display for ConnectorError {
@@ -69,6 +78,13 @@ impl fmt::Display for ConnectorError {
             }
             #[cfg(feature = "tls")]
             Self::Tls(error) => error.fmt(f),
+            Self::NoAddress => f.write_str("no address of a hub is given"),
+            Self::SerialAmongHubs { address } => {
+                write!(
+                    f,
+                    "{address} cannot be one of several hubs: a serial port is given alone"
+                )
+            }
         }
     }
 }
@@ -148,6 +164,26 @@ impl AnyConnector {
         }
     }
 
+    /// A connector for one of several hubs, as [`Failover`] chooses it; `seed` is a random number, different for each client.
+    ///
+    /// # Errors
+    /// As [`AnyConnector::new`]; also if there is no address, or one of several is a serial port.
+    pub fn among(addresses: &[Address], options: &ConnectOptions, seed: u64) -> Result<Self, ConnectorError> {
+        if let [address] = addresses {
+            return Self::new(address, options);
+        }
+        let mut hubs = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            if address.framing() != tim_session::Framing::Stream {
+                let address = address.clone();
+                return Err(ConnectorError::SerialAmongHubs { address });
+            }
+            hubs.push((address, Self::new(address, options)?));
+        }
+        let failover = Failover::new(hubs, seed).ok_or(ConnectorError::NoAddress)?;
+        Ok(Self::boxed(failover))
+    }
+
     /// Any other connector, behind the same type.
     #[must_use]
     pub fn boxed<C: Connector + Clone + Sync>(connector: C) -> Self {
@@ -173,11 +209,21 @@ impl Connector for AnyConnector {
     fn connect(&mut self) -> impl Future<Output = io::Result<AnyLink>> + Send + 'static {
         self.0.open()
     }
+
+    fn logged_in(&mut self) {
+        self.0.logged_in();
+    }
+
+    fn ended(&mut self, end: ConnectionEnd) -> Option<Duration> {
+        self.0.ended(end)
+    }
 }
 
 /// A [`Connector`] of any type.
 trait DynConnector: Send + Sync {
     fn open(&mut self) -> Connecting<AnyLink>;
+    fn logged_in(&mut self);
+    fn ended(&mut self, end: ConnectionEnd) -> Option<Duration>;
     fn duplicate(&self) -> Box<dyn DynConnector>;
 }
 
@@ -185,6 +231,14 @@ impl<C: Connector + Clone + Sync> DynConnector for C {
     fn open(&mut self) -> Connecting<AnyLink> {
         let connecting = self.connect();
         Box::pin(async move { Ok(AnyLink::new(connecting.await?)) })
+    }
+
+    fn logged_in(&mut self) {
+        Connector::logged_in(self);
+    }
+
+    fn ended(&mut self, end: ConnectionEnd) -> Option<Duration> {
+        Connector::ended(self, end)
     }
 
     fn duplicate(&self) -> Box<dyn DynConnector> {

@@ -14,13 +14,13 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tim_session::proto::UserId;
+use tim_session::proto::{ErrorCode, UserId};
 use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, NetState, Output};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use tracing::{Span, debug, info, info_span, warn};
 
-use crate::connect::{Connecting, Connector};
+use crate::connect::{Connecting, ConnectionEnd, Connector};
 
 /// How many bytes are read at a time.
 const READ_CHUNK: usize = 8 * 1024;
@@ -82,6 +82,8 @@ pub struct ClientDriver<C: Connector> {
     connector: C,
     connection: Connection<C::Link>,
     may_connect: bool,
+    /// Whether what has answered on this connection is not a hub.
+    is_unfit: bool,
     clock: Clock,
     /// When the session must be polled although nothing was received.
     wake: Option<Instant>,
@@ -132,6 +134,7 @@ impl<C: Connector> ClientDriver<C> {
             connector,
             connection: Connection::Closed,
             may_connect: true,
+            is_unfit: false,
             clock,
             wake: None,
             timer: Box::pin(tokio::time::sleep_until(clock.start)),
@@ -194,6 +197,11 @@ impl<C: Connector> ClientDriver<C> {
                         let (user, device) = self.device;
                         self.span = info_span!("connection", %user, device, number = self.connections);
                     }
+                    match event {
+                        Event::LoggedIn(_) => self.connector.logged_in(),
+                        Event::TurnedAway(failure) => self.is_unfit = is_no_hub(failure.code),
+                        _ => {}
+                    }
                     let flow = self.span.in_scope(|| {
                         log(&event);
                         on_event(event)
@@ -206,7 +214,7 @@ impl<C: Connector> ClientDriver<C> {
                 Output::Connect => self.connection = Connection::Requested,
                 Output::Disconnect => {
                     debug!(parent: &self.span, "closed");
-                    self.connection = Connection::Closed;
+                    self.end();
                 }
                 Output::Wait(until) => {
                     self.wake = until;
@@ -313,10 +321,32 @@ impl<C: Connector> ClientDriver<C> {
 
     fn lost(&mut self, error: io::Error) {
         info!(parent: &self.span, %error, stats = ?self.session.stats(), "connection lost");
-        self.connection = Connection::Closed;
         self.last_error = Some(error);
         self.session.disconnected(self.clock.now());
+        self.end();
     }
+
+    /// There is no connection any more. The connector may know another hub, for which the session need not wait.
+    fn end(&mut self) {
+        let ended = std::mem::replace(&mut self.connection, Connection::Closed);
+        let end = match std::mem::take(&mut self.is_unfit) {
+            true => ConnectionEnd::Unfit,
+            false => ConnectionEnd::Lost,
+        };
+        // After a logout the hub is as good as before.
+        if matches!(ended, Connection::Open(_))
+            && !self.session.is_idle()
+            && let Some(wait) = self.connector.ended(end)
+        {
+            let now = self.clock.now();
+            self.session.connect_within(now, wait);
+        }
+    }
+}
+
+/// Whether a peer with this error is no hub for this program.
+fn is_no_hub(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::NOT_A_HUB | ErrorCode::UNSUPPORTED_VERSION)
 }
 
 /// Logs what matters to whoever operates the client.

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 #[cfg(feature = "tcp")]
@@ -19,6 +20,26 @@ pub trait Connector: Send + 'static {
     /// # Errors
     /// Why the connection could not be opened; the session tries again.
     fn connect(&mut self) -> impl Future<Output = io::Result<Self::Link>> + Send + 'static;
+
+    /// The hub of the connection that was opened last has let the session in.
+    fn logged_in(&mut self) {}
+
+    /// The connection that was opened last has ended, and the session goes on. Returns after how long it opens the next one at the latest;
+    /// with `None`, which is the default, it waits for its back-off.
+    fn ended(&mut self, end: ConnectionEnd) -> Option<Duration> {
+        let _ = end;
+        None
+    }
+}
+
+/// How a connection ended, for a connector that can choose among [several hubs](crate::Failover).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionEnd {
+    /// It was lost, or the hub has closed it for now.
+    Lost,
+    /// What has answered is not a hub, or one with which this program has no version of the protocol in common.
+    Unfit,
 }
 
 /// A connection that is being opened.

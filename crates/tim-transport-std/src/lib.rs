@@ -6,6 +6,7 @@ mod any;
 pub mod blocking;
 mod client;
 mod connect;
+mod failover;
 #[cfg(feature = "forwarded")]
 pub mod forwarded;
 mod hub;
@@ -23,7 +24,8 @@ pub use any::{AnyConnector, AnyLink, ConnectOptions, ConnectorError};
 pub use client::{ClientBuffers, ClientDriver, Clock, StdClientSession};
 #[cfg(feature = "tcp")]
 pub use connect::TcpConnector;
-pub use connect::{Connector, MemoryConnector, MemoryListener, memory_listener};
+pub use connect::{ConnectionEnd, Connector, MemoryConnector, MemoryListener, memory_listener};
+pub use failover::{CONNECT_LIMIT, Failover, SPREAD};
 pub use hub::HubConnection;
 #[cfg(feature = "serial")]
 pub use serial::SerialConnector;

@@ -15,6 +15,7 @@ pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod listen;
 pub(crate) mod man;
+pub(crate) mod migrate;
 pub(crate) mod parse;
 pub(crate) mod profile;
 pub(crate) mod revoke;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(*args),
         Command::Check(args) => check::run(args),
         Command::Backup(args) => backup::run(args),
+        Command::Migrate(args) => migrate::run(args),
         #[cfg(unix)]
         Command::Admin(args) => admin::run(args),
         Command::Demo(args) => demo::run(&args),

@@ -37,6 +37,12 @@ pub(super) fn without_password(store: &str) -> String {
     format!("{scheme}://{}", parameters.collect::<String>())
 }
 
+/// The schema of an application: each has one of its own.
+#[cfg(feature = "postgres")]
+pub(super) fn schema_of(app: u32) -> String {
+    format!("tim_{app}")
+}
+
 /// A hub on the store that the settings name.
 pub(super) async fn open_hub(
     settings: &Settings,
@@ -68,8 +74,7 @@ async fn open_on_postgres(settings: &Settings, options: HubOptions, data: &DataD
             data.path().display()
         );
     }
-    // Each application has a schema of its own.
-    let (url, schema) = (settings.store.clone(), format!("tim_{}", settings.app_id));
+    let (url, schema) = (settings.store.clone(), schema_of(settings.app_id));
     let data = data.clone();
     let opening = tokio::task::spawn_blocking(move || {
         let store = tim_store_postgres::OpenOptions::new()

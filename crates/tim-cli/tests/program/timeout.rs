@@ -88,6 +88,35 @@ fn a_hub_that_lets_in_and_then_answers_nothing_is_given_up_by_every_command_that
 }
 
 #[test]
+fn of_several_hubs_any_will_do_and_all_are_named_if_none_does() {
+    let world = World::new();
+    // Nobody listens there any more.
+    let gone = [(); 2].map(|()| {
+        TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .to_string()
+    });
+    let both = format!("{},{}", gone[0], world.address());
+    world
+        .tim("alice", &["send", "bob", "hi", "--hub", &both], "")
+        .ok();
+    let args = ["send", "bob", "hi", "--hub", &gone[0], "--hub", &world.address()];
+    world.tim("alice", &args, "").ok();
+    let ran = world.tim("alice", &["send", "bob", "hi", "--hub", &gone.join(",")], "");
+    assert_eq!((ran.code, &*ran.out), (3, ""), "{}", ran.err);
+    assert!(
+        gone.iter().all(|hub| ran.err.contains(&format!("tim://{hub}: "))),
+        "{}",
+        ran.err
+    );
+    let mixed = format!("{},serial:/dev/ttyS0", world.address());
+    let ran = world.tim("alice", &["send", "bob", "hi", "--hub", &mixed], "");
+    assert_eq!(ran.code, 2, "{}", ran.err);
+}
+
+#[test]
 fn a_refusal_that_lasts_until_the_time_limit_is_told_and_not_that_there_is_no_answer() {
     let world = World::new();
     // The file store cannot write.

@@ -14,6 +14,7 @@ pub use event::{Event, NetState, NotReadyReason, Output, RequestError};
 pub use ticket::{RequestId, Ticket};
 
 use core::fmt;
+use core::time::Duration;
 
 use tim_proto::message::{PayloadBody, SendOptions};
 use tim_proto::request::{CompactCursor, Request, Resume, Send, SendMessage};
@@ -23,7 +24,7 @@ use tim_proto::{ErrorCode, Message};
 use crate::buffer::{Buffer, fill};
 use crate::keepalive::Keepalive;
 use crate::link::Link;
-use crate::time::{Moment, SessionTime};
+use crate::time::{Moment, SessionTime, millis};
 use crate::{Framing, FramingChoice, Instant, SessionStats};
 use backoff::Backoff;
 use event::LocalEvent;
@@ -481,6 +482,15 @@ impl<S: AsRef<str>, B: Buffer, F: FramingChoice> ClientSession<S, B, F> {
             _ => self.connection_lost(now),
         }
         self.hang_up = false;
+    }
+
+    /// Opens the next connection within this time, for a driver that knows another hub: the session does not wait for the rest of its
+    /// back-off, or for as long as the last hub has asked for. Does nothing unless the session is waiting.
+    pub fn connect_within(&mut self, now: Instant, wait: Duration) {
+        let now = self.now(now);
+        if self.phase == Phase::Waiting {
+            self.until = self.until.min(now.plus(millis(wait)));
+        }
     }
 
     /// Free space for received bytes, at least `len` if the buffer permits. If it is empty, poll first: pending events occupy the

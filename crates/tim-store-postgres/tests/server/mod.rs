@@ -26,6 +26,16 @@ pub(super) fn server() -> &'static Server {
 
 impl Server {
     fn start() -> Self {
+        let options = "wal_level=minimal -c max_wal_senders=0";
+        Self::start_with("", options)
+    }
+
+    /// A standby of no primary: it can be read, and becomes a primary when it is told to.
+    pub(super) fn standby() -> Self {
+        Self::start_with("-standby", "hot_standby=on")
+    }
+
+    fn start_with(kind: &str, options: &str) -> Self {
         let programs = programs().expect(
             "no PostgreSQL server is installed: apt-get install postgresql, or leave the feature `server-tests` out",
         );
@@ -36,9 +46,9 @@ impl Server {
         } else {
             std::env::temp_dir()
         };
-        let dir = parent.join(format!("tim-postgres-{}", std::process::id()));
+        let dir = parent.join(format!("tim-postgres-{}{kind}", std::process::id()));
         let server = Self { programs, dir };
-        server.spawn();
+        server.spawn(options);
         let until = Instant::now() + START_TIME;
         while !server.psql("postgres", "SELECT 1").status.success() {
             assert!(Instant::now() < until, "PostgreSQL does not start");
@@ -49,7 +59,7 @@ impl Server {
 
     #[allow(clippy::zombie_processes)] // it ends after this process
     /// Starts the server in a shell, which stops it and removes its files when this process ends, however that is.
-    fn spawn(&self) {
+    fn spawn(&self, options: &str) {
         // A server refuses to run as root.
         let script = r#"
             as_user() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
@@ -57,8 +67,9 @@ impl Server {
             mkdir -p "$dir" || exit 1
             [ "$(id -u)" != 0 ] || chown postgres "$dir"
             as_user initdb -D "$dir/data" -A trust -U postgres -E UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1 || exit 1
+            case $dir in *-standby) as_user touch "$dir/data/standby.signal";; esac
             as_user postgres -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=300 -c shared_buffers=64MB \
-                -c max_wal_size=256MB -c wal_level=minimal -c max_wal_senders=0 >"$dir/server.log" 2>&1 &
+                -c max_wal_size=256MB -c $3 >"$dir/server.log" 2>&1 &
             cat >/dev/null
             kill -INT "$(head -1 "$dir/data/postmaster.pid")"; wait
             rm -rf "$dir"
@@ -66,11 +77,18 @@ impl Server {
         let mut child = Command::new("sh")
             .args(["-c", script, "sh"])
             .args([&self.dir, &self.programs])
+            .arg(options)
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
         // It stays open until this process ends; then the shell ends, too.
         std::mem::forget(child.stdin.take());
+    }
+
+    /// The address of a database for this user.
+    pub(super) fn url(&self, user: &str, database: &str) -> String {
+        let dir = self.dir.to_str().unwrap().replace('/', "%2F");
+        format!("postgres://{user}@{dir}/{database}")
     }
 
     /// Runs SQL as an administrator.
@@ -151,8 +169,7 @@ impl Database {
 
     /// The address of the database for this user.
     pub(super) fn url_as(&self, user: &str) -> String {
-        let dir = server().dir.to_str().unwrap().replace('/', "%2F");
-        format!("postgres://{user}@{dir}/{}", self.name)
+        server().url(user, &self.name)
     }
 
     pub(super) fn url(&self) -> String {
