@@ -10,19 +10,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs};
 
-use table::{Figures, Table};
+use table::{Figures, GOAL_TARGET, Table};
 
 type Failure = Box<dyn std::error::Error>;
 
 /// What an image that does nothing takes: subtracted from all others.
 const BASELINE: &str = "empty";
 /// The images, in the table's order, with what the table calls them.
-const IMAGES: [(&str, &str); 11] = [
+const IMAGES: [(&str, &str); 12] = [
     ("codec", "codec"),
     ("parsers", "parsers"),
     ("codec-parsers", "codec, parsers"),
     ("session", "codec, parsers, session"),
-    ("client", "client: codec, parsers, session, transport"),
+    ("client", "client, serial line"),
+    ("client-stream", "client, stream"),
     ("client-polled", "client, polled, serial line"),
     ("client-polled-stream", "client, polled, stream"),
     ("client-all", "client, all calls"),
@@ -30,6 +31,17 @@ const IMAGES: [(&str, &str); 11] = [
     ("minimq", "minimq 0.13"),
     ("rust-mqtt", "rust-mqtt 0.6"),
 ];
+/// Those that are built with [`SHORT`], too, on [`table::GOAL_TARGET`]: the ones with a goal, and the peers.
+const SHORT_IMAGES: [&str; 6] = [
+    "client",
+    "client-stream",
+    "client-polled",
+    "client-polled-stream",
+    "minimq",
+    "rust-mqtt",
+];
+/// The feature of the images that brings memory routines of their own.
+const SHORT: &str = "short-memory-routines";
 const TARGETS: [&str; 3] = [
     "thumbv6m-none-eabi",
     "thumbv7em-none-eabihf",
@@ -92,27 +104,45 @@ fn measure(here: &Path) -> Result<Table, Failure> {
         date: first_line(Command::new("date").args(["-u", "+%Y-%m-%d"]))?,
         figures: Vec::new(),
     };
+    let names = IMAGES.map(|(name, _)| name);
     for target in TARGETS {
-        let images = build(here, toolchain.as_deref(), target)?;
-        let measure = |name: &str| {
-            image::measure(&images.join(name)).map_err(|fault| format!("{name} for {target}: {fault}"))
-        };
-        let baseline = measure(BASELINE)?;
-        for (image, title) in IMAGES {
-            let size = measure(image)?;
-            table.figures.push(Figures {
-                image: title.to_owned(),
-                target: target.to_owned(),
-                flash: size.flash.saturating_sub(baseline.flash),
-                ram: size.ram.saturating_sub(baseline.ram),
-            });
-        }
+        let images = build(here, toolchain.as_deref(), target, &names, "")?;
+        table.figures.extend(figures(&images, target, &names, "")?);
     }
+    // Last, as these images take the place of the others.
+    let images = build(here, toolchain.as_deref(), GOAL_TARGET, &SHORT_IMAGES, SHORT)?;
+    let short = figures(&images, GOAL_TARGET, &SHORT_IMAGES, table::WITH_SHORT)?;
+    table.figures.extend(short);
     Ok(table)
 }
 
-/// Builds all images for a target, and says where they are.
-fn build(here: &Path, toolchain: Option<&str>, target: &str) -> Result<PathBuf, Failure> {
+/// What these images take beyond the [`BASELINE`]; `suffix` is what their titles have more.
+fn figures(images: &Path, target: &str, names: &[&str], suffix: &str) -> Result<Vec<Figures>, Failure> {
+    let measure = |name: &str| {
+        image::measure(&images.join(name)).map_err(|fault| format!("{name} for {target}: {fault}"))
+    };
+    let baseline = measure(BASELINE)?;
+    let mut figures = Vec::new();
+    for (name, title) in IMAGES.iter().filter(|(name, _)| names.contains(name)) {
+        let size = measure(name)?;
+        figures.push(Figures {
+            image: format!("{title}{suffix}"),
+            target: target.to_owned(),
+            flash: size.flash.saturating_sub(baseline.flash),
+            ram: size.ram.saturating_sub(baseline.ram),
+        });
+    }
+    Ok(figures)
+}
+
+/// Builds these images and the [`BASELINE`] for a target, with a feature more, and says where they are.
+fn build(
+    here: &Path,
+    toolchain: Option<&str>,
+    target: &str,
+    names: &[&str],
+    feature: &str,
+) -> Result<PathBuf, Failure> {
     let dir = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| here.join("target"), PathBuf::from)
         .join("images");
@@ -124,10 +154,12 @@ fn build(here: &Path, toolchain: Option<&str>, target: &str) -> Result<PathBuf, 
             "--release",
             "-p",
             "footprint-images",
-            "--bins",
             "--features",
             "images,peers",
+            "--features",
+            feature,
         ])
+        .args(names.iter().chain([&BASELINE]).flat_map(|name| ["--bin", name]))
         .args(["--target", target])
         .arg("--target-dir")
         .arg(&dir)

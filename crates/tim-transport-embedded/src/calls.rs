@@ -9,7 +9,7 @@ use tim_session::proto::request::{
 use tim_session::proto::{ConversationId, ErrorCode, Message, MessageId};
 
 use crate::caller::{Attempts, Caller as _, stored};
-use crate::{Client, Error};
+use crate::{Client, Error, FramingChoice};
 
 /// The longest `nextReqMessageID` that is supported, in bytes.
 const MAX_NEXT_LEN: usize = 16;
@@ -39,7 +39,7 @@ impl NextReqMessageId {
     }
 }
 
-impl<'m> Client<'m> {
+impl<F: FramingChoice> Client<'_, F> {
     /// `createTextMessage`. It does not send anything.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::ids::Ids;
 use crate::shared::{Login, Shared};
 use crate::wait::{Claim, Stage};
-use crate::{Clock, Error};
+use crate::{Clock, Error, Framing, FramingChoice};
 
 /// Makes calls. They have the names of the calls of `tim-client`.
 ///
@@ -23,12 +23,12 @@ use crate::{Clock, Error};
 /// request is completed and its response is discarded. A message can then be sent again: the hub stores it once. A future
 /// that is no longer polled must be dropped, because the session waits until its response has been read.
 #[derive(Clone, Copy)]
-pub struct Client<'m> {
-    pub(crate) shared: &'m Shared<'m>,
+pub struct Client<'m, F: FramingChoice = Framing> {
+    pub(crate) shared: &'m Shared<'m, F>,
     pub(crate) clock: &'m dyn Clock,
 }
 
-impl fmt::Debug for Client<'_> {
+impl<F: FramingChoice> fmt::Debug for Client<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("user", &self.shared.ids.user)
@@ -47,7 +47,7 @@ pub struct LoginResponse {
     pub repeat_login: bool,
 }
 
-impl<'m> Client<'m> {
+impl<F: FramingChoice> Client<'_, F> {
     /// `login`: starts to log in and waits until the hub has accepted the login, however long the connection takes. Drop the
     /// future to stop waiting. The device then stays logged in, across any number of connections, until [`Client::logout`] or
     /// until the hub ends the session for good.
@@ -199,7 +199,7 @@ impl<'m> Client<'m> {
     }
 }
 
-impl Caller for Client<'_> {
+impl<F: FramingChoice> Caller for Client<'_, F> {
     fn ids(&self) -> &Ids {
         &self.shared.ids
     }
@@ -210,12 +210,12 @@ impl Caller for Client<'_> {
 }
 
 /// A request until its response has arrived.
-struct PendingRequest<'c, 'm> {
-    client: &'c Client<'m>,
-    claim: Option<Claim<'m>>,
+struct PendingRequest<'c, 'm, F: FramingChoice> {
+    client: &'c Client<'m, F>,
+    claim: Option<Claim<'m, F>>,
 }
 
-impl PendingRequest<'_, '_> {
+impl<F: FramingChoice> PendingRequest<'_, '_, F> {
     /// Ready when the session shows the response, which it does until the claim is dropped.
     fn poll(
         &mut self,

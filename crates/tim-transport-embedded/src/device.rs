@@ -5,7 +5,7 @@ use core::fmt;
 use tim_session::{ClientConfig, ClientSession, FixedBuffer};
 
 use crate::shared::Shared;
-use crate::{Client, Clock, Runner, Transport, UserSig};
+use crate::{Client, Clock, Framing, FramingChoice, Runner, Transport, UserSig};
 
 /// The buffers of a device, with their sizes in bytes. A buffer that is too small results in an error, never in a panic.
 ///
@@ -44,12 +44,12 @@ impl<const RX: usize, const TX: usize, const OUTBOX: usize> Default for Resource
 }
 
 /// A user's device. It is created once, [split](Device::split) once, and lives as long as the application uses it.
-pub struct Device<'m, C> {
-    shared: Shared<'m>,
+pub struct Device<'m, C, F: FramingChoice = Framing> {
+    shared: Shared<'m, F>,
     clock: C,
 }
 
-impl<C> fmt::Debug for Device<'_, C> {
+impl<C, F: FramingChoice> fmt::Debug for Device<'_, C, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device")
             .field("user", &self.shared.ids.user)
@@ -69,11 +69,29 @@ impl<'m, C: Clock> Device<'m, C> {
         seed: u64,
         clock: C,
     ) -> Self {
-        Self::with_buffers(config, user_sig.into(), resources.buffers(), seed, clock)
+        let framing = config.framing;
+        Self::with_framing(framing, config, user_sig, resources, seed, clock)
+    }
+}
+
+impl<'m, C: Clock, F: FramingChoice> Device<'m, C, F> {
+    /// As [`Device::new`], with a framing that is chosen when the program is compiled: [`OnlyStream`](crate::OnlyStream) or
+    /// [`OnlySerial`](crate::OnlySerial). It replaces that of the configuration, and saves the flash of the other one. The types of
+    /// the device and its handles name it: `Client<'_, OnlySerial>`.
+    pub fn with_framing<const RX: usize, const TX: usize, const OUTBOX: usize>(
+        framing: F,
+        config: ClientConfig,
+        user_sig: impl Into<UserSig<'m>>,
+        resources: &'m mut Resources<RX, TX, OUTBOX>,
+        seed: u64,
+        clock: C,
+    ) -> Self {
+        Self::with_buffers(framing, config, user_sig.into(), resources.buffers(), seed, clock)
     }
 
     /// Not generic over the sizes, so that it is compiled once.
     fn with_buffers(
+        framing: F,
         config: ClientConfig,
         user_sig: UserSig<'m>,
         buffers: [&'m mut [u8]; 3],
@@ -81,7 +99,7 @@ impl<'m, C: Clock> Device<'m, C> {
         clock: C,
     ) -> Self {
         let [rx, tx, outbox] = buffers.map(FixedBuffer);
-        let session = ClientSession::new(config, user_sig, rx, tx, outbox, seed);
+        let session = ClientSession::with_framing(framing, config, user_sig, rx, tx, outbox, seed);
         Self {
             shared: Shared::new(session, seed),
             clock,
@@ -101,7 +119,7 @@ impl<'m, C: Clock> Device<'m, C> {
 
     /// Splits the device into the [`Client`], which any number of tasks can use for calls, and the [`Runner`], which one task
     /// drives.
-    pub fn split<T: Transport>(&'m mut self, transport: T) -> (Client<'m>, Runner<'m, C, T>) {
+    pub fn split<T: Transport>(&'m mut self, transport: T) -> (Client<'m, F>, Runner<'m, C, T, F>) {
         let Self { shared, clock } = &*self;
         (Client { shared, clock }, Runner::new(shared, clock, transport))
     }

@@ -10,7 +10,7 @@ use tim_session::proto::wire::List;
 use tim_session::proto::{ConversationId, ErrorCode, FileId, Message};
 
 use crate::file_io::clamp;
-use crate::{Client, Error, FileSink, FileSource};
+use crate::{Client, Error, FileSink, FileSource, FramingChoice};
 
 /// How many times in a row an upload begins again without progress.
 const MAX_RESTARTS: u32 = 4;
@@ -144,7 +144,7 @@ impl<F: FnMut(u64, u64)> Progress<F> {
     }
 }
 
-impl Client<'_> {
+impl<F: FramingChoice> Client<'_, F> {
     /// `createImageMessage`, for a picture that was uploaded. It does not send anything.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use tim_session::proto::wire::{Encode, Writer, decode_body};
 use tim_session::proto::{ErrorCode, Message, MessageId};
 
 use crate::caller::{Attempts, Caller as _, stored};
-use crate::{Client, Error};
+use crate::{Client, Error, FramingChoice};
 
 /// The application could not read or write its storage, or the storage is full; the application knows why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +56,7 @@ pub trait OutboxStorage {
     ) -> impl Future<Output = Result<Option<(MessageId, usize)>, StorageFailed>>;
 }
 
-impl Client<'_> {
+impl<F: FramingChoice> Client<'_, F> {
     /// [`Client::send_message_with`] for a message that must be sent even if the device is reset: it is kept in `storage` before
     /// it is sent, and forgotten once the hub has stored it or has refused it for good. `record` is a buffer; it needs the length
     /// of the message's frame.

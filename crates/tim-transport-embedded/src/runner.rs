@@ -14,7 +14,7 @@ use embedded_io_async::{Read, Write};
 use tim_session::{Event, Instant, NetState, SessionStats};
 
 use crate::shared::{MAX_TURNS, Session, Shared};
-use crate::{Clock, Connection as _, Transport, UserSig};
+use crate::{Clock, Connection as _, Framing, FramingChoice, Transport, UserSig};
 
 /// How many bytes are read or written at a time. A connection has a buffer of this size per direction.
 const PORTION: usize = 64;
@@ -23,20 +23,20 @@ const PORTION: usize = 64;
 ///
 /// The device makes progress while [`Runner::run`] is awaited: then bytes are sent and received, timers run, and the calls of
 /// [`Client`](crate::Client) complete.
-pub struct Runner<'m, C, T> {
-    shared: &'m Shared<'m>,
+pub struct Runner<'m, C, T, F: FramingChoice = Framing> {
+    shared: &'m Shared<'m, F>,
     clock: &'m C,
     transport: T,
 }
 
-impl<C, T> fmt::Debug for Runner<'_, C, T> {
+impl<C, T, F: FramingChoice> fmt::Debug for Runner<'_, C, T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runner").finish_non_exhaustive()
     }
 }
 
-impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
-    pub(crate) const fn new(shared: &'m Shared<'m>, clock: &'m C, transport: T) -> Self {
+impl<'m, C: Clock, T: Transport, F: FramingChoice> Runner<'m, C, T, F> {
+    pub(crate) const fn new(shared: &'m Shared<'m, F>, clock: &'m C, transport: T) -> Self {
         Self {
             shared,
             clock,
@@ -60,7 +60,7 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
     /// ```
     ///
     /// If the future is dropped, the device is as if it was switched off.
-    pub fn run<R>(self, application: impl AsyncFnOnce(Events<'m>) -> R) -> impl Future<Output = R> {
+    pub fn run<R>(self, application: impl AsyncFnOnce(Events<'m, F>) -> R) -> impl Future<Output = R> {
         let Self {
             shared,
             clock,
@@ -104,8 +104,11 @@ impl<D: Future<Output = Infallible>, A: Future> Future for Run<D, A> {
 
 pin_project_lite::pin_project! {
     /// Polls the session whenever something has happened, and then `io`. Never completes.
-    struct Drive<'m, C, I, S, W> {
-        shared: &'m Shared<'m>,
+    struct Drive<'m, F, C, I, S, W>
+    where
+        F: FramingChoice,
+    {
+        shared: &'m Shared<'m, F>,
         clock: &'m C,
         #[pin]
         io: I,
@@ -117,8 +120,9 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<C, I, S, W> Future for Drive<'_, C, I, S, W>
+impl<F, C, I, S, W> Future for Drive<'_, F, C, I, S, W>
 where
+    F: FramingChoice,
     C: Clock,
     I: Future<Output = Infallible>,
     S: Fn(Instant) -> W,
@@ -153,13 +157,13 @@ where
 ///
 /// The session waits until the application has taken each event, and calls do not complete meanwhile: one task takes events at all
 /// times, either with [`Events::next_event`] or with [`Events::until`].
-pub struct Events<'m> {
-    shared: &'m Shared<'m>,
+pub struct Events<'m, F: FramingChoice = Framing> {
+    shared: &'m Shared<'m, F>,
     /// The session, while the application holds one of its events.
-    held: Option<RefMut<'m, Session<'m>>>,
+    held: Option<RefMut<'m, Session<'m, F>>>,
 }
 
-impl fmt::Debug for Events<'_> {
+impl<F: FramingChoice> fmt::Debug for Events<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events")
             .field("is_held", &self.held.is_some())
@@ -167,7 +171,7 @@ impl fmt::Debug for Events<'_> {
     }
 }
 
-impl<'m> Events<'m> {
+impl<'m, F: FramingChoice> Events<'m, F> {
     /// The next event. Responses are not events: the calls return them.
     ///
     /// The application has finished with an event when it calls this again: only then is a delivery acknowledged. Until then the session is
@@ -196,11 +200,11 @@ impl<'m> Events<'m> {
     /// ```
     ///
     /// Cancel-safe: dropping it drops `future`, and nothing else.
-    pub fn until<F: Future>(
+    pub fn until<A: Future>(
         &mut self,
-        future: F,
+        future: A,
         on_event: impl FnMut(Event<'_>),
-    ) -> impl Future<Output = F::Output> {
+    ) -> impl Future<Output = A::Output> {
         self.release();
         Until {
             future,
@@ -301,18 +305,18 @@ impl<'m> Events<'m> {
 
 pin_project_lite::pin_project! {
     /// Completes with `future`, and takes the events meanwhile.
-    struct Until<'e, 'm, F, E> {
+    struct Until<'e, 'm, A, E, F: FramingChoice> {
         #[pin]
-        future: F,
-        events: &'e mut Events<'m>,
+        future: A,
+        events: &'e mut Events<'m, F>,
         on_event: E,
     }
 }
 
-impl<F: Future, E: FnMut(Event<'_>)> Future for Until<'_, '_, F, E> {
-    type Output = F::Output;
+impl<A: Future, E: FnMut(Event<'_>), F: FramingChoice> Future for Until<'_, '_, A, E, F> {
+    type Output = A::Output;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<A::Output> {
         let this = self.project();
         if let Poll::Ready(output) = this.future.poll(context) {
             return Poll::Ready(output);
@@ -328,8 +332,8 @@ impl<F: Future, E: FnMut(Event<'_>)> Future for Until<'_, '_, F, E> {
     clippy::manual_async_fn,
     reason = "an async fn would store the transport twice"
 )]
-fn serve<C: Clock, T: Transport>(
-    shared: &Shared<'_>,
+fn serve<C: Clock, T: Transport, F: FramingChoice>(
+    shared: &Shared<'_, F>,
     clock: &C,
     mut transport: T,
 ) -> impl Future<Output = Infallible> {
@@ -355,8 +359,8 @@ fn serve<C: Clock, T: Transport>(
 }
 
 /// Sends and receives on an open connection, until the transport ends it or the session gives it up.
-async fn exchange<C: Clock>(
-    shared: &Shared<'_>,
+async fn exchange<C: Clock, F: FramingChoice>(
+    shared: &Shared<'_, F>,
     clock: &C,
     (mut reader, mut writer): (impl Read, impl Write),
 ) {

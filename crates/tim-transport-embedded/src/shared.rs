@@ -10,7 +10,7 @@ use tim_session::proto::ErrorCode;
 use tim_session::proto::request::{DownloadResponse, Failure, RawResponse, Request};
 use tim_session::proto::wire::LEAST_MAX_FRAME;
 use tim_session::{
-    ClientSession, Event, FixedBuffer, Framing, Instant, NotReadyReason, Output, RequestError,
+    ClientSession, Event, FixedBuffer, Framing, FramingChoice, Instant, NotReadyReason, Output, RequestError,
 };
 
 use crate::ids::Ids;
@@ -67,8 +67,8 @@ enum Wish {
     Close,
 }
 
-pub(crate) struct Shared<'m> {
-    pub(crate) session: RefCell<Session<'m>>,
+pub(crate) struct Shared<'m, F: FramingChoice = Framing> {
+    pub(crate) session: RefCell<Session<'m, F>>,
     slots: [Slot; MAX_CALLS],
     /// When the driver must poll the session again, as far as it is known.
     pub(crate) wakeup: Cell<Option<Instant>>,
@@ -86,8 +86,8 @@ pub(crate) struct Shared<'m> {
     pub(crate) fetch_piece: u32,
 }
 
-impl<'m> Shared<'m> {
-    pub(crate) fn new(session: Session<'m>, seed: u64) -> Self {
+impl<'m, F: FramingChoice> Shared<'m, F> {
+    pub(crate) fn new(session: Session<'m, F>, seed: u64) -> Self {
         let config = session.config();
         Self {
             slots: Default::default(),
@@ -155,7 +155,7 @@ impl<'m> Shared<'m> {
     }
 
     /// Copies the state that calls need while the session is borrowed.
-    fn observe(&self, session: &Session<'m>) {
+    fn observe(&self, session: &Session<'m, F>) {
         if self.ready.replace(session.is_ready()) != session.is_ready() {
             self.wake_all();
         }
@@ -175,7 +175,7 @@ impl<'m> Shared<'m> {
     }
 
     /// Claims a slot for a call.
-    pub(crate) fn claim(&'m self) -> Result<Claim<'m>, Error> {
+    pub(crate) fn claim(&'m self) -> Result<Claim<'m, F>, Error> {
         let free = |slot: &&Slot| matches!(slot.stage.get(), Stage::Free);
         let slot = self.slots.iter().find(free).ok_or(Error::Busy)?;
         slot.stage.set(Stage::Waiting);
@@ -207,7 +207,7 @@ impl<'m> Shared<'m> {
         }
     }
 
-    fn raw_response<'s>(&self, session: &'s Session<'m>) -> Result<RawResponse<'s>, Error> {
+    fn raw_response<'s>(&self, session: &'s Session<'m, F>) -> Result<RawResponse<'s>, Error> {
         match session.event() {
             Some(Event::Response { response, .. }) => Ok(response),
             Some(Event::Failed { failure: why, .. }) => Err(failure(&why, || self.refusal())),
@@ -308,7 +308,7 @@ impl<'m> Shared<'m> {
 }
 
 /// The length of the pieces in which a payload or a file is fetched.
-fn fetch_piece(session: &Session<'_>) -> u32 {
+fn fetch_piece(session: &Session<'_, impl FramingChoice>) -> u32 {
     (session.max_frame() as u32).saturating_sub(FETCH_OVERHEAD).max(1)
 }
 

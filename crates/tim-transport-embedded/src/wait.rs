@@ -5,6 +5,7 @@ use core::task::{Context, Poll, Waker};
 
 use tim_session::RequestId;
 
+use crate::FramingChoice;
 use crate::shared::Shared;
 
 /// A flag that one task waits for.
@@ -84,12 +85,12 @@ fn wake(waker: &Cell<Option<Waker>>) {
 }
 
 /// A slot, claimed while a call is pending. Dropping it frees the slot; a response that arrives later is discarded.
-pub(crate) struct Claim<'m> {
-    pub(crate) shared: &'m Shared<'m>,
+pub(crate) struct Claim<'m, F: FramingChoice> {
+    pub(crate) shared: &'m Shared<'m, F>,
     pub(crate) slot: &'m Slot,
 }
 
-impl Claim<'_> {
+impl<F: FramingChoice> Claim<'_, F> {
     /// Registers the task for [`Slot::wake`].
     pub(crate) fn wait<T>(&self, context: &mut Context<'_>) -> Poll<T> {
         self.slot.waker.set(Some(context.waker().clone()));
@@ -97,7 +98,7 @@ impl Claim<'_> {
     }
 }
 
-impl Drop for Claim<'_> {
+impl<F: FramingChoice> Drop for Claim<'_, F> {
     fn drop(&mut self) {
         self.slot.waker.set(None);
         if let Stage::Responded = self.slot.stage.replace(Stage::Free) {

@@ -1,4 +1,4 @@
-//! The whole client on a serial line: wire format, parsers, session and transport.
+//! The whole client: wire format, parsers, session and transport.
 
 use core::cell::RefCell;
 use core::future::poll_fn;
@@ -9,9 +9,10 @@ use core::task::Poll;
 use tim_proto::message::{Custom, Message, Payload, SendOptions};
 use tim_proto::request::{BeginUpload, Download};
 use tim_proto::{MessageKind, UserId};
-use tim_session::{ClientConfig, Framing, Instant};
+use tim_session::{ClientConfig, Instant};
 use tim_transport_embedded::{
-    Client, Clock, Device, Error, Event, FileFailed, FileSink, Resources, SerialPort,
+    Client, Clock, Device, Error, Event, FileFailed, FileSink, FramingChoice, OnlySerial, OnlyStream,
+    Resources, SerialPort,
 };
 
 use crate::line::{Line, run_to_end};
@@ -38,24 +39,35 @@ impl<B: Board> Clock for Time<'_, '_, B> {
 }
 
 /// A device that picks up where it was.
-fn device<'m, 'c, 'b, B: Board>(
+fn device<'m, 'c, 'b, B: Board, F: FramingChoice>(
+    framing: F,
     resources: &'m mut Resources<512, 512, 512>,
     board: &'c RefCell<&'b mut B>,
-) -> Option<Device<'m, Time<'c, 'b, B>>> {
+) -> Option<Device<'m, Time<'c, 'b, B>, F>> {
     let user = UserId::new(black_box("kiosk-1")).ok()?;
-    let mut config = ClientConfig::new(black_box(1_400_000_000), user, black_box(0xC0FFEE));
-    config.framing = Framing::Serial;
-    let mut device = Device::new(config, black_box("eJw"), resources, black_box(7), Time(board));
+    let config = ClientConfig::new(black_box(1_400_000_000), user, black_box(0xC0FFEE));
+    let (user_sig, seed) = (black_box("eJw"), black_box(7));
+    let mut device = Device::with_framing(framing, config, user_sig, resources, seed, Time(board));
     device.resume_from(black_box(b"7"));
     Some(device)
 }
 
+/// [`run`] on a serial line.
+pub fn on_serial<B: Board>(board: &mut B) -> Option<()> {
+    run(OnlySerial, board)
+}
+
+/// [`run`] on a stream.
+pub fn on_stream<B: Board>(board: &mut B) -> Option<()> {
+    run(OnlyStream, board)
+}
+
 /// The smallest client that is one: picks up where it was, logs in, sends a text, and waits until a message of somebody
 /// else's was shown and taken, be it a text, a tip or a notice.
-pub fn run<B: Board>(board: &mut B) -> Option<()> {
+fn run<B: Board>(framing: impl FramingChoice, board: &mut B) -> Option<()> {
     let (mut resources, board) = (Resources::new(), RefCell::new(board));
     run_to_end::<B, _>(async {
-        let mut device = device(&mut resources, &board)?;
+        let mut device = device(framing, &mut resources, &board)?;
         let (client, runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
         runner
             .run(async |mut events| {
@@ -97,11 +109,11 @@ pub fn run_all_calls_and_files<B: Board>(board: &mut B) -> Option<()> {
 
 fn run_calls<B: Board>(
     board: &mut B,
-    calls: impl AsyncFnOnce(Client<'_>, &RefCell<&mut B>) -> Result<(), Error>,
+    calls: impl AsyncFnOnce(Client<'_, OnlySerial>, &RefCell<&mut B>) -> Result<(), Error>,
 ) -> Option<()> {
     let (mut resources, board) = (Resources::new(), RefCell::new(board));
     run_to_end::<B, _>(async {
-        let mut device = device(&mut resources, &board)?;
+        let mut device = device(OnlySerial, &mut resources, &board)?;
         let (client, runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
         runner
             .run(async |mut events| {
@@ -114,7 +126,7 @@ fn run_calls<B: Board>(
     })
 }
 
-async fn call_all<B: Board>(client: Client<'_>, board: &RefCell<&mut B>) -> Result<(), Error> {
+async fn call_all<B: Board>(client: Client<'_, OnlySerial>, board: &RefCell<&mut B>) -> Result<(), Error> {
     let alice = UserId::new(black_box("alice")).map_err(|_| Error::Protocol)?;
     let mut payload = [0; 64];
     let mut text = client.create_text_message(alice, black_box("Hello!"))?;
@@ -162,7 +174,7 @@ impl<B: Board> FileSink for &Screen<'_, '_, B> {
 }
 
 /// Uploads a file, sends messages of all kinds with it, and downloads it again.
-async fn send_files(client: Client<'_>, mut sink: impl FileSink) -> Result<(), Error> {
+async fn send_files(client: Client<'_, OnlySerial>, mut sink: impl FileSink) -> Result<(), Error> {
     let alice = UserId::new(black_box("alice")).map_err(|_| Error::Protocol)?;
     let (mut flash, mut piece, sha256) = (FILE, [0; 256], black_box([7; BeginUpload::SHA256_LEN]));
     let file = BeginUpload::new(MessageKind::IMAGE, black_box("a.png"), FILE.len() as u64, &sha256);

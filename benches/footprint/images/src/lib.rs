@@ -10,6 +10,8 @@ pub mod codec;
 #[cfg(target_os = "none")]
 pub mod device;
 mod line;
+#[cfg(all(target_arch = "arm", feature = "short-memory-routines"))]
+mod memory;
 pub mod parsers;
 #[cfg(feature = "peers")]
 pub mod peers;

@@ -174,7 +174,8 @@ fn client_logs_in_sends_and_shows() {
     config.framing = Framing::Serial;
     let on_stream = HubConfig::default();
     for (run, config) in [
-        (client::run as fn(&mut _) -> _, config),
+        (client::on_serial as fn(&mut _) -> _, config),
+        (client::on_stream, on_stream),
         (polled::on_serial, config),
         (polled::on_stream, on_stream),
     ] {

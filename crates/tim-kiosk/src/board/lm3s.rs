@@ -5,23 +5,31 @@ use core::ptr;
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 
-use super::uart::Port;
+use super::uart::{Exchange, Port};
 
 /// What the processor and the UARTs run at after a reset.
 pub(super) const CLOCK_HZ: u32 = 12_500_000;
 /// The divider for 115,200 bits a second, in 64ths: clock / 16 / rate.
 const DIVIDER: u32 = CLOCK_HZ * 4 / 115_200;
 
+static EXCHANGES: [Exchange; 2] = [const { Exchange::new() }; 2];
+
 /// The console and the line.
 pub(super) static UARTS: [Port; 2] = [
-    Port::new(Registers {
-        base: 0x4000_C000,
-        irq: Irq(5),
-    }),
-    Port::new(Registers {
-        base: 0x4000_D000,
-        irq: Irq(6),
-    }),
+    Port::new(
+        Registers {
+            base: 0x4000_C000,
+            irq: Irq(5),
+        },
+        &EXCHANGES[0],
+    ),
+    Port::new(
+        Registers {
+            base: 0x4000_D000,
+            irq: Irq(6),
+        },
+        &EXCHANGES[1],
+    ),
 ];
 
 /// Lets clocks at the UARTs.

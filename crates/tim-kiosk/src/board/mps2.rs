@@ -5,25 +5,33 @@ use core::ptr;
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 
-use super::uart::Port;
+use super::uart::{Exchange, Port};
 
 /// What the processor and the UARTs run at.
 pub(super) const CLOCK_HZ: u32 = 25_000_000;
 /// Cycles a bit, at 115,200 bits a second.
 const BIT: u32 = CLOCK_HZ / 115_200;
 
+static EXCHANGES: [Exchange; 2] = [const { Exchange::new() }; 2];
+
 /// The console and the line.
 pub(super) static UARTS: [Port; 2] = [
-    Port::new(Registers {
-        base: 0x4000_4000,
-        receives: Irq(0),
-        sends: Irq(1),
-    }),
-    Port::new(Registers {
-        base: 0x4000_5000,
-        receives: Irq(2),
-        sends: Irq(3),
-    }),
+    Port::new(
+        Registers {
+            base: 0x4000_4000,
+            receives: Irq(0),
+            sends: Irq(1),
+        },
+        &EXCHANGES[0],
+    ),
+    Port::new(
+        Registers {
+            base: 0x4000_5000,
+            receives: Irq(2),
+            sends: Irq(3),
+        },
+        &EXCHANGES[1],
+    ),
 ];
 
 /// Nothing beside the UARTs needs starting.

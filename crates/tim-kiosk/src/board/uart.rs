@@ -16,20 +16,30 @@ use super::machine::Registers;
 /// session's check sums notice.
 const RING: usize = 1024;
 
-/// What a UART and its interrupt share.
-pub(super) struct Port {
-    registers: Registers,
+/// What a UART and its interrupt share. All of it is zero at first, so that the ring takes no flash.
+pub(super) struct Exchange {
     received: Pipe<CriticalSectionRawMutex, RING>,
     room: AtomicWaker,
 }
 
-impl Port {
-    pub(super) const fn new(registers: Registers) -> Self {
+impl Exchange {
+    pub(super) const fn new() -> Self {
         Self {
-            registers,
             received: Pipe::new(),
             room: AtomicWaker::new(),
         }
+    }
+}
+
+/// A UART.
+pub(super) struct Port {
+    registers: Registers,
+    exchange: &'static Exchange,
+}
+
+impl Port {
+    pub(super) const fn new(registers: Registers, exchange: &'static Exchange) -> Self {
+        Self { registers, exchange }
     }
 
     pub(super) fn start(&'static self) -> Uart {
@@ -43,16 +53,17 @@ impl Port {
     /// Everything that an interrupt can be about; looking for nothing does no harm.
     pub(super) fn interrupt(&self) {
         self.registers.acknowledge();
-        while !self.received.is_full() {
+        let Exchange { received, room } = self.exchange;
+        while !received.is_full() {
             let Some(byte) = self.registers.take() else { break };
             // There is room, and nobody else writes.
-            let _ = self.received.try_write(&[byte]);
+            let _ = received.try_write(&[byte]);
         }
-        if self.received.is_full() {
+        if received.is_full() {
             self.registers.interrupt_on_received(false);
         }
         self.registers.interrupt_on_room(false);
-        self.room.wake();
+        room.wake();
     }
 
     pub(super) const fn printer(&'static self) -> Printer {
@@ -107,7 +118,7 @@ impl ErrorType for Sender {
 
 impl Read for Receiver {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
-        let len = self.0.received.read(buf).await;
+        let len = self.0.exchange.received.read(buf).await;
         // Off if the ring was full.
         self.0.registers.interrupt_on_received(true);
         Ok(len)
@@ -116,12 +127,12 @@ impl Read for Receiver {
 
 impl Write for Sender {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        let Port { registers, room, .. } = self.0;
+        let Port { registers, exchange } = self.0;
         let fill = || buf.iter().take_while(|byte| registers.put(**byte)).count();
         poll_fn(|context| {
             let mut len = fill();
             if len == 0 && !buf.is_empty() {
-                room.register(context.waker());
+                exchange.room.register(context.waker());
                 registers.interrupt_on_room(true);
                 // There may have been room since.
                 len = fill();

@@ -1,0 +1,8 @@
+//! What the linker of an image is told, as `README.md` of `tim-transport-embedded` recommends it for a device.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none") {
+        println!("cargo:rustc-link-arg-bins=--icf=all"); // functions with the same code become one
+    }
+}
