@@ -18,6 +18,8 @@ pub(crate) const DEFAULT_APP_ID: u32 = 1_400_000_000;
 const KEY_FILE: &str = "app.key";
 /// The address of the hub for local commands; `tim serve` writes it at its start.
 const ENDPOINT_FILE: &str = "endpoint.toml";
+/// Where the messages of the directory were moved to; `tim migrate` writes it at its end.
+const MOVED_FILE: &str = "moved-to";
 
 /// The data directory option, shared by many commands.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -127,6 +129,24 @@ impl DataDir {
         let text = toml::to_string(endpoint).map_err(Failure::failed)?;
         let written = self
             .write_temporary(&text)
+            .and_then(|file| Ok(file.persist(&path)?));
+        written
+            .map(drop)
+            .map_err(|error| self.cannot_write(&path, &error))
+    }
+
+    /// Where the messages of this directory were moved to, if they were.
+    pub(crate) fn moved_to(&self) -> Option<String> {
+        let text = fs::read_to_string(self.0.join(MOVED_FILE)).ok()?;
+        Some(text.trim().to_owned())
+    }
+
+    /// Notes where the messages were moved to: a hub does not go on with those that are here.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn note_moved(&self, place: &str) -> Result<(), Failure> {
+        let path = self.0.join(MOVED_FILE);
+        let written = self
+            .write_temporary(&format!("{place}\n"))
             .and_then(|file| Ok(file.persist(&path)?));
         written
             .map(drop)

@@ -355,6 +355,15 @@ fn version(db: &Connection, schema: &str) -> Result<i64, OpenError> {
     }
 }
 
+/// The tables that the steps make.
+#[cfg(test)]
+pub(super) fn tables() -> Vec<String> {
+    let all = STEPS.concat();
+    let made = all.split("CREATE TABLE ").skip(1);
+    made.filter_map(|rest| rest.split(' ').next().map(str::to_owned))
+        .collect()
+}
+
 /// The columns of a table that the steps make.
 #[cfg(test)]
 pub(super) fn columns(table: &str) -> Vec<String> {
@@ -373,8 +382,10 @@ pub(super) fn columns(table: &str) -> Vec<String> {
         })
         .map(|(name, _)| name.to_owned())
         .collect();
-    let added = format!("ALTER TABLE {table} ADD COLUMN ");
-    let more = all.split(&added).skip(1);
-    found.extend(more.filter_map(|rest| rest.split(' ').next().map(str::to_owned)));
+    let altered = format!("ALTER TABLE {table} ");
+    let more = all.split(&altered).skip(1);
+    let more = more.filter_map(|rest| rest.split(';').next());
+    let added = more.flat_map(|rest| rest.split("ADD COLUMN ").skip(1));
+    found.extend(added.filter_map(|column| column.split(' ').next().map(str::to_owned)));
     found
 }

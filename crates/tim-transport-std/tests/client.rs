@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use support::{drive, driver, hub, log_in_and_out};
+use tim_testkit::ScriptedHub;
+use tim_transport_std::session::proto::ErrorCode;
+use tim_transport_std::session::proto::request::Failure;
 use tim_transport_std::session::{Event, NetState};
 use tim_transport_std::{
     Address, AnyConnector, CONNECT_LIMIT, ClientDriver, ConnectOptions, Connector, ConnectorError, Failover,
@@ -254,6 +257,27 @@ async fn hubs_that_turn_everybody_away_are_not_hammered() {
     assert!(waited.await.is_err());
     let tried = client.tried().len();
     assert!((10..=90).contains(&tried), "{tried}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_asks_for_a_while_does_not_keep_its_clients_from_the_others() {
+    let (connector, mut listener) = memory_listener();
+    tokio::spawn(async move {
+        while let Some(link) = listener.accept().await {
+            let mut hub = ScriptedHub::new(link);
+            hub.login().await;
+            let busy =
+                Failure::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "busy").with_retry_after_ms(60_000);
+            hub.session.refuse(&busy);
+            hub.next::<()>(|_| None).await;
+        }
+    });
+    let (b, _hub_b) = there();
+    let mut client = Several::new(&[("a", Place::There(connector)), ("b", b)], 5);
+    let began = Instant::now();
+    client.until(NetState::Connected).await;
+    assert!(began.elapsed() <= SPREAD, "{:?}", began.elapsed());
+    assert_eq!(client.tried(), ["a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ meanwhile. At the end both are read and compared: each conversation, and each ta
 rows and their SHA-256. Until then no hub uses the schema.
 
 The content of files stays in the data directory, as do the keys and settings. So start the hub with the same directory and with --store. Devices go
-on where they were. Do not start a hub on the directory without --store afterwards: what it stored would not be in the database.
+on where they were. A hub refuses to start on the directory without --store afterwards: the file moved-to there says where the messages are.
 
 Other users of this machine can see a password in the arguments; the variable TIM_STORE avoids that.";
 
@@ -68,7 +68,7 @@ mod with_postgres {
 
     use super::Args;
     use crate::commands::check::cannot_open;
-    use crate::commands::store::schema_of;
+    use crate::commands::store::{schema_of, without_password};
     use crate::config::PartialSettings;
     use crate::error::Failure;
     use crate::json::Line;
@@ -101,12 +101,20 @@ mod with_postgres {
         let source = Export::open(data.path()).map_err(|error| cannot_open(&error, &data))?;
         let mut transfer = Transfer::begin(source, target).map_err(|error| failure(error, &schema))?;
         match transfer.begun() {
-            Begun::Complete => return already_done(&args, &schema),
+            Begun::Complete => {
+                note_moved(&args, &data, &schema)?;
+                return already_done(&args, &schema);
+            }
             Begun::Resumed => drop(writeln!(io::stderr(), "going on with what was copied before")),
             _ => {}
         }
         copy(&mut transfer, &schema)?;
+        note_moved(&args, &data, &schema)?;
         tell(&args, &schema, transfer.report())
+    }
+
+    fn note_moved(args: &Args, data: &DataDir, schema: &str) -> Result<(), Failure> {
+        data.note_moved(&format!("the schema {schema} of {}", without_password(&args.to)))
     }
 
     fn copy(transfer: &mut Transfer<Export, Import>, schema: &str) -> Result<(), Failure> {
@@ -165,10 +173,7 @@ mod with_postgres {
             report.conversations,
             rows("entries"),
         )?;
-        writeln!(
-            out,
-            "start the hub with the same data directory and --store; do not start one without it any more"
-        )?;
+        writeln!(out, "start the hub with the same data directory and with --store")?;
         Ok(())
     }
 

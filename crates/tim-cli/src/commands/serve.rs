@@ -80,7 +80,8 @@ the old one stays in use. The tokens in --callback-token-file and --push-token-f
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
 after a clean stop; it belongs in each copy of the directory), files (the files of messages unless --files names a bucket, and uploads under way), app.key (signs UserSigs; created at the first start, readable by its
-owner only), app.key.old (while the key is replaced: UserSigs of this one are good, too), endpoint.toml (an address of the hub, for `tim chat` and other local commands), admin.sock (for `tim admin` and `tim backup`).";
+owner only), app.key.old (while the key is replaced: UserSigs of this one are good, too), endpoint.toml (an address of the hub, for `tim chat` and other local commands), admin.sock (for `tim admin` and `tim backup`),
+moved-to (written by `tim migrate`: where the messages are now; a hub without --store does not start).";
 
 /// Run a hub: store conversations and deliver messages.
 #[derive(Debug, clap::Args)]

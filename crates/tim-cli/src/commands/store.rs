@@ -50,6 +50,7 @@ pub(super) async fn open_hub(
     data: &DataDir,
 ) -> Result<Hub, Failure> {
     match settings.store.as_str() {
+        "directory" if let Some(place) = data.moved_to() => Err(moved(data, &place)),
         "directory" => Hub::open(data.path(), options).map_err(|error| cannot_open(&error, data)),
         url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
             open_on_postgres(settings, options, data).await
@@ -61,6 +62,14 @@ pub(super) async fn open_hub(
     }
 }
 
+/// What was stored since the move is not in the directory.
+fn moved(data: &DataDir, place: &str) -> Failure {
+    let directory = data.path().display();
+    Failure::failed(format_args!("the messages of {directory} were moved to {place}")).hint(format_args!(
+        "name that database with --store; remove {directory}/moved-to to go on with what is in the directory instead, without what was stored since"
+    ))
+}
+
 #[cfg(feature = "postgres")]
 async fn open_on_postgres(settings: &Settings, options: HubOptions, data: &DataDir) -> Result<Hub, Failure> {
     if settings.max_data > 0 {
@@ -68,7 +77,7 @@ async fn open_on_postgres(settings: &Settings, options: HubOptions, data: &DataD
             "--max-data is of the data directory: limit the size of a PostgreSQL database there",
         ));
     }
-    if data.has_store() {
+    if data.has_store() && data.moved_to().is_none() {
         warn!(
             "the messages in {} are not those of --store",
             data.path().display()

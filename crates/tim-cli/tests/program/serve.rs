@@ -466,6 +466,31 @@ fn a_hub_starts_although_it_cannot_say_where_it_is() {
 }
 
 #[test]
+fn a_store_that_was_moved_is_not_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("moved-to"),
+        "the schema tim_1 of postgres://db/tim\n",
+    )
+    .unwrap();
+    let args = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        dir.path().to_str().unwrap(),
+    ];
+    let ran = run(args, "");
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let parts = [
+        "the schema tim_1 of postgres://db/tim",
+        "--store",
+        "moved-to to go on",
+    ];
+    assert!(parts.iter().all(|part| ran.err.contains(part)), "{}", ran.err);
+}
+
+#[test]
 fn a_damaged_store_is_named_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
