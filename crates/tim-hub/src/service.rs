@@ -9,7 +9,9 @@ use tim_files::FileStore;
 use tim_proto::GroupId;
 use tim_proto::planted::{self, Fault};
 use tim_proto::{ErrorCode, UserId};
-use tim_store::{Epochs, Hooks, Store, StoreError, StoreReader, StoreWriter, Writer, WriterConfig};
+use tim_store::{
+    Epochs, Hooks, Purge, Store, StoreError, StoreReader, StoreWriter, Write, Writer, WriterConfig,
+};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
@@ -329,6 +331,14 @@ impl Services {
         match store.user_sigs_valid_from(user)? > issued_s && !planted::is(Fault::VoidSigLogsIn) {
             true => Err(Refusal::new(ErrorCode::ACCOUNT_INVALID_USERSIG, "")),
             false => Ok(()),
+        }
+    }
+
+    /// Has the writer try the store after a failure, unless something waits that does. A hub that is not ready gets no writes from others.
+    pub(crate) fn write_nothing(&self) {
+        if self.writer.stats().waiting == 0 {
+            // Whether it could be written shows in what the writer counts.
+            let _ = self.writer.submit(Write::Purge(Purge::NONE), drop);
         }
     }
 

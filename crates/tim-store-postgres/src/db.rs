@@ -24,7 +24,7 @@ use super::value::{FromValue, Raw, Values};
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
 /// For how long an answer is waited for. The server gives up a statement sooner.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// No more statements are kept prepared; there are about two hundred.
 const MOST_STATEMENTS: usize = 512;
 
@@ -127,6 +127,8 @@ pub(super) struct Connection {
     /// The first error of a statement that was not waited for.
     failed: RefCell<Option<Error>>,
     is_lost: Cell<bool>,
+    /// For how long an answer is waited for.
+    answer_time: Cell<Duration>,
     /// How many statements that change rows were sent.
     changes: Cell<u64>,
     /// Whether the server has warned.
@@ -166,6 +168,7 @@ impl Connection {
             pending: RefCell::default(),
             failed: RefCell::default(),
             is_lost: Cell::new(false),
+            answer_time: Cell::new(ANSWER_TIME),
             changes: Cell::new(0),
             warned,
         })
@@ -174,6 +177,11 @@ impl Connection {
     /// Whether the connection is of no use any more.
     pub(super) fn is_lost(&self) -> bool {
         self.is_lost.get() || self.client.is_closed()
+    }
+
+    /// For how long an answer is waited for from now on.
+    pub(super) fn answer_within(&self, time: Duration) {
+        self.answer_time.set(time);
     }
 
     /// How many statements that change rows were sent.
@@ -277,7 +285,7 @@ impl Connection {
         &self,
         work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        self.wait_for(work, ANSWER_TIME)
+        self.wait_for(work, self.answer_time.get())
     }
 
     /// Waits for an answer, and takes those that come before it.

@@ -33,6 +33,7 @@ mod sizes;
 mod unused;
 mod usage;
 mod value;
+mod watch;
 mod writer;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pool::Pool;
 use session::{Place, open_error, take_lock};
 use sizes::Sizes;
+use watch::Watch;
 
 pub use import::Import;
 pub use reader::PostgresReader;
@@ -231,7 +233,12 @@ impl OpenOptions {
         let current = epochs
             .current()
             .ok_or_else(|| OpenError::Engine("no epoch has begun".to_owned()))?;
-        let reader = PostgresReader::new(Pool::new(place.clone()), epochs, Sizes::default());
+        let reader = PostgresReader::new(
+            Pool::new(place.clone()),
+            Watch::new(place.clone()),
+            epochs,
+            Sizes::default(),
+        );
         Ok((
             PostgresWriter::new(place, session, holder, current, before),
             reader,

@@ -26,18 +26,25 @@ use super::recent::{self, Listed};
 use super::rosters::{self, group, groups_of, membership};
 use super::rows::{Head, Personal, Senders, entry_at, number_of, sql, user_id};
 use super::sizes::Sizes;
+use super::watch::Watch;
 use super::{changes, contacts, epochs, files, mentions, push};
 
 /// The reading end of a store. It can be shared freely.
 pub struct PostgresReader {
     pool: Pool,
+    watch: Watch,
     epochs: Arc<Epochs>,
     sizes: Sizes,
 }
 
 impl PostgresReader {
-    pub(super) const fn new(pool: Pool, epochs: Arc<Epochs>, sizes: Sizes) -> Self {
-        Self { pool, epochs, sizes }
+    pub(super) const fn new(pool: Pool, watch: Watch, epochs: Arc<Epochs>, sizes: Sizes) -> Self {
+        Self {
+            pool,
+            watch,
+            epochs,
+            sizes,
+        }
     }
 
     /// Reads something of a group; the default if it does not exist.
@@ -80,6 +87,10 @@ impl StoreReader for PostgresReader {
 
     fn stats(&self) -> StoreStats {
         self.sizes.stats(&self.pool)
+    }
+
+    fn check(&self) -> Option<Result<(), StoreError>> {
+        Some(self.watch.check())
     }
 
     fn epochs(&self) -> Arc<Epochs> {

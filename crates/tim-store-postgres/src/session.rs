@@ -1,13 +1,15 @@
 //! A session on the database: how it is opened, and what is asked of the database before it is used.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 
 use super::OpenError;
-use super::db::{self, Connection, Error, Optional as _, in_full};
+use super::db::{self, ANSWER_TIME, Connection, Error, Optional as _, in_full};
 use super::value::params;
 
 /// For how long a connection is waited for.
@@ -21,7 +23,11 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// Where the database is, and which schema is the store's.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    pub(super) config: Config,
+    /// One for each server.
+    configs: Vec<Config>,
+    /// The server that could be written to last, of all sessions.
+    newest: Arc<AtomicUsize>,
+    name: String,
     pub(super) schema: String,
 }
 
@@ -30,7 +36,7 @@ impl Place {
         if has_stray_at(url) {
             return Err(OpenError::BadUrl(STRAY_AT.to_owned()));
         }
-        let mut config: Config = url.parse().map_err(|error| {
+        let config: Config = url.parse().map_err(|error| {
             // The error may show what seems to be the name of a parameter.
             let is_clear = url.matches('@').count() <= 1;
             OpenError::BadUrl(if is_clear {
@@ -47,7 +53,8 @@ impl Place {
         if !config.get_hosts().iter().all(is_name) {
             return Err(OpenError::BadUrl(STRAY_AT.to_owned()));
         }
-        if config.get_hosts().is_empty() {
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+        if hosts == 0 {
             return Err(OpenError::BadUrl("it names no host".to_owned()));
         }
         if config.get_dbname().is_none() {
@@ -58,61 +65,55 @@ impl Place {
                 "{schema:?} cannot be the name of a schema"
             )));
         }
-        // Of several hosts, the one that can be written to.
-        if config.get_hosts().len() > 1 {
-            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIME);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("tim");
-        }
-        config.keepalives_idle(Duration::from_secs(10));
-        config.tcp_user_timeout(Duration::from_secs(30));
         Ok(Self {
-            config,
+            configs: (0..hosts).map(|number| of_host(&config, number, hosts)).collect(),
+            newest: Arc::default(),
+            name: name(&config),
             schema: schema.to_owned(),
         })
     }
 
     /// The database, without the password.
-    pub(super) fn name(&self) -> String {
-        let ports = self.config.get_ports();
-        let hosts = self.config.get_hosts().iter().enumerate().map(|(number, host)| {
-            let port = ports
-                .get(number)
-                .or_else(|| ports.first())
-                .copied()
-                .unwrap_or(5432);
-            match host {
-                Host::Tcp(host) => format!("{host}:{port}"),
-                #[cfg(unix)]
-                Host::Unix(path) => format!("{} (port {port})", path.display()),
-            }
-        });
-        let hosts = hosts.collect::<Vec<_>>().join(",");
-        format!("{hosts}/{}", self.config.get_dbname().unwrap_or_default())
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// A session that reads and writes the schema. Every statement goes by an index, in the order in which its tables are written down: a
-    /// table that the server knows nothing of yet must not be read as a whole.
+    /// A session that reads and writes the schema. Of several servers, on the one that can be written to.
     pub(super) fn session(&self) -> Result<Connection, OpenError> {
-        let attempts = u32::try_from(self.config.get_hosts().len()).unwrap_or(1).max(1);
-        let unreachable = |error: Error| OpenError::Unreachable {
-            place: self.name(),
-            why: error.to_string(),
-        };
-        let db =
-            Connection::open(&self.config, CONNECT_TIME * attempts).map_err(|error| match error.code() {
-                Some(_) => OpenError::Refused {
-                    place: self.name(),
-                    why: error.to_string(),
-                },
-                // None of several hosts can be written to.
-                None if error.to_string().contains("does not allow writes") => OpenError::Standby,
-                None => unreachable(error),
-            })?;
+        self.session_within(CONNECT_TIME)
+    }
+
+    /// The same, with this time for each server: one that does not answer must not keep the hub from the next one.
+    pub(super) fn session_within(&self, time: Duration) -> Result<Connection, OpenError> {
+        let first = self.newest.load(Ordering::Relaxed);
+        let mut failed = None;
+        for number in (0..self.configs.len()).map(|next| (first + next) % self.configs.len()) {
+            match self.session_at(number, time) {
+                Ok(session) => {
+                    self.newest.store(number, Ordering::Relaxed);
+                    return Ok(session);
+                }
+                Err(error) => failed = Some(worse(failed, error)),
+            }
+        }
+        Err(failed.unwrap_or(OpenError::Standby))
+    }
+
+    /// Every statement goes by an index, in the order in which its tables are written down: a table that the server knows nothing of yet
+    /// must not be read as a whole.
+    fn session_at(&self, number: usize, time: Duration) -> Result<Connection, OpenError> {
+        let config = self.configs.get(number).ok_or(OpenError::Standby)?;
+        let db = Connection::open(config, time).map_err(|error| match error.code() {
+            // The server says so itself while it starts or stops.
+            Some(code) if !code.code().starts_with("57P") => OpenError::Refused {
+                place: self.name.clone(),
+                why: error.to_string(),
+            },
+            _ => OpenError::Unreachable {
+                place: self.name.clone(),
+                why: error.to_string(),
+            },
+        })?;
         let settings = format!(
             "SET search_path TO {}; SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off;
              SET join_collapse_limit TO 1; SET from_collapse_limit TO 1; SET jit TO off;
@@ -121,12 +122,14 @@ impl Place {
              SET statement_timeout TO '20s'; SET idle_in_transaction_session_timeout TO '60s'",
             quoted(&self.schema)
         );
+        db.answer_within(time);
         db.batch(&settings)
             .map_err(|error| open_error(error, &self.schema))?;
         check_server(&db).map_err(|error| open_error(error, &self.schema))??;
         // When the server reads its settings anew, what was checked stays in force here.
         db.batch("SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false)")
             .map_err(|error| open_error(error, &self.schema))?;
+        db.answer_within(ANSWER_TIME);
         Ok(db)
     }
 }
@@ -146,13 +149,93 @@ fn has_stray_at(url: &str) -> bool {
     place.contains('@')
 }
 
+/// Of the errors of two servers, the one that an operator has to know: what is wrong with a server, then that there is no primary, then
+/// that one is gone.
+fn worse(one: Option<OpenError>, other: OpenError) -> OpenError {
+    match (one, other) {
+        (None | Some(OpenError::Unreachable { .. }), other) => other,
+        (Some(OpenError::Standby), OpenError::Unreachable { .. }) => OpenError::Standby,
+        (Some(OpenError::Standby), other) => other,
+        (Some(one), _) => one,
+    }
+}
+
+/// What is to be connected to for this one of the hosts.
+fn of_host(config: &Config, number: usize, hosts: usize) -> Config {
+    let mut one = Config::new();
+    if let Some(host) = config.get_hosts().get(number) {
+        match host {
+            Host::Tcp(host) => one.host(host),
+            #[cfg(unix)]
+            Host::Unix(path) => one.host_path(path),
+        };
+    }
+    if let Some(address) = config.get_hostaddrs().get(number) {
+        one.hostaddr(*address);
+    }
+    one.port(port(config, number));
+    if let Some(user) = config.get_user() {
+        one.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        one.password(password);
+    }
+    if let Some(dbname) = config.get_dbname() {
+        one.dbname(dbname);
+    }
+    if let Some(options) = config.get_options() {
+        one.options(options);
+    }
+    one.application_name(config.get_application_name().unwrap_or("tim"));
+    one.ssl_mode(config.get_ssl_mode());
+    one.channel_binding(config.get_channel_binding());
+    one.connect_timeout(config.get_connect_timeout().copied().unwrap_or(CONNECT_TIME));
+    one.keepalives_idle(Duration::from_secs(10));
+    one.tcp_user_timeout(Duration::from_secs(30));
+    // A single server says by itself why it cannot be written to.
+    if hosts == 1 {
+        one.target_session_attrs(config.get_target_session_attrs());
+    }
+    one
+}
+
+/// The port of this one of the hosts.
+fn port(config: &Config, number: usize) -> u16 {
+    let ports = config.get_ports();
+    ports
+        .get(number)
+        .or_else(|| ports.first())
+        .copied()
+        .unwrap_or(5432)
+}
+
+/// The servers and the database.
+fn name(config: &Config) -> String {
+    let addresses = config
+        .get_hostaddrs()
+        .iter()
+        .enumerate()
+        .skip(config.get_hosts().len());
+    let addresses = addresses.map(|(number, address)| format!("{address}:{}", port(config, number)));
+    let hosts = config.get_hosts().iter().enumerate().map(|(number, host)| {
+        let port = port(config, number);
+        match host {
+            Host::Tcp(host) => format!("{host}:{port}"),
+            #[cfg(unix)]
+            Host::Unix(path) => format!("{} (port {port})", path.display()),
+        }
+    });
+    let servers = hosts.chain(addresses).collect::<Vec<_>>().join(",");
+    format!("{servers}/{}", config.get_dbname().unwrap_or_default())
+}
+
 /// An identifier in quotation marks.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Whether what the server acknowledges is kept, and whether it is the one to write to.
-fn check_server(db: &Connection) -> db::Result<Result<(), OpenError>> {
+pub(super) fn check_server(db: &Connection) -> db::Result<Result<(), OpenError>> {
     let found = db
         .statement(
             "SELECT current_setting('server_version_num')::bigint, pg_is_in_recovery(), current_setting('server_encoding'),
@@ -261,6 +344,7 @@ pub(super) fn take_lock(
     before: Option<&Holder>,
 ) -> Result<Holder, OpenError> {
     let context = |error| open_error(error, &place.schema);
+    let mut by = "a session that is ending".to_owned();
     for _ in 0..LOCK_TRIES {
         let text = format!("SELECT {}", LOCK.replace("current_schema()", "?1::text"));
         let is_taken: bool = db
@@ -273,20 +357,15 @@ pub(super) fn take_lock(
         let holder = holder(db, &place.schema).map_err(context)?;
         match (&holder, before) {
             (Some(holder), Some(before)) if holder.is(before) => end_session(db, before).map_err(context)?,
-            // It has just ended.
-            (None, _) => {}
-            (Some(holder), _) => {
-                return Err(OpenError::InUse {
-                    schema: place.schema.clone(),
-                    by: holder.from.clone(),
-                });
-            }
+            // It has just ended, or it may be that of a hub that was killed a moment ago: the server takes a while to notice.
+            _ => {}
         }
+        by = holder.map_or(by, |holder| holder.from);
         std::thread::sleep(LOCK_PAUSE);
     }
     Err(OpenError::InUse {
         schema: place.schema.clone(),
-        by: "a session that is ending".to_owned(),
+        by,
     })
 }
 

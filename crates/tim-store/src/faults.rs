@@ -243,6 +243,10 @@ impl StoreReader for FaultyReader {
         self.inner.stats()
     }
 
+    fn check(&self) -> Option<Result<(), StoreError>> {
+        self.inner.check()
+    }
+
     fn epochs(&self) -> Arc<Epochs> {
         self.inner.epochs()
     }

@@ -34,6 +34,12 @@ pub trait StoreReader: Send + Sync {
         StoreStats::default()
     }
 
+    /// Whether the store can be written to now, as far as that shows without a write: for a store that others run and that may be out of
+    /// reach for a while. Waits some seconds at most. By default `None`: only a write shows it.
+    fn check(&self) -> Option<Result<(), StoreError>> {
+        None
+    }
+
     /// Copies all of the store as of one moment into this directory, which exists and has nothing of a store yet: everything of which the
     /// result was reported before the call, and perhaps more. A store that is opened there is one that was restored from an older copy.
     /// Writes go on meanwhile. Takes as long as the store is large.

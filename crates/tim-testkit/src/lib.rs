@@ -45,6 +45,7 @@ pub mod messages;
 mod model_hub;
 mod raw_client;
 mod rng;
+pub mod scale;
 #[cfg(feature = "tokio")]
 mod scripted_hub;
 #[cfg(feature = "simulator")]

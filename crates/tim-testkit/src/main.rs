@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use tim_proto::planted::Fault;
+use tim_testkit::scale::{self, Costs, Installation, Placement, Population, Reading, Writers};
 use tim_testkit::simulator::campaign::{self, Campaign, DETERMINISM, Failed, Finished, Totals};
 use tim_testkit::simulator::{Keep, Plan, Profile, Violation};
 
@@ -28,6 +29,30 @@ enum Command {
     /// The exit code is 0 if everything holds, 1 if something does not or a checker compared nothing, 2 for wrong arguments. A failure prints
     /// the command that replays it.
     Simulate(Simulate),
+    /// Counts what many hubs on one database cost: hints, reading, fan-out, and the wait for the writer. Prints the tables of docs/scale.md.
+    Scale(Scale),
+}
+
+#[derive(Debug, Args)]
+struct Scale {
+    /// Connected devices; a user has two
+    #[arg(long, default_value_t = Installation::LARGE.devices)]
+    devices: u32,
+    /// Hubs
+    #[arg(long, default_value_t = Installation::LARGE.hubs)]
+    hubs: u16,
+    /// Messages per second
+    #[arg(long, default_value_t = Installation::LARGE.sends_per_second)]
+    sends: u32,
+    /// What a transaction takes without anything in it, in microseconds
+    #[arg(long, value_name = "US", default_value_t = Costs::MEASURED.transaction_us)]
+    transaction: u64,
+    /// What storing a message takes in it
+    #[arg(long, value_name = "US", default_value_t = Costs::MEASURED.entry_us)]
+    entry: u64,
+    /// What reading a message of another hub takes in it
+    #[arg(long, value_name = "US", default_value_t = Costs::MEASURED.read_us)]
+    read: u64,
 }
 
 #[derive(Debug, Args)]
@@ -95,7 +120,13 @@ fn faults(name: &str) -> Result<Faults, String> {
 }
 
 fn main() -> ExitCode {
-    let Command::Simulate(simulate) = Cli::parse().command;
+    let simulate = match Cli::parse().command {
+        Command::Simulate(simulate) => simulate,
+        Command::Scale(scale) => {
+            scale.report();
+            return ExitCode::SUCCESS;
+        }
+    };
     let holds = match (simulate.seed, &simulate.fault) {
         (Some(seed), _) => campaign::planted(simulate.planted(), || simulate.replay(seed)),
         (None, Some(faults)) if faults.0.len() > 1 => {
@@ -116,6 +147,87 @@ fn main() -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+impl Scale {
+    fn report(&self) {
+        self.traffic();
+        self.writers();
+    }
+
+    fn traffic(&self) {
+        let installation = Installation {
+            devices: self.devices,
+            hubs: self.hubs,
+            sends_per_second: self.sends,
+            ..Installation::LARGE
+        };
+        let population = Population::new(&installation);
+        say(format_args!(
+            "{} devices of {} users in {} groups at {} hubs, {} messages a second:\n",
+            self.devices,
+            population.users(),
+            population.groups(),
+            self.hubs,
+            self.sends
+        ));
+        say(
+            "| devices of a user are at | devices a send (mean, p50, p99, most) | hubs a send (mean, p99) | hints sent, delivered a second | \
+             entries a hub reads a second (mean, most) | deliveries of a hub a second (mean, most) |",
+        );
+        say("|---|---|---|---|---|---|");
+        for placement in Placement::ALL {
+            let found = scale::traffic(&installation, &population, placement);
+            let (mean, p50, p99, most) = found.devices;
+            say(format_args!(
+                "| {} | {mean:.1}, {p50}, {p99}, {most} | {:.1}, {} | {:.0}, {:.0} | {:.0}, {:.0} | {:.0}, {:.0} |",
+                placement.text(),
+                found.hubs_mean,
+                found.hubs_p99,
+                found.hints,
+                found.hints * f64::from(self.hubs),
+                found.read_mean,
+                found.read_most,
+                found.delivered_mean,
+                found.delivered_most
+            ));
+        }
+    }
+
+    fn writers(&self) {
+        let costs = Costs {
+            transaction_us: self.transaction,
+            entry_us: self.entry,
+            read_us: self.read,
+        };
+        say(format_args!(
+            "\nWait for an acknowledgement (p50, p99 in ms); a transaction takes {} us, {} us for each message, {} us for each that is read:\n",
+            costs.transaction_us, costs.entry_us, costs.read_us
+        ));
+        let loads = [500, 1_000, 2_000, 5_000];
+        let heads = loads.map(|load| format!(" {load}/s |")).concat();
+        say(format_args!("| hubs | others are read |{heads}"));
+        say(format_args!("|---|---|{}", "---|".repeat(loads.len())));
+        for hubs in [1, 3, 10, 30, 100] {
+            for (reading, text) in [(Reading::UnderLock, "under the lock"), (Reading::Ahead, "before")] {
+                let cells = loads.map(|sends_per_second| {
+                    let writers = Writers {
+                        hubs,
+                        sends_per_second,
+                        seconds: 20,
+                        reading,
+                        seed: 1,
+                    };
+                    let found = scale::wait(&writers, &costs);
+                    match found.is_behind {
+                        true => " falls behind |".to_owned(),
+                        false => format!(" {}, {} |", found.p50_ms, found.p99_ms),
+                    }
+                });
+                say(format_args!("| {hubs} | {text} |{}", cells.concat()));
+            }
+        }
     }
 }
 

@@ -93,13 +93,7 @@ pub(crate) async fn run(args: &Args) -> Result<Verdict> {
     let (ledger, mut faults) = load.finish().await?;
     let deviations = read_back(&devices, &ledger, seed, COMPLETE, || true).await;
     faults.extend(deviations.iter().map(ToString::to_string));
-    faults.extend(
-        setup
-            .logged()
-            .lines()
-            .filter(|line| line.contains("panicked") || line.contains("damaged"))
-            .map(|line| format!("the hub's log: {line}")),
-    );
+    faults.extend(setup.alarms());
     hub.stop()?;
     say(format_args!("{kills:?}"))?;
     report(seed, &ledger, &faults)?;

@@ -1,7 +1,8 @@
 //! The hub as a process: `tim serve`.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -31,6 +32,10 @@ pub(crate) struct Setup {
     pub(crate) log: PathBuf,
     /// Where they listen; port 0 before the first one has started.
     pub(crate) listen: String,
+    /// The database, instead of the data directory.
+    pub(crate) store: Option<String>,
+    /// Where they say whether they are ready.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// A hub that may not listen yet. It is killed when dropped.
@@ -58,7 +63,19 @@ impl Setup {
             data: data.to_owned(),
             log: log.to_owned(),
             listen: format!("{HOST}:0"),
+            store: None,
+            metrics: None,
         }
+    }
+
+    /// On this database, with `/readyz` at a port that is free now.
+    pub(crate) fn on_database(self, store: &str) -> Result<Self> {
+        let free = TcpListener::bind((HOST, 0))?.local_addr()?;
+        Ok(Self {
+            store: Some(store.to_owned()),
+            metrics: Some(free),
+            ..self
+        })
     }
 
     /// Starts a process and does not wait for it.
@@ -85,6 +102,12 @@ impl Setup {
                 "--data",
             ])
             .arg(&self.data)
+            .args(self.store.iter().flat_map(|store| ["--store", store]))
+            .args(
+                self.metrics
+                    .iter()
+                    .flat_map(|address| ["--metrics".to_owned(), address.to_string()]),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
@@ -110,12 +133,76 @@ impl Setup {
         }
     }
 
+    /// Starts a hub again at the same address; again if it does not start, as while the database does not answer yet.
+    pub(crate) fn start_again(&self) -> Result<Hub> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut hub = self.spawn()?;
+            match hub.wait_for_start()? {
+                Started::Listening(_) => return Ok(hub),
+                Started::Ended(_) if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
+                ended => {
+                    return Err(
+                        format!("the hub does not start again ({ended:?}): {}", self.logged()).into(),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Waits until `/readyz` says this.
+    pub(crate) fn wait_for_readiness(&self, is_ready: bool) -> Result<()> {
+        let address = self.metrics.ok_or("no address of /readyz")?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let response = ask(address, "/readyz");
+            let status = if is_ready { "200" } else { "503" };
+            let is_so = response
+                .as_ref()
+                .is_ok_and(|text| text.split(' ').nth(1) == Some(status));
+            if is_so {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(format!("/readyz does not say {status}: {response:?}").into());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What hubs have written to stderr that no fault of these tests may cause.
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        alarms_in(&self.logged())
+    }
+
     /// What all hubs have written to stderr.
     pub(crate) fn logged(&self) -> String {
         fs::read(&self.log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
+}
+
+/// The lines of a hub's log that no fault of these tests may cause.
+pub(crate) fn alarms_in(log: &str) -> Vec<String> {
+    let alarms = ["panicked", "damaged", "lost acknowledged"];
+    let lines = log
+        .lines()
+        .filter(|line| alarms.iter().any(|alarm| line.contains(alarm)));
+    lines.map(|line| format!("the hub's log: {line}")).collect()
+}
+
+/// The response of HTTP to a GET.
+fn ask(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    Ok(response)
 }
 
 /// The lines of the output, read on a thread of its own so that one can wait for them with a time limit.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tim_client::{Client, CreateGroup, ErrorCode, GroupType, ImError, Message, SendOptions};
 use tim_testkit::{Rng, group, user};
@@ -65,9 +65,36 @@ pub(crate) struct Shared {
     seed: u64,
     stop: AtomicBool,
     acknowledged: watch::Sender<u64>,
+    pace: Mutex<Pace>,
+}
+
+/// When something was acknowledged last, and the longest time in which nothing was.
+#[derive(Debug)]
+struct Pace {
+    last: Instant,
+    longest: Duration,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            last: Instant::now(),
+            longest: Duration::ZERO,
+        }
+    }
+
+    fn acknowledged(&mut self) {
+        let now = Instant::now();
+        self.longest = self.longest.max(now - self.last);
+        self.last = now;
+    }
 }
 
 impl Shared {
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,6 +111,7 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Load {
     shared: Arc<Shared>,
+    clients: Vec<Client>,
     lanes: JoinSet<()>,
     /// How many operations were acknowledged.
     pub(crate) acknowledged: watch::Receiver<u64>,
@@ -112,6 +140,7 @@ impl Load {
             seed,
             stop: AtomicBool::new(false),
             acknowledged: acknowledge,
+            pace: Mutex::new(Pace::new()),
         });
         let mut lanes = JoinSet::new();
         let mut number = 0;
@@ -136,9 +165,32 @@ impl Load {
         }
         Ok(Self {
             shared,
+            clients,
             lanes,
             acknowledged,
         })
+    }
+
+    /// From now on the longest time without an acknowledgement is measured.
+    pub(crate) fn measure(&self) {
+        *self.shared.pace() = Pace::new();
+    }
+
+    /// The longest time since then in which nothing was acknowledged.
+    pub(crate) fn longest_silence(&self) -> Duration {
+        self.shared.pace().longest
+    }
+
+    /// How often the clients have connected again, all of them together.
+    pub(crate) async fn reconnects(&self) -> u64 {
+        let mut reconnects = 0;
+        for client in &self.clients {
+            reconnects += client
+                .stats()
+                .await
+                .map_or(0, |stats| u64::from(stats.reconnects));
+        }
+        reconnects
     }
 
     /// Waits until so many more operations are acknowledged.
@@ -202,6 +254,7 @@ impl Lane {
             if let Err(fault) = done {
                 return self.shared.fault(fault);
             }
+            self.shared.pace().acknowledged();
             self.shared.acknowledged.send_modify(|count| *count += 1);
         }
     }

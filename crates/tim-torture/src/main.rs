@@ -2,13 +2,23 @@
 
 mod crash;
 mod damage;
+#[cfg(unix)]
+mod database;
+#[cfg(unix)]
+mod failover;
 mod hub;
 mod ledger;
 mod load;
+#[cfg(unix)]
+mod network;
+#[cfg(unix)]
+mod outages;
 mod power_cut;
 mod reading;
 mod record;
 mod script;
+#[cfg(unix)]
+mod server;
 mod trace;
 
 use std::error::Error;
@@ -44,6 +54,12 @@ enum Args {
     PowerCut(power_cut::Args),
     /// Damage files of a stopped or killed hub: flipped bits, truncations, zeros, noise, swapped pages, removed files.
     Damage(damage::Args),
+    /// Kill, freeze and cut off the PostgreSQL server of a hub, and kill the hub, under load.
+    #[cfg(unix)]
+    Database(database::Args),
+    /// Kill and freeze nodes of a replicated PostgreSQL, and hubs, under load.
+    #[cfg(unix)]
+    Failover(failover::Args),
     /// Commits batches; what `power-cut --simulated` records.
     #[command(hide = true)]
     Record(record::Args),
@@ -154,6 +170,10 @@ fn run(args: &Args) -> Result<Verdict> {
             Args::Crash(args) => crash::run(args).await,
             Args::PowerCut(args) => power_cut::run(args).await,
             Args::Damage(args) => damage::run(args).await,
+            #[cfg(unix)]
+            Args::Database(args) => database::run(args).await,
+            #[cfg(unix)]
+            Args::Failover(args) => failover::run(args).await,
             Args::Record(_) => Ok(Verdict::Good),
         }
     })

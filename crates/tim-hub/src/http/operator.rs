@@ -55,7 +55,7 @@ async fn ready(services: &Arc<Services>, looks: &Arc<Semaphore>) -> Response<Res
     let services = Arc::clone(services);
     let reason = match on_disk(looks, move || metrics::not_ready(&services)).await {
         Some(reason) => reason,
-        None => Some("the disk does not respond"),
+        None => Some("the disk or the database does not respond"),
     };
     match reason {
         None => text(StatusCode::OK, "ready\n"),
@@ -66,7 +66,10 @@ async fn ready(services: &Arc<Services>, looks: &Arc<Semaphore>) -> Response<Res
 async fn numbers(services: &Arc<Services>, looks: &Arc<Semaphore>) -> Response<ResponseBody> {
     let services = Arc::clone(services);
     let Some(page) = on_disk(looks, move || metrics::report(&services)).await else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "the disk does not respond\n");
+        return text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the disk or the database does not respond\n",
+        );
     };
     let mut response = text(StatusCode::OK, page);
     let lines = response.headers_mut();

@@ -405,11 +405,25 @@ pub(crate) fn not_ready(services: &Services) -> Option<&'static str> {
     if status.failed.borrow().is_some() || services.writer.is_stopped() {
         return Some("the store has failed");
     }
-    if services.writer.stats().failing.is_some() {
-        return Some("the store cannot be written, as on a full disk");
+    if let Some(reason) = store_not_ready(services) {
+        return Some(reason);
     }
     if !services.files.is_writable(services.steady_ms()) {
         return Some("the data directory cannot be written, as on a full disk");
     }
     None
+}
+
+/// Why the store cannot be written to now, if it cannot.
+fn store_not_ready(services: &Services) -> Option<&'static str> {
+    let is_failing = services.writer.stats().failing.is_some();
+    match services.reads.store().check() {
+        None if is_failing => Some("the store cannot be written, as on a full disk"),
+        Some(Err(_)) => Some("the database cannot be written, or does not answer"),
+        Some(Ok(())) if is_failing => {
+            services.write_nothing();
+            Some("the database could not be written a moment ago")
+        }
+        _ => None,
+    }
 }
