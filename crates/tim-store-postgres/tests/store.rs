@@ -217,6 +217,42 @@ fn end_sessions(database: &Database) {
 }
 
 #[test]
+fn whether_the_database_can_be_written_to_is_seen_without_a_write() {
+    let database = Database::new();
+    let (_writer, reader, _) = opened(&database);
+    let checked = || {
+        // A result is good for a moment.
+        std::thread::sleep(std::time::Duration::from_millis(600));
+        reader.check().unwrap()
+    };
+    assert_eq!(checked(), Ok(()));
+    end_sessions(&database);
+    assert_eq!(checked(), Ok(()), "on a new connection");
+    let name = &database.name;
+    database.sql(&format!(
+        "ALTER DATABASE {name} SET default_transaction_read_only = on"
+    ));
+    end_sessions(&database);
+    let refused = checked().unwrap_err().to_string();
+    assert!(refused.contains("read-only"), "{refused}");
+    database.sql(&format!(
+        "BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"
+    ));
+    assert_eq!(checked(), Ok(()));
+}
+
+#[test]
+fn a_server_that_does_not_answer_does_not_keep_the_hub_from_the_next_one() {
+    // Connections are taken, and nothing answers: as by a server that is frozen.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let database = Database::new();
+    let port = silent.local_addr().unwrap().port();
+    let url = database.url().replace('@', &format!("@127.0.0.1:{port},"));
+    let (mut writer, ..) = tim_store_postgres::open(&url).unwrap();
+    writer.commit(1, &ensure("alice")).unwrap();
+}
+
+#[test]
 fn a_lost_session_is_replaced_and_a_resend_is_stored_once() {
     let database = Database::new();
     let (mut writer, reader, number) = opened(&database);

@@ -52,6 +52,7 @@ struct State {
     waiting: usize,
     next_commit: Option<CommitFault>,
     reads_fail: Option<StoreError>,
+    checked: Option<Result<(), StoreError>>,
     before_reads: Callback<&'static str>,
     after_commits: Callback<()>,
 }
@@ -149,6 +150,11 @@ impl Faults {
         self.state().next_commit = None;
     }
 
+    /// What [`StoreReader::check`] says from now on; `None` for what the store says.
+    pub fn check_says(&self, result: Option<Result<(), StoreError>>) {
+        self.state().checked = result;
+    }
+
     /// Reads fail with this error from now on, or work again with `None`.
     pub fn reads_fail(&self, error: Option<StoreError>) {
         self.state().reads_fail = error;
@@ -244,7 +250,8 @@ impl StoreReader for FaultyReader {
     }
 
     fn check(&self) -> Option<Result<(), StoreError>> {
-        self.inner.check()
+        let checked = self.faults.state().checked.clone();
+        checked.or_else(|| self.inner.check())
     }
 
     fn epochs(&self) -> Arc<Epochs> {

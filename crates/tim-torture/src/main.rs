@@ -44,7 +44,7 @@ Exit codes:
   2  invalid command line
   3  skipped: this machine lacks what the command needs";
 
-/// Kill a hub, cut its power, damage its files; then read everything back through the protocol and compare.
+/// Kill a hub, cut its power, damage its files, take its database away; then read everything back through the protocol and compare.
 #[derive(Debug, Parser)]
 #[command(name = "tim-torture", version, after_help = EXIT_CODES)]
 enum Args {

@@ -144,7 +144,10 @@ impl Server {
         postmaster.wait()?;
         // While one is left, a server does not start again.
         let deadline = Instant::now() + PATIENCE;
-        while children.iter().any(|id| stat(*id).is_some_and(|(state, _)| !"ZX".contains(state.as_str()))) {
+        while children
+            .iter()
+            .any(|id| stat(*id).is_some_and(|(state, _)| !"ZX".contains(state.as_str())))
+        {
             if Instant::now() >= deadline {
                 return Err("the processes of PostgreSQL do not end".into());
             }

@@ -1,6 +1,7 @@
 //! What an operator's programs are told: metrics, health and readiness.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use tim_proto::ErrorCode;
 use tim_proto::message::Text;
@@ -167,6 +168,29 @@ fn health_and_readiness_are_told_on_each_listener_and_metrics_on_the_operators()
     assert_eq!(ask(&served, "POST", "/readyz").0, 405);
     assert_eq!(ask(&served, "GET", "/files/x").0, 404);
     assert_eq!(ask(&served, "GET", "/").0, 404);
+}
+
+#[test]
+fn a_hub_to_which_nobody_writes_notices_that_its_database_is_gone_and_back() {
+    let (hub, faults) = TestHub::start_faulty();
+    let served = Served::start_metrics(&hub);
+    let gone = StoreError::NotStored(NotStored::Engine("no answer".to_owned()));
+    faults.check_says(Some(Err(gone.clone())));
+    let (status, reason) = ask(&served, "GET", "/readyz");
+    assert_eq!(status, 503);
+    assert!(reason.contains("the database"), "{reason}");
+    faults.check_says(Some(Ok(())));
+    assert_eq!(ask(&served, "GET", "/readyz").0, 200);
+    // After a write that failed, it tries one by itself: a hub that is not ready gets no others.
+    let mut alice = Device::login(&hub, "alice", 1);
+    faults.next_commit_fails(gone);
+    let message = alice.message(c2c("bob"), Text::new("one"));
+    assert_eq!(alice.send_message(&message), Err(ErrorCode::STORAGE_FAILED));
+    assert_eq!(ask(&served, "GET", "/readyz").0, 503);
+    let until = Instant::now() + Duration::from_secs(30);
+    while ask(&served, "GET", "/readyz").0 != 200 {
+        assert!(Instant::now() < until, "the hub does not try to write");
+    }
 }
 
 #[test]
