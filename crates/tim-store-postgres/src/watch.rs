@@ -56,7 +56,7 @@ impl Watch {
             match check_server(&db) {
                 Ok(Ok(())) => return Ok(db),
                 // Another one may be the primary now.
-                Ok(Err(OpenError::Standby | OpenError::ReadOnly)) => {}
+                Ok(Err(OpenError::Standby | OpenError::ReadOnly { .. })) => {}
                 Ok(Err(error)) => return Err(not_opened(error)),
                 Err(_) if db.is_lost() => {}
                 Err(error) => return Err(plain_error(&error)),
