@@ -1,9 +1,10 @@
 //! Builds the images for three targets and says how much flash and RAM each takes.
 //!
 //! `footprint` prints the table; `--check` compares it with the one that is kept and fails where a figure has grown by more
-//! than 5 % or is missing; `--update` keeps the new one.
+//! than 5 % or is missing; `--update` keeps the new one. `--replay` only measures what needs QEMU.
 
 mod image;
+mod replay;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -48,8 +49,8 @@ const TARGETS: [&str; 3] = [
     "riscv32imc-unknown-none-elf",
 ];
 
-const USAGE: &str =
-    "footprint [--check | --update]; the environment's FOOTPRINT_TOOLCHAIN (say +embedded) goes to cargo";
+const USAGE: &str = "footprint [--check | --update | --replay]; the environment's FOOTPRINT_TOOLCHAIN (say +embedded) goes to \
+cargo, FOOTPRINT_QEMU is the path of qemu-system-arm";
 
 fn main() -> ExitCode {
     match run() {
@@ -69,8 +70,18 @@ fn run() -> Result<bool, Failure> {
     let kept_at = here.join("FOOTPRINT.md");
     match option.as_str() {
         "" => print!("{}", measure(here)?.to_markdown()),
+        "--replay" => {
+            let qemu = qemu().ok_or("the environment's FOOTPRINT_QEMU is not set")?;
+            for (name, figure) in measure_replay(here, &qemu)? {
+                println!("{name}: {figure}");
+            }
+        }
         "--update" => {
-            let table = measure(here)?;
+            let mut table = measure(here)?;
+            if table.running.is_empty() {
+                // As they were.
+                table.running = Table::parse(&fs::read_to_string(&kept_at)?)?.running;
+            }
             print!("{}", table.to_markdown());
             fs::write(&kept_at, table.to_markdown())?;
         }
@@ -96,13 +107,12 @@ fn run() -> Result<bool, Failure> {
 }
 
 fn measure(here: &Path) -> Result<Table, Failure> {
-    let toolchain = env::var("FOOTPRINT_TOOLCHAIN")
-        .ok()
-        .filter(|name| !name.is_empty());
+    let toolchain = toolchain();
     let mut table = Table {
         compiler: first_line(tool("rustc", toolchain.as_deref()).arg("-V"))?,
         date: first_line(Command::new("date").args(["-u", "+%Y-%m-%d"]))?,
         figures: Vec::new(),
+        running: Vec::new(),
     };
     let names = IMAGES.map(|(name, _)| name);
     for target in TARGETS {
@@ -113,6 +123,12 @@ fn measure(here: &Path) -> Result<Table, Failure> {
     let images = build(here, toolchain.as_deref(), GOAL_TARGET, &SHORT_IMAGES, SHORT)?;
     let short = figures(&images, GOAL_TARGET, &SHORT_IMAGES, table::WITH_SHORT)?;
     table.figures.extend(short);
+    match qemu() {
+        Some(qemu) => table.running = measure_replay(here, &qemu)?,
+        None => {
+            eprintln!("footprint: no QEMU (FOOTPRINT_QEMU): stack, futures and instructions are not measured")
+        }
+    }
     Ok(table)
 }
 
@@ -135,6 +151,36 @@ fn figures(images: &Path, target: &str, names: &[&str], suffix: &str) -> Result<
     Ok(figures)
 }
 
+/// What clients take at run time, in QEMU.
+fn measure_replay(here: &Path, qemu: &str) -> Result<Vec<(String, u64)>, Failure> {
+    let toolchain = toolchain();
+    fs::create_dir_all(images_dir(here))?;
+    replay::write_script(&script(here))?;
+    let images = build(here, toolchain.as_deref(), GOAL_TARGET, &["replay"], "replay")?;
+    replay::run(qemu, &images.join("replay"))
+}
+
+fn qemu() -> Option<String> {
+    env::var("FOOTPRINT_QEMU").ok().filter(|path| !path.is_empty())
+}
+
+fn toolchain() -> Option<String> {
+    let name = env::var("FOOTPRINT_TOOLCHAIN").ok();
+    name.filter(|name| !name.is_empty())
+}
+
+/// Where images are built.
+fn images_dir(here: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| here.join("target"), PathBuf::from)
+        .join("images")
+}
+
+/// Where the script is for the image that is run.
+fn script(here: &Path) -> PathBuf {
+    images_dir(here).join("replay.script")
+}
+
 /// Builds these images and the [`BASELINE`] for a target, with a feature more, and says where they are.
 fn build(
     here: &Path,
@@ -143,9 +189,7 @@ fn build(
     names: &[&str],
     feature: &str,
 ) -> Result<PathBuf, Failure> {
-    let dir = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| here.join("target"), PathBuf::from)
-        .join("images");
+    let dir = images_dir(here);
     let status = tool("cargo", toolchain)
         .args([
             "build",
@@ -163,6 +207,7 @@ fn build(
         .args(["--target", target])
         .arg("--target-dir")
         .arg(&dir)
+        .env("FOOTPRINT_SCRIPT", script(here))
         .current_dir(here)
         .stdout(Stdio::null())
         .status()?;

@@ -17,6 +17,8 @@ pub struct Table {
     pub compiler: String,
     pub date: String,
     pub figures: Vec<Figures>,
+    /// What clients take at run time: names and figures. Empty if there is no QEMU.
+    pub running: Vec<(String, u64)>,
 }
 
 /// Growth up to this many per cent is let pass.
@@ -41,6 +43,20 @@ The rows *short memory routines* have `memcpy` and its like of `images/src/memor
 compiler, which move words. The image that is subtracted has them as well.
 
 Made by `.ci/footprint --update`; `.ci/footprint --check` fails when a figure has grown by more than 5 % or is missing.
+";
+
+/// Stands before what is measured in QEMU.
+const RUNNING: &str = "\n## At run time\n";
+const RUNNING_INTRODUCTION: &str = "
+The image `replay` runs the clients on a stream in QEMU (`mps2-an386`, a Cortex-M4), on \"z\", against what a hub has said before, so that the
+figures are the same each time. `cargo run --manifest-path benches/footprint/Cargo.toml -- --replay` prints them, with QEMU's path in
+`FOOTPRINT_QEMU`. *Stack high water* is what has been written of a stack that was painted before, in bytes: with the state and with
+three buffers of 512 bytes, which are on the stack here. *Instructions a received message* are those from one to the next in a backlog of 17,
+with 60 bytes of text and an emoji each: reading 64 bytes at a time, decoding, showing, acknowledging. Futures are in bytes. `--check` fails when one has
+grown by more than 5 %; without QEMU it says that it has not looked.
+
+| client | figure |
+|---|--:|
 ";
 
 /// What the title of an image has more that has short memory routines.
@@ -79,6 +95,13 @@ impl Table {
             out.push('\n');
         }
         self.write_goals(&mut out);
+        if !self.running.is_empty() {
+            out.push_str(RUNNING);
+            out.push_str(RUNNING_INTRODUCTION);
+            for (name, figure) in &self.running {
+                let _ = writeln!(out, "| {name} | {figure} |");
+            }
+        }
         out
     }
 
@@ -111,6 +134,7 @@ impl Table {
                 .find_map(|line| line.strip_prefix(name))
                 .map(|value| value.trim().to_owned())
         };
+        let (text, running) = text.split_once(RUNNING).unwrap_or((text, ""));
         let mut rows = text.lines().filter(|line| line.starts_with('|')).map(cells);
         let head = rows.next().ok_or("the kept table has no rows")?;
         let targets: Vec<_> = head
@@ -137,6 +161,13 @@ impl Table {
             compiler: value("Compiler:").unwrap_or_default(),
             date: value("Date:").unwrap_or_default(),
             figures,
+            running: running
+                .lines()
+                .filter_map(|line| match cells(line)[..] {
+                    [name, figure] => Some((name.to_owned(), figure.parse().ok()?)),
+                    _ => None,
+                })
+                .collect(),
         })
     }
 
@@ -166,6 +197,21 @@ impl Table {
         for Figures { image, target, .. } in &kept.figures {
             if self.find(image, target).is_none() {
                 complaints.push(format!("{image} on {target} is kept, but was not measured"));
+            }
+        }
+        for (name, now) in &self.running {
+            match kept.running.iter().find(|(other, _)| other == name) {
+                None => complaints.push(format!("{name} is missing in the kept table")),
+                Some((_, before)) if now * 100 > before * (100 + TOLERANCE) => {
+                    complaints.push(format!("{name} is {now}, {before} was kept"));
+                }
+                Some(_) => {}
+            }
+        }
+        let was_measured = |name: &str| self.running.iter().any(|(other, _)| other == name);
+        for (name, _) in kept.running.iter().filter(|(name, _)| !was_measured(name)) {
+            if !self.running.is_empty() {
+                complaints.push(format!("{name} is kept, but was not measured"));
             }
         }
         complaints
@@ -208,6 +254,7 @@ mod tests {
             compiler: "rustc 1".to_owned(),
             date: "2026-01-01".to_owned(),
             figures: figures.iter().map(figure).collect(),
+            running: Vec::new(),
         }
     }
 
@@ -242,6 +289,24 @@ mod tests {
         assert_eq!(
             grown.complaints_against(&kept),
             ["c on m4 takes 1 bytes of RAM, 0 were kept"]
+        );
+    }
+
+    #[test]
+    fn what_was_measured_at_run_time_is_compared_if_there_was_qemu() {
+        let mut kept = table(&KEPT);
+        kept.running = vec![("a: stack".to_owned(), 1000), ("b".to_owned(), 20)];
+        assert_eq!(Table::parse(&kept.to_markdown()), Ok(kept.clone()));
+        assert!(table(&KEPT).complaints_against(&kept).is_empty());
+        let mut now = kept.clone();
+        now.running = vec![("a: stack".to_owned(), 1051), ("c".to_owned(), 1)];
+        assert_eq!(
+            now.complaints_against(&kept),
+            [
+                "a: stack is 1051, 1000 was kept",
+                "c is missing in the kept table",
+                "b is kept, but was not measured"
+            ]
         );
     }
 

@@ -16,7 +16,7 @@ use tim_transport_embedded::{
 };
 
 use crate::line::{Line, run_to_end};
-use crate::{Board, parsers};
+use crate::{Board, codec, parsers};
 
 /// A board's clock.
 struct Time<'c, 'b, B>(&'c RefCell<&'b mut B>);
@@ -71,20 +71,40 @@ fn run<B: Board>(framing: impl FramingChoice, board: &mut B) -> Option<()> {
         let (client, runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
         runner
             .run(async |mut events| {
-                let mut shown = false;
+                let mut shown = 0;
                 events.until(client.login(), |_| {}).await.ok()?;
                 events.until(client.wait_until_ready(), |_| {}).await.ok()?;
                 let alice = UserId::new(black_box("alice")).ok()?;
                 let mut message = client.create_text_message(alice, black_box("Hello!")).ok()?;
                 let sent = client.send_message(&mut message);
                 events
-                    .until(sent, |event| shown |= show(&board, event))
+                    .until(sent, |event| shown += show(&board, event))
                     .await
                     .ok()?;
-                while !shown {
-                    shown = show(&board, events.next_event().await);
+                while shown < B::MESSAGES {
+                    shown += show(&board, events.next_event().await);
                 }
                 events.cursor(|cursor| board.try_borrow_mut().map(|mut board| board.show(cursor)).ok())
+            })
+            .await
+    })
+}
+
+/// Says how large the futures of calls are, on a stream.
+pub fn sizes<B: Board>(board: &mut B, report: &mut dyn FnMut(&str, usize)) -> Option<()> {
+    let (mut resources, board) = (Resources::new(), RefCell::new(board));
+    run_to_end::<B, _>(async {
+        let mut device = device(OnlyStream, &mut resources, &board)?;
+        let (client, runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
+        runner
+            .run(async |mut events| {
+                let kiosk = UserId::new(black_box("kiosk-1")).ok()?;
+                let mut message = codec::message(kiosk, kiosk, "");
+                report("login", size_of_val(&client.login()));
+                report("send_message", size_of_val(&client.send_message(&mut message)));
+                report("set_message_read", size_of_val(&client.set_message_read(kiosk)));
+                report("next_event", size_of_val(&events.next_event()));
+                Some(())
             })
             .await
     })
@@ -225,13 +245,13 @@ fn show_payload<B: Board>(board: &RefCell<&mut B>, message: &Message<'_>) {
     }
 }
 
-/// Shows a message; whether it was one.
-fn show<B: Board>(board: &RefCell<&mut B>, event: Event<'_>) -> bool {
+/// Shows a message; how many it was.
+fn show<B: Board>(board: &RefCell<&mut B>, event: Event<'_>) -> u32 {
     let Event::Delivered(delivery) = event else {
-        return false;
+        return 0;
     };
     if let Ok(mut board) = board.try_borrow_mut() {
         parsers::show_message(&mut **board, &delivery.header);
     }
-    true
+    1
 }

@@ -16,12 +16,26 @@ pub mod parsers;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod polled;
+#[cfg(all(target_os = "none", target_arch = "arm", feature = "replay"))]
+pub mod replay;
 pub mod session;
+
+/// How many messages are received when a hub is replayed.
+pub const REPLAYED: u32 = 17;
 
 /// What a device has: a line to the other end, something to show text on, a clock.
 pub trait Board {
+    /// How many messages of others a client waits for.
+    const MESSAGES: u32 = 1;
+
     /// The next byte that came, if there is one.
     fn read(&mut self) -> Option<u8>;
+    /// The next bytes that came, at least one; how many.
+    fn read_some(&mut self, bytes: &mut [u8]) -> Option<usize> {
+        *bytes.first_mut()? = self.read()?;
+        Some(1)
+    }
+
     /// Sends a byte.
     fn write(&mut self, byte: u8);
     /// Shows bytes to whoever stands before the device.

@@ -19,12 +19,11 @@ impl<B> ErrorType for Line<'_, '_, B> {
 
 impl<B: Board> Read for Line<'_, '_, B> {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
-        let Some(slot) = buffer.first_mut() else {
+        if buffer.is_empty() {
             return Ok(0);
-        };
-        let byte = || self.0.try_borrow_mut().ok()?.read();
-        *slot = poll_fn(|_| byte().map_or(Poll::Pending, Poll::Ready)).await;
-        Ok(1)
+        }
+        let mut read = || self.0.try_borrow_mut().ok()?.read_some(buffer);
+        Ok(poll_fn(|_| read().map_or(Poll::Pending, Poll::Ready)).await)
     }
 }
 

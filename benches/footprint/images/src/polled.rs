@@ -39,13 +39,13 @@ impl<B: Board> ReadReady for Port<'_, '_, B> {
 impl<B: Board> Read for Port<'_, '_, B> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
         while !self.read_ready()? {}
-        match (buffer.first_mut(), self.next.take()) {
-            (Some(slot), Some(byte)) => {
-                *slot = byte;
-                Ok(1)
-            }
-            _ => Ok(0),
-        }
+        let Some((slot, rest)) = buffer.split_first_mut() else {
+            return Ok(0);
+        };
+        *slot = self.next.take().unwrap_or_default();
+        let mut board = self.board.try_borrow_mut();
+        let more = board.as_mut().ok().and_then(|board| board.read_some(rest));
+        Ok(1 + more.unwrap_or_default())
     }
 }
 
@@ -102,29 +102,29 @@ fn run<B: Board>(framing: impl FramingChoice, board: &mut B) -> Option<()> {
     );
     B::keeps(&device);
     device.session().resume_from(black_box(b"7"));
-    let mut shown = false;
+    let mut shown = 0;
     device.login();
     device.wait_until_ready(|_| {}).ok()?;
     let alice = UserId::new(black_box("alice")).ok()?;
     let mut message = device.create_text_message(alice, black_box("Hello!")).ok()?;
     device
-        .send_message(&mut message, |event| shown |= show(&board, event))
+        .send_message(&mut message, |event| shown += show(&board, event))
         .ok()?;
-    while !shown {
+    while shown < B::MESSAGES {
         if let Some(event) = device.poll() {
-            shown = show(&board, event);
+            shown += show(&board, event);
         }
     }
     board.try_borrow_mut().ok()?.show(device.cursor());
     Some(())
 }
 
-fn show<B: Board>(board: &RefCell<&mut B>, event: Event<'_>) -> bool {
+fn show<B: Board>(board: &RefCell<&mut B>, event: Event<'_>) -> u32 {
     match (event, board.try_borrow_mut()) {
         (Event::Delivered(delivery), Ok(mut board)) => {
             parsers::show_message(&mut **board, &delivery.header);
-            true
+            1
         }
-        _ => false,
+        _ => 0,
     }
 }
