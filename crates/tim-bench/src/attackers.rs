@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead as _, BufReader};
 use tim_proto::message::to_vec;
-use tim_proto::request::{Conversations, Done, Failure, Login, LoginResponse, MarkRead};
+use tim_proto::request::{Conversations, Done, Failure, Login, LoginResponse, MarkRead, Resume};
 use tim_proto::wire::{End, Frame, FrameKind, Hello, Parsed, VERSION, decode_body};
 use tim_proto::{ConversationId, ErrorCode, Platform, UserId};
 use tim_testkit::{frame, hello};
@@ -25,7 +25,7 @@ use tokio::time::{interval, sleep, timeout};
 
 use crate::hub::Target;
 use crate::prepare::READER;
-use crate::{Result, blocking};
+use crate::{Result, blocking, hostile_writers};
 
 /// The largest frame that clients take.
 const MAX_FRAME: usize = 1 << 20;
@@ -49,16 +49,25 @@ pub(crate) enum Attack {
     Logins,
     /// One account sends PINGs on 16 connections.
     Pings,
+    /// One account joins and leaves 500 groups, on 16 connections.
+    Changers,
+    /// One account revokes what it has just sent, on 16 connections.
+    Revokers,
+    /// One account with very many conversations logs in on 16 connections, to read everything from its beginning.
+    Resumers,
 }
 
 impl Attack {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Readers,
         Self::Marks,
         Self::HalfOpen,
         Self::SlowWriters,
         Self::Logins,
         Self::Pings,
+        Self::Changers,
+        Self::Revokers,
+        Self::Resumers,
     ];
 
     /// Its key in the report.
@@ -70,6 +79,9 @@ impl Attack {
             Self::SlowWriters => "slow_writers",
             Self::Logins => "logins",
             Self::Pings => "pings",
+            Self::Changers => "changers",
+            Self::Revokers => "revokers",
+            Self::Resumers => "resumers",
         }
     }
 }
@@ -149,8 +161,7 @@ impl Line {
         device: u64,
     ) -> Result<Result<u64, ErrorCode>> {
         self.say(&login_bytes(app, name, sig, device)?).await?;
-        let mut answer = [0; Hello::LEN];
-        self.stream.read_exact(&mut answer).await?;
+        self.skip_hello().await?;
         self.next(|frame| match frame.kind {
             kind if kind == FrameKind::LOGIN.answer() => {
                 let login = decode_body::<LoginResponse<'_>>(frame.body).ok()?;
@@ -163,6 +174,12 @@ impl Line {
             _ => None,
         })
         .await
+    }
+
+    pub(crate) async fn skip_hello(&mut self) -> io::Result<()> {
+        let mut answer = [0; Hello::LEN];
+        self.stream.read_exact(&mut answer).await?;
+        Ok(())
     }
 
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -202,15 +219,28 @@ impl Line {
 }
 
 fn login_bytes(app: u32, name: &str, sig: &str, device: u64) -> Result<Vec<u8>> {
+    login_bytes_from(app, name, sig, device, device, Resume::NOW)
+}
+
+/// The first bytes of a session that deliveries are to begin like this for.
+pub(crate) fn login_bytes_from(
+    app: u32,
+    name: &str,
+    sig: &str,
+    device: u64,
+    session: u64,
+    resume: Resume,
+) -> Result<Vec<u8>> {
     let login = Login::new(app, UserId::new(name)?, sig, device, Platform::DESKTOP)
-        .with_session(device)
+        .with_resume(resume)
+        .with_session(session)
         .with_attempt(1);
     let hello = hello(End::CLIENT, (VERSION, VERSION), MAX_FRAME as u32, 64);
     Ok([&hello[..], &frame(FrameKind::LOGIN, 1, &login)].concat())
 }
 
 /// An address of the loopback interface for the `number`-th of many clients.
-const fn source(class: u8, number: u32) -> [u8; 4] {
+pub(crate) const fn source(class: u8, number: u32) -> [u8; 4] {
     [127, 0, class, 1 + (number % 10) as u8]
 }
 
@@ -247,6 +277,25 @@ pub(crate) async fn run(target: Target, attack: Attack, size: Size) -> Result<()
                 tasks.spawn(ping(Arc::clone(&target), device));
             }
         }
+        Attack::Changers => {
+            for device in 0..size.devices {
+                tasks.spawn(hostile_writers::change_groups(
+                    Arc::clone(&target),
+                    device,
+                    size.devices,
+                ));
+            }
+        }
+        Attack::Revokers => {
+            for device in 0..size.devices {
+                tasks.spawn(hostile_writers::revoke(Arc::clone(&target), device));
+            }
+        }
+        Attack::Resumers => {
+            for device in 0..size.devices {
+                tasks.spawn(hostile_writers::resume(Arc::clone(&target), device));
+            }
+        }
     }
     sleep(Duration::from_millis(500)).await;
     writeln!(io::stdout(), "begun")?;
@@ -261,7 +310,7 @@ pub(crate) async fn run(target: Target, attack: Attack, size: Size) -> Result<()
 }
 
 /// A connection that is logged in, however often that takes.
-async fn insist(target: &Target, name: &str, device: u64, from: [u8; 4]) -> Line {
+pub(crate) async fn insist(target: &Target, name: &str, device: u64, from: [u8; 4]) -> Line {
     loop {
         let (Ok(user), Ok(address)) = (UserId::new(name), target.socket()) else {
             return std::future::pending().await;

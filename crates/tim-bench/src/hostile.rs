@@ -1,6 +1,6 @@
 //! What an innocent pair of users notices of hostile ones: its latencies beside each attack, over those without one.
 //!
-//! The hub has the limits that any hub has, but for the rate of sends: no attack sends, and the pair may catch up after a pause. The pair and the attackers come from different addresses.
+//! The hub has the limits that any hub has. The pair and the attackers come from different addresses.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -77,10 +77,10 @@ pub(crate) struct Setup {
 pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
     let setup: Setup = serde_json::from_str(setup)?;
     let mut options = HubOptions::new(own_app());
-    options.sends_per_second = 0;
     options.max_account_bytes = 0;
     options.max_conversations = 0;
     if !setup.limits_requests {
+        options.sends_per_second = 0;
         options.requests_per_second = 0;
         options.address_requests_per_second = 0;
         options.max_connections_per_address = 0;

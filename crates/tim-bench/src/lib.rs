@@ -6,11 +6,13 @@ mod ceiling;
 mod latency;
 mod machine;
 mod meter;
+mod threads;
 
 pub use ceiling::{Ceiling, SINGLE_BLOCK, group_block, message_block, sync_appends};
 pub use latency::Latency;
 pub use machine::{FileSystem, Machine, load};
 pub use meter::{Counters, Meter, Usage, allocated, memory_of, own_cpu, thread_cpu};
+pub use threads::Threads;
 
 /// A text of exactly this many bytes, as people write it: 157 bytes are 57 characters.
 #[must_use]

@@ -14,6 +14,7 @@ mod fan_out;
 mod files;
 mod group;
 mod hostile;
+mod hostile_writers;
 mod hub;
 mod idle;
 mod idle_clients;
@@ -30,6 +31,7 @@ mod sends;
 mod stalls;
 mod stop;
 mod talk;
+mod thread_groups;
 
 use std::error::Error;
 use std::io::{self, Write as _};

@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::Threads;
+
 /// Ticks a second in `/proc/PID/stat`: the same for every architecture that Rust's standard library runs on.
 const TICKS: u64 = 100;
 /// The fields of a block device's `stat`, from 0, that count sectors written and flushes.
@@ -58,6 +60,12 @@ impl Meter {
             process,
             disk: disk_of(directory),
         }
+    }
+
+    /// The CPU time of each thread of the server; `None` as for the counters, and once its process has ended.
+    #[must_use]
+    pub fn threads(&self) -> Option<Threads> {
+        Threads::of(&tree_of(self.process))
     }
 
     /// The counters now. Those of a process that has ended are there until its parent waits for it.

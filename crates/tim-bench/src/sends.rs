@@ -2,7 +2,7 @@
 //!
 //! With a rate, messages are due at fixed times, and latency counts from then: a stall delays all that are due meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use crate::check::{self, Place};
 use crate::disk::Disk;
 use crate::hub::{Setup, Target};
 use crate::report::{Column, Figure, Report, Value};
+use crate::thread_groups::THREADS;
 use crate::{Failure, Result, blocking, prepare};
 
 /// Concurrent logins.
@@ -34,6 +35,7 @@ const TABLE: &[Column] = &[
     Column("p99.9 ms", "latency_p999_ms"),
     Column("max ms", "latency_max_ms"),
     Column("hub CPU us", "hub_cpu_us_per_message"),
+    Column("its writer us", "writer_cpu_us_per_message"),
     Column("dirty B", "written_bytes_per_message"),
     Column("to disk B", "disk_written_bytes_per_message"),
     Column("flushes", "disk_flushes_per_message"),
@@ -68,6 +70,8 @@ struct Run {
     /// CPU time of this program, which is all clients.
     clients_cpu: Option<Duration>,
     usage: Option<Usage>,
+    /// CPU time of the hub's threads until the last response, by their names.
+    threads: Option<BTreeMap<String, Duration>>,
     /// By how much the data have grown on the disk, of a hub that was stopped in order.
     grown: Option<u64>,
     sync_calls: Option<u64>,
@@ -234,11 +238,13 @@ async fn run(target: Target, load: &Load) -> Result<Run> {
     let meter = target.meter();
     let before = meter.as_ref().map(tim_bench::Meter::read);
     let calls = target.sync_calls().ok();
+    let threads = meter.as_ref().and_then(tim_bench::Meter::threads);
     let own_cpu = tim_bench::own_cpu();
     let (senders, latency, took) = send_all(senders, load).await?;
     let clients_cpu = own_cpu
         .zip(tim_bench::own_cpu())
         .map(|(before, now)| now.saturating_sub(before));
+    let threads = threads.zip(meter.as_ref().and_then(tim_bench::Meter::threads));
     let duplicates = senders.iter().map(|sender| sender.bot.duplicates).sum();
     let mut run = Run {
         latency,
@@ -246,6 +252,7 @@ async fn run(target: Target, load: &Load) -> Result<Run> {
         duplicates,
         clients_cpu,
         usage: None,
+        threads: threads.map(|(before, now)| now.since(&before)),
         grown: None,
         sync_calls: None,
         checked: 0,
@@ -472,6 +479,15 @@ fn report_usage(report: &mut Report, run: &Run) -> Result<()> {
         cpu.unwrap_or(Value::Unknown),
         "us per message",
     ))?;
+    for (key, label, time) in THREADS.iter().map(|group| group.of(run.threads.as_ref())) {
+        let time = time.map(|time| Value::Real(time.as_secs_f64() * 1e6 / messages));
+        add(Figure::new(
+            key,
+            label,
+            time.unwrap_or(Value::Unknown),
+            "us per message",
+        ))?;
+    }
     let clients = run
         .clients_cpu
         .map(|cpu| Value::Real(cpu.as_secs_f64() * 1e6 / messages));

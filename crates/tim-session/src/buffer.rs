@@ -86,8 +86,11 @@ impl Buffer for GrowBuffer {
         }
         if len > self.bytes.len() {
             let doubled = len.max(self.bytes.len() * 2).next_multiple_of(STEP);
-            let mut bytes = alloc::vec![0; doubled.min(self.limit)];
-            fill(&mut bytes, &self.bytes);
+            let new_len = doubled.min(self.limit);
+            let mut bytes = core::mem::take(&mut self.bytes).into_vec();
+            // Exactly, so that the slice below is the same memory.
+            bytes.reserve_exact(new_len.saturating_sub(bytes.len()));
+            bytes.resize(new_len, 0);
             self.bytes = bytes.into_boxed_slice();
         }
         true

@@ -1,7 +1,7 @@
 //! Appending: the only place where entries are made.
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use tim_proto::planted::{self, Fault};
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
@@ -10,6 +10,7 @@ use tim_store::{
 };
 
 use super::rows::{Head, counts, entry_at, entry_sum, log_name, number_of, sql, unsigned};
+use super::statements::EARLIER;
 use super::writer::{Batch, Stop};
 
 /// A checked entry, ready to be appended.
@@ -37,8 +38,7 @@ impl Batch<'_> {
         if append.id.sender != number_of(sender_id) {
             return Err(Refused::ForeignId.into());
         }
-        let before = earlier_send(self.db, sender_id, &append.id, append.fingerprint)?;
-        if let Some(first) = before {
+        if let Some(first) = self.earlier_send(sender_id, append)? {
             return self.duplicate(&append.log, first?);
         }
         check_size(&append.content)?;
@@ -62,8 +62,9 @@ impl Batch<'_> {
             kind: append.kind,
             content: append.content.clone(),
         };
+        // First: see `earlier_send`.
+        self.remember_id(sender_id, append, &head)?;
         let stored = self.push_again(&mut head, entry)?;
-        self.remember_id(sender_id, append, &head, &stored)?;
         self.use_files(files, sender_id, head.id, stored.sequence)?;
         if head.is_group() {
             if !append.require_membership {
@@ -72,6 +73,21 @@ impl Batch<'_> {
             self.keep_mentions(&head, append, sender_id, stored.sequence)?;
         }
         Ok(Written::Stored(stored))
+    }
+
+    /// As [`earlier_send`]. The table is asked only if it may have the id, or if the log may be made: what is damaged in the table is
+    /// found before anything is written.
+    fn earlier_send(
+        &mut self,
+        sender: i64,
+        append: &Append,
+    ) -> rusqlite::Result<Option<Result<Stored, Refused>>> {
+        if !self.sent.may_have(self.db, self.now_ms, sender, &append.id)? && self.known.has_head(&append.log)
+        {
+            return Ok(None);
+        }
+        let find = self.statements.earlier()?;
+        find_earlier(find, sender, &append.id, append.fingerprint)
     }
 
     /// The message has been stored before, at this place.
@@ -235,7 +251,7 @@ impl Batch<'_> {
         Ok(stored)
     }
 
-    fn insert_entry(&self, head: &Head, new: &NewEntry, content: i64) -> rusqlite::Result<()> {
+    fn insert_entry(&mut self, head: &Head, new: &NewEntry, content: i64) -> rusqlite::Result<()> {
         let columns = [
             head.id,
             sql(head.sequence),
@@ -265,25 +281,21 @@ impl Batch<'_> {
             countable,
             content,
         ] = columns;
-        self.db
-            .prepare_cached(
-                "INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            )?
-            .execute(params![
-                log,
-                sequence,
-                change,
-                time_ms,
-                sender,
-                client_time,
-                random,
-                origin,
-                flags,
-                kind,
-                countable,
-                content,
-                sum,
-            ])?;
+        self.statements.entry()?.execute(params![
+            log,
+            sequence,
+            change,
+            time_ms,
+            sender,
+            client_time,
+            random,
+            origin,
+            flags,
+            kind,
+            countable,
+            content,
+            sum,
+        ])?;
         Ok(())
     }
 
@@ -298,25 +310,19 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn remember_id(
-        &self,
-        sender: i64,
-        append: &Append,
-        head: &Head,
-        stored: &Stored,
-    ) -> rusqlite::Result<()> {
-        self.db
-            .prepare_cached("INSERT INTO sent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
-            .execute(params![
-                sql(append.id.client_time),
-                sender,
-                append.id.random,
-                sql(stored.sequence),
-                sql(stored.change),
-                sql(stored.time_ms),
-                sql(append.fingerprint.to_bits()),
-                head.id,
-            ])?;
+    /// The next entry of the log has this id.
+    fn remember_id(&mut self, sender: i64, append: &Append, head: &Head) -> rusqlite::Result<()> {
+        self.sent.note(sender, &append.id);
+        self.statements.sent()?.execute(params![
+            sql(append.id.client_time),
+            sender,
+            append.id.random,
+            sql(head.sequence + 1),
+            sql(self.change + 1),
+            sql(self.now_ms),
+            sql(append.fingerprint.to_bits()),
+            head.id,
+        ])?;
         Ok(())
     }
 }
@@ -328,11 +334,16 @@ pub(super) fn earlier_send(
     id: &MessageId,
     fingerprint: Fingerprint,
 ) -> rusqlite::Result<Option<Result<Stored, Refused>>> {
-    let found = db
-        .prepare_cached(
-            "SELECT sequence, change, time_ms, fingerprint FROM sent
-             WHERE client_time = ?1 AND sender = ?2 AND random = ?3",
-        )?
+    find_earlier(&mut *db.prepare_cached(EARLIER)?, sender, id, fingerprint)
+}
+
+fn find_earlier(
+    find: &mut Statement<'_>,
+    sender: i64,
+    id: &MessageId,
+    fingerprint: Fingerprint,
+) -> rusqlite::Result<Option<Result<Stored, Refused>>> {
+    let found = find
         .query_row(params![sql(id.client_time), sender, id.random], |row| {
             let stored = Stored {
                 sequence: unsigned(row, 0)?,

@@ -2,7 +2,8 @@
 //!
 //! SQLite does that in the commit that makes the log too long, and everybody waits. Here a thread does it, on a connection of its own,
 //! while the writer goes on. SQLite begins the log anew only if all of it was moved when a transaction begins. So when the thread is done
-//! and the log is long, the writer ends its generation early, which is then short, and moves the little that came since by itself.
+//! and the log is long, the writer ends its generation early, which is then short, and moves the little that came since by itself. It is
+//! the same when the log has to be emptied, because there are contents in it that were removed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use super::BUSY_TIMEOUT;
 const PAGES: i64 = 4_096;
 /// From so many pages on, the log begins anew: 64 MiB.
 const MAX_PAGES: i64 = 16_384;
+
+/// With so many pages that were not moved, the log is not emptied by the writer: 4 MiB.
+const MANY: i64 = 1_024;
 
 /// Who moves the log.
 pub(super) struct Checkpoints {
@@ -42,12 +46,12 @@ impl Checkpoints {
 
     /// Whether the generation should end early.
     pub(super) fn are_waiting(&self) -> bool {
-        self.is_due && !self.is_busy.load(Ordering::Acquire)
+        self.is_due && !self.is_busy()
     }
 
     /// A generation was committed, and no transaction is open.
     pub(super) fn committed(&mut self, connection: &Connection) {
-        if self.is_busy.load(Ordering::Acquire) {
+        if self.is_busy() {
             return;
         }
         let mode = if self.is_due { "PASSIVE" } else { "NOOP" };
@@ -59,6 +63,20 @@ impl Checkpoints {
         if pages - moved > PAGES || self.is_due {
             self.request();
         }
+    }
+
+    /// Whether the thread works.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_busy.load(Ordering::Acquire)
+    }
+
+    /// Has the thread move the log if that would hold up the writer for long; whether it does. What comes meanwhile is left.
+    pub(super) fn begin_to_empty(&mut self, connection: &Connection) -> bool {
+        let is_long = checkpoint(connection, "NOOP").is_some_and(|(pages, moved)| pages - moved > MANY);
+        if is_long {
+            self.request();
+        }
+        is_long && self.thread.is_some()
     }
 
     fn request(&mut self) {

@@ -35,8 +35,8 @@ impl Batch<'_> {
     /// Stores a content of a log's entry.
     pub(super) fn add_content(&mut self, log: i64, body: &[u8]) -> rusqlite::Result<i64> {
         self.content += 1;
-        self.db
-            .prepare_cached("INSERT INTO contents VALUES (?1, ?2, ?3)")?
+        self.statements
+            .content()?
             .execute(params![self.content, log, body])?;
         Ok(self.content)
     }

@@ -15,10 +15,12 @@ use super::known::Known;
 use super::lock::DirLock;
 use super::log::block::{Found, Header};
 use super::log::{Log, record};
+use super::maybe_sent::MaybeSent;
 use super::purge::LastId;
 use super::recent::Newest;
 use super::rows::{sql, unsigned};
 use super::shared::Shared;
+use super::statements::Statements;
 use super::sums::damaged;
 use super::unwritten::{Room, Unwritten, limit_pages};
 use super::usage::Usage;
@@ -33,6 +35,8 @@ const READING_TIME: Duration = Duration::from_millis(5);
 pub(super) const READ_TIME: Duration = Duration::from_millis(2);
 /// After how long removed contents are wiped at the latest, if the rounds of retention do not end.
 const WIPE_INTERVAL: Duration = Duration::from_secs(60);
+/// How many steps prepare a wipe at the most.
+const MAX_PREPARATIONS: u8 = 16;
 /// For how long a generation that could not be committed is not tried again: SQLite rolls it back, and all of it is applied anew.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -58,11 +62,14 @@ pub(super) struct Database {
     wipe: bool,
     /// When they were wiped last.
     wiped: Instant,
+    /// How many steps have prepared the next wipe.
+    preparations: u8,
     newest: Newest,
     known: Known,
     unwritten: Unwritten,
     room: Room,
     usage: Usage,
+    sent: MaybeSent,
     last_id: Option<LastId>,
     records: Vec<u8>,
     state: State,
@@ -119,11 +126,13 @@ impl Database {
             // A hub that was killed may have left removed contents there.
             wipe: true,
             wiped: Instant::now(),
+            preparations: 0,
             newest: Newest::default(),
             known: Known::default(),
             unwritten: Unwritten::default(),
             room: Room::default(),
             usage: Usage::default(),
+            sent: MaybeSent::default(),
             last_id: None,
             records: Vec::new(),
             state: State::Whole,
@@ -147,6 +156,7 @@ impl Database {
         (self.newest, self.known) = (Newest::default(), Known::default());
         self.unwritten = Unwritten::new(self.room);
         (self.usage, self.last_id) = (Usage::default(), None);
+        self.sent = MaybeSent::default();
         Ok(())
     }
 
@@ -318,11 +328,15 @@ impl Database {
         };
         let before = self.take(&applied);
         self.store(shared, now_ms, batch, &applied, before, is_logged)?;
-        if self.wipe && self.is_time_to_wipe(&applied.results) {
-            self.wipe(shared)?;
+        let mut results = applied.results;
+        if self.wipe && self.is_time_to_wipe(&results) {
+            match self.prepare_to_wipe(shared) {
+                true => self.wipe(shared)?,
+                false => results.iter_mut().for_each(go_on),
+            }
         }
         Ok(Commit {
-            results: applied.results,
+            results,
             published: applied.published,
         })
     }
@@ -484,6 +498,8 @@ impl Database {
             known: std::mem::take(&mut self.known),
             unwritten: std::mem::take(&mut self.unwritten),
             usage: std::mem::take(&mut self.usage),
+            sent: std::mem::take(&mut self.sent),
+            statements: Statements::new(&self.connection),
             last_id: self.last_id.take(),
             changed: Vec::with_capacity(batch.len()),
         };
@@ -500,12 +516,14 @@ impl Database {
             known,
             unwritten,
             usage,
+            sent,
             last_id,
             changed,
             ..
         } = work;
         (self.newest, self.known) = (newest, known);
         (self.unwritten, self.usage, self.last_id) = (unwritten, usage, last_id);
+        self.sent = sent;
         Ok(Applied {
             results,
             published,
@@ -642,6 +660,32 @@ impl Database {
         Ok(())
     }
 
+    /// Sees to it that a wipe takes little time: everything else waits for it. Most of SQLite's write-ahead log is moved beside the
+    /// writer, and most of our log is overwritten in steps. Whether that is done. If not, the round of retention is to go on.
+    fn prepare_to_wipe(&mut self, shared: &Shared) -> bool {
+        if self.checkpoints.is_busy() {
+            return false;
+        }
+        // What cannot be committed is not wiped either.
+        if self.end(shared).is_err() {
+            return true;
+        }
+        // A reader may keep the write-ahead log from being moved, and a busy hub fills both again.
+        if self.preparations < MAX_PREPARATIONS {
+            self.preparations += 1;
+            if self.checkpoints.begin_to_empty(&self.connection) {
+                return false;
+            }
+            match self.log.wipe_behind() {
+                Ok(false) => {}
+                Ok(true) => return false,
+                Err(error) => warn!(%error, "{} is not overwritten in steps", log::LOG),
+            }
+        }
+        self.preparations = 0;
+        true
+    }
+
     /// Removes what is left of removed contents: moves SQLite's write-ahead log into the database and truncates it, and overwrites ours.
     /// Does not wait for readers; the next one tries again.
     fn wipe(&mut self, shared: &Shared) -> Result<(), StoreError> {
@@ -746,6 +790,13 @@ impl Database {
         if let Err(error) = lock.mark_stopped().and_then(|()| self.log.close()) {
             warn!(%error, "{} cannot be emptied", log::LOG);
         }
+    }
+}
+
+/// A step of retention does not end its round: removed contents are not wiped yet.
+const fn go_on(result: &mut Result<Written, Refused>) {
+    if let Ok(Written::Purged { more, .. }) = result {
+        *more = true;
     }
 }
 

@@ -296,7 +296,9 @@ impl Talk {
             budget: 50 + u32::try_from(self.numbers.below(200)).unwrap(),
             ..Purge::NONE
         });
-        for _ in 0..10_000 {
+        for _ in 0..1_000_000 {
+            // A long write-ahead log is moved by another thread.
+            std::thread::yield_now();
             if let [Written::Purged { more: false, .. }] = self.commit(std::slice::from_ref(&purge))[..] {
                 let (_, reader) = self.store.as_ref().unwrap();
                 self.said
@@ -440,4 +442,27 @@ fn what_is_removed_is_nowhere_in_the_files() {
     for seed in 1..=2_u64 {
         talk(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }
+}
+
+#[test]
+fn much_that_is_removed_is_wiped_beside_the_writer_and_then_nowhere() {
+    let mut talk = Talk::new(3);
+    let wal = |talk: &Talk| {
+        fs::metadata(talk.dir.path().join(format!("{DATABASE}-wal")))
+            .unwrap()
+            .len()
+    };
+    while wal(&talk) < 6 << 20 {
+        (0..20).for_each(|_| talk.say());
+        talk.store.as_ref().unwrap().0.end_generation();
+    }
+    talk.revoke(0);
+    let removed = talk.commit(&[Write::Purge(Purge::NONE)]);
+    assert!(
+        matches!(removed[..], [Written::Purged { more: true, .. }]),
+        "{removed:?}"
+    );
+    talk.say();
+    talk.judge();
+    assert_eq!(wal(&talk), 0);
 }

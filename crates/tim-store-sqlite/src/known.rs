@@ -55,6 +55,11 @@ impl Known {
         Head::find(db, log)
     }
 
+    /// Whether the head of a log is known, as it is when something was appended a while ago.
+    pub(super) fn has_head(&self, log: &LogKey) -> bool {
+        self.0.borrow().heads.contains_key(log)
+    }
+
     /// An append has left this head. False if that is not kept: the next append reads the table.
     pub(super) fn appended(&self, head: &Head) -> bool {
         let heads = &mut self.0.borrow_mut().heads;

@@ -31,6 +31,7 @@ mod lock;
 mod log;
 #[cfg(test)]
 mod log_tests;
+mod maybe_sent;
 mod mentions;
 mod personal;
 mod pool;
@@ -42,6 +43,7 @@ mod rosters;
 mod rows;
 mod schema;
 mod shared;
+mod statements;
 mod sums;
 #[cfg(test)]
 mod tests;

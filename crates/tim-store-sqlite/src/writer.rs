@@ -13,11 +13,13 @@ use tracing::warn;
 use super::known::Known;
 use super::lock::DirLock;
 use super::log::record::is_logged;
+use super::maybe_sent::MaybeSent;
 use super::plain_error;
 use super::purge::LastId;
 use super::recent::Newest;
 use super::rows::{Head, sql};
 use super::shared::Shared;
+use super::statements::Statements;
 use super::sums::damaged;
 use super::unwritten::Unwritten;
 use super::usage::Usage;
@@ -145,6 +147,9 @@ pub(super) struct Batch<'a> {
     pub(super) usage: Usage,
     /// Up to where retention has looked at message ids in this round.
     pub(super) last_id: Option<LastId>,
+    /// Which ids the table `sent` may have.
+    pub(super) sent: MaybeSent,
+    pub(super) statements: Statements<'a>,
     /// Which of the writes have changed something.
     pub(super) changed: Vec<bool>,
 }

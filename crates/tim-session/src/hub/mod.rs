@@ -392,8 +392,10 @@ impl<B: Buffer> HubSession<B> {
         payload_len: u32,
         message: &[u8],
     ) -> Result<(), DeliverError> {
-        let header = decode_body::<Header<'_>>(message);
-        let (true, Ok(header)) = (self.peer_features & features::COMPACT != 0, header) else {
+        if self.peer_features & features::COMPACT == 0 {
+            return self.deliver(cursor, payload_len, message);
+        }
+        let Ok(header) = decode_body::<Header<'_>>(message) else {
             return self.deliver(cursor, payload_len, message);
         };
         let with_numbers = self.peer_features & features::COMPACT_NUMBERS != 0;

@@ -40,6 +40,8 @@ const ALIGNMENT: usize = 4096;
 
 /// Zeros are written in pieces of this size: the kernel accounts a later write with the whole piece.
 const ZEROS: usize = 64 << 10;
+/// How much is overwritten in one step of a wipe.
+const AT_ONCE: u64 = GROWTH;
 
 /// The open log.
 #[derive(Debug)]
@@ -210,6 +212,19 @@ impl Log {
         self.end = FRONT;
     }
 
+    /// Overwrites a part of what is left of earlier generations, behind the blocks of this one; false if there is little. Without a
+    /// sync: [`wipe`](Self::wipe) makes it durable.
+    pub(super) fn wipe_behind(&mut self) -> io::Result<bool> {
+        let used = self.used.next_multiple_of(ZEROS as u64).min(self.len);
+        let from = used.saturating_sub(AT_ONCE);
+        if from < self.end.next_multiple_of(ZEROS as u64) {
+            return Ok(false);
+        }
+        self.fill_with_zeros(from, used)?;
+        self.used = from;
+        Ok(true)
+    }
+
     /// Overwrites what was written with zeros, so that nothing of it remains in the file. The generation must be committed.
     pub(super) fn wipe(&mut self) -> io::Result<()> {
         self.restart();
@@ -274,6 +289,11 @@ impl Log {
     }
 
     fn zero(&mut self, from: u64, to: u64) -> io::Result<()> {
+        self.fill_with_zeros(from, to)?;
+        self.file.as_ref().map_or(Ok(()), File::sync_all)
+    }
+
+    fn fill_with_zeros(&mut self, from: u64, to: u64) -> io::Result<()> {
         self.open()?;
         self.buffer.zero(ZEROS);
         let mut at = from;
@@ -282,7 +302,7 @@ impl Log {
             self.put(at, len)?;
             at += len as u64;
         }
-        self.file.as_ref().map_or(Ok(()), File::sync_all)
+        Ok(())
     }
 
     fn put_block(&mut self, at: u64, len: usize) -> io::Result<()> {
