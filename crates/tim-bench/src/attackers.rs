@@ -51,6 +51,8 @@ pub(crate) enum Attack {
     Pings,
     /// One account joins and leaves 500 groups, on 16 connections.
     Changers,
+    /// One account removes tokens of push services that it has not registered, on 16 connections.
+    Tokens,
     /// One account revokes what it has just sent, on 16 connections.
     Revokers,
     /// One account with very many conversations logs in on 16 connections, to read everything from its beginning.
@@ -58,7 +60,7 @@ pub(crate) enum Attack {
 }
 
 impl Attack {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Readers,
         Self::Marks,
         Self::HalfOpen,
@@ -66,6 +68,7 @@ impl Attack {
         Self::Logins,
         Self::Pings,
         Self::Changers,
+        Self::Tokens,
         Self::Revokers,
         Self::Resumers,
     ];
@@ -80,6 +83,7 @@ impl Attack {
             Self::Logins => "logins",
             Self::Pings => "pings",
             Self::Changers => "changers",
+            Self::Tokens => "tokens",
             Self::Revokers => "revokers",
             Self::Resumers => "resumers",
         }
@@ -284,6 +288,11 @@ pub(crate) async fn run(target: Target, attack: Attack, size: Size) -> Result<()
                     device,
                     size.devices,
                 ));
+            }
+        }
+        Attack::Tokens => {
+            for device in 0..size.devices {
+                tasks.spawn(hostile_writers::unregister(Arc::clone(&target), device));
             }
         }
         Attack::Revokers => {

@@ -1,13 +1,16 @@
-//! Hostile accounts that stay within what they may do, and do the dearest of it as often as they are let: they change groups, revoke what
+//! Hostile accounts that stay within what they may do, and do the dearest of it as often as they are let: they change groups or tokens, revoke what
 //! they have just sent, or come back again and again to read everything from its beginning.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tim_proto::request::{CreateGroup, JoinGroup, QuitGroup, Request as _, Resume, Revoke, SendResponse};
+use tim_proto::message::to_vec;
+use tim_proto::request::{
+    self, CreateGroup, JoinGroup, PushPlatform, QuitGroup, Resume, Revoke, SendResponse, UnregisterPush,
+};
 use tim_proto::wire::{Encode, Frame, FrameKind, decode_body};
 use tim_proto::{ConversationId, GroupId, GroupType, JoinOption, MessageId, UserId};
-use tim_testkit::frame;
+use tim_testkit::{frame, raw_frame};
 use tokio::time::sleep;
 
 use crate::Result;
@@ -18,50 +21,56 @@ use crate::prepare::READER;
 /// Groups that a hostile account joins and leaves.
 const GROUPS: u32 = 500;
 /// How many requests are under way on a connection.
-const UNDER_WAY: u32 = 8;
+const UNDER_WAY: usize = 8;
 /// How long the hub has its rest after a refusal, which names a longer time.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Requests with the same kind of answer, a few at a time.
+/// A request: its kind and its encoded body.
+struct Request(FrameKind, Vec<u8>);
+
+impl Request {
+    fn of<R: request::Request + Encode>(request: &R) -> Self {
+        Self(R::KIND, to_vec(request))
+    }
+}
+
+/// Makes requests, a few at a time.
 struct Requests {
     line: Line,
     next: u32,
 }
 
 impl Requests {
-    /// Makes these requests. `take` is given the answer of each, whatever it is.
-    async fn make<'a>(
-        &mut self,
-        requests: impl Iterator<Item = (FrameKind, &'a dyn Encode)>,
-        mut take: impl FnMut(u32, &Frame<'_>),
-    ) -> Result<()> {
+    /// Makes these requests, and waits for all answers, whatever they are. Returns how many of the requests were not refused.
+    async fn make(&mut self, requests: &[Request]) -> Result<usize> {
         let first = self.next;
         let mut bytes = Vec::new();
-        for (kind, request) in requests {
-            bytes.extend(frame(kind, self.next, &request));
+        for Request(kind, body) in requests {
+            bytes.extend(raw_frame(*kind, self.next, body));
             self.next += 1;
         }
-        let mut open = self.next - first;
         self.line.say(&bytes).await?;
-        while open > 0 {
-            let answered = |frame: &Frame<'_>| match frame.id >= first && frame.kind != FrameKind::SYNCED {
-                true if is_push(frame.kind) => None,
-                true => {
-                    take(frame.id - first, frame);
-                    Some(())
-                }
-                false => None,
+        let mut done = 0;
+        for _ in requests {
+            let answered = |frame: &Frame<'_>| {
+                let is_answer = frame.id >= first && !is_push(frame.kind);
+                is_answer.then_some(frame.kind != FrameKind::ERROR)
             };
-            self.line.next(answered).await?;
-            open -= 1;
+            done += usize::from(self.line.next(answered).await?);
         }
-        Ok(())
+        Ok(done)
     }
 }
 
 /// Whether it is no answer, whatever its id.
 fn is_push(kind: FrameKind) -> bool {
-    [FrameKind::DELIVER, FrameKind::CONVERSATION, FrameKind::GAP].contains(&kind)
+    [
+        FrameKind::DELIVER,
+        FrameKind::CONVERSATION,
+        FrameKind::GAP,
+        FrameKind::SYNCED,
+    ]
+    .contains(&kind)
 }
 
 async fn requests(target: &Target, name: &str, device: u64, class: u8) -> Requests {
@@ -75,51 +84,51 @@ fn group(number: u32) -> Option<GroupId> {
 
 /// Joins and leaves the groups of another hostile account.
 pub(crate) async fn change_groups(target: Arc<Target>, device: u64, devices: u64) {
-    let own = || {
-        (0..GROUPS)
-            .filter(move |number| u64::from(*number) % devices == device)
-            .filter_map(group)
+    let numbers = (0..GROUPS).filter(|number| u64::from(*number) % devices == device);
+    let numbers: Vec<u32> = numbers.collect();
+    let groups: Vec<GroupId> = numbers.iter().copied().filter_map(group).collect();
+    let create = |(group, number): (&GroupId, &u32)| {
+        let create = CreateGroup::new(GroupType::PUBLIC, "hostile", *number);
+        Request::of(
+            &create
+                .with_group(*group)
+                .with_join_option(JoinOption::FREE_ACCESS),
+        )
     };
-    let create = |group| {
-        CreateGroup::new(GroupType::PUBLIC, "hostile", device as u32)
-            .with_group(group)
-            .with_join_option(JoinOption::FREE_ACCESS)
+    let creates: Vec<Request> = groups.iter().zip(&numbers).map(create).collect();
+    let change = |groups: &[GroupId]| {
+        let joins = groups.iter().map(|group| Request::of(&JoinGroup::new(*group)));
+        let quits = groups.iter().map(|group| Request::of(&QuitGroup::new(*group)));
+        joins.chain(quits).collect()
     };
-    let groups: Vec<_> = own().collect();
-    let creates: Vec<_> = own().map(create).collect();
-    let joins: Vec<_> = own().map(JoinGroup::new).collect();
-    let quits: Vec<_> = own().map(QuitGroup::new).collect();
+    let changes: Vec<Vec<Request>> = groups.chunks(UNDER_WAY).map(change).collect();
     let mut owner = requests(&target, "hostile-owner", device + 1, 10).await;
-    let mut made = 0;
-    while made < groups.len() {
-        let request = creates
-            .get(made)
-            .map(|create| (CreateGroup::KIND, create as &dyn Encode));
-        let mut is_made = false;
-        let answered = owner.make(request.into_iter(), |_, frame| {
-            is_made = frame.kind != FrameKind::ERROR
-        });
-        if answered.await.is_err() {
-            owner = requests(&target, "hostile-owner", device + 1, 10).await;
-        }
-        made += usize::from(is_made);
-        if !is_made {
-            sleep(PAUSE).await;
+    for create in &creates {
+        loop {
+            match owner.make(std::slice::from_ref(create)).await {
+                Ok(0) => sleep(PAUSE).await,
+                Ok(_) => break,
+                Err(_) => owner = requests(&target, "hostile-owner", device + 1, 10).await,
+            }
         }
     }
     loop {
         let mut line = requests(&target, "hostile-changer", device + 1, 10).await;
-        for (joins, quits) in joins
-            .chunks(UNDER_WAY as usize)
-            .zip(quits.chunks(UNDER_WAY as usize))
-            .cycle()
-        {
-            let join = joins.iter().map(|join| (JoinGroup::KIND, join as &dyn Encode));
-            let quit = quits.iter().map(|quit| (QuitGroup::KIND, quit as &dyn Encode));
-            if line.make(join.chain(quit), |_, _| ()).await.is_err() {
+        for changes in changes.iter().cycle() {
+            if line.make(changes).await.is_err() {
                 break;
             }
         }
+    }
+}
+
+/// Removes tokens of push services that there are not.
+pub(crate) async fn unregister(target: Arc<Target>, device: u64) {
+    let unregister = || Request::of(&UnregisterPush::new(PushPlatform::IOS, "hostile"));
+    let all: Vec<Request> = (0..UNDER_WAY).map(|_| unregister()).collect();
+    loop {
+        let mut line = requests(&target, "hostile-unregistrar", device + 1, 13).await;
+        while line.make(&all).await.is_ok() {}
     }
 }
 

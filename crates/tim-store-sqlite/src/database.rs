@@ -312,7 +312,7 @@ impl Database {
 
     fn commit_batch(&mut self, shared: &Shared, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError> {
         self.check_state()?;
-        let is_logged = self.make_room(shared, batch)?;
+        let has_room = self.make_room(shared, batch)?;
         self.begin()?;
         let applied = match self.apply(now_ms, batch) {
             Ok(applied) => applied,
@@ -327,7 +327,7 @@ impl Database {
             }
         };
         let before = self.take(&applied);
-        self.store(shared, now_ms, batch, &applied, before, is_logged)?;
+        self.store(shared, now_ms, batch, &applied, before, has_room)?;
         let mut results = applied.results;
         if self.wipe && self.is_time_to_wipe(&results) {
             match self.prepare_to_wipe(shared) {
@@ -350,15 +350,12 @@ impl Database {
     }
 
     /// Sees to it, before anything is applied, that the batch finds room: what is applied can be taken back only with all of the
-    /// generation. Whether the batch may go into the log.
+    /// generation. Whether what may go into the log may go there.
     fn make_room(&mut self, shared: &Shared, batch: &[Write]) -> Result<bool, StoreError> {
         self.records.clear();
+        let logged = batch.iter().filter(|write| record::is_logged(write));
+        logged.for_each(|write| record::encode(write, &mut self.records));
         let is_logged = batch.iter().all(record::is_logged);
-        if is_logged {
-            batch
-                .iter()
-                .for_each(|write| record::encode(write, &mut self.records));
-        }
         let fits = self.log.has_room(self.records.len());
         let is_full = !fits || shared.recent(|recent| recent.len() >= MAX_TOUCHED);
         if is_full {
@@ -371,13 +368,15 @@ impl Database {
         if !is_logged {
             self.check_refused()?;
         }
-        let fits = is_logged && self.log.has_room(self.records.len());
-        if fits {
-            self.log
-                .reserve(self.records.len())
-                .map_err(|error| not_written(&error))?;
+        if self.records.is_empty() || !self.log.has_room(self.records.len()) {
+            return Ok(false);
         }
-        Ok(fits)
+        match self.log.reserve(self.records.len()) {
+            Ok(()) => Ok(true),
+            // It may be that all of the batch has to be committed, which needs no log.
+            Err(_) if !is_logged => Ok(false),
+            Err(error) => Err(not_written(&error)),
+        }
     }
 
     /// Makes an applied batch durable.
@@ -388,7 +387,7 @@ impl Database {
         batch: &[Write],
         applied: &Applied,
         before: u64,
-        is_logged: bool,
+        has_room: bool,
     ) -> Result<(), StoreError> {
         let changed = || {
             batch
@@ -408,7 +407,8 @@ impl Database {
             }
             self.newest_epoch = Some(epoch);
         }
-        if !is_logged {
+        // What has changed nothing, as what is refused, keeps nobody else's writes out of the log.
+        if !has_room || !changed().all(|(write, _)| record::is_logged(write)) {
             return self.try_to_end(shared).map_err(|error| self.undo(error));
         }
         if applied.changed.contains(&false) {

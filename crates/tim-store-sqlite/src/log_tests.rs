@@ -501,3 +501,29 @@ fn accounts_that_are_in_the_log_only_keep_their_numbers_and_times() {
     assert_eq!(reader.unused_since(&new), Ok(Some(8)));
     assert_eq!(number(&reader, removed), None);
 }
+
+#[test]
+fn what_changes_nothing_does_not_keep_other_writes_out_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    let unregister = |user| Write::UnregisterPush {
+        user,
+        platform: tim_proto::request::PushPlatform::IOS,
+        token: "unknown".to_owned(),
+        written: None,
+        number: None,
+    };
+    let nobody = UserId::new("nobody").unwrap();
+    let batch = [unregister(ALICE), say(number, 1), unregister(nobody), notice(2)];
+    writer.commit(1, &batch).unwrap();
+    assert_eq!(committed(dir.path()), 0, "in the log only");
+    let killed = killed(dir.path());
+    assert_eq!(heads(&open(killed.path()).unwrap().1), [1, 1]);
+    let profile = Write::SetUserProfile {
+        user: ALICE,
+        nick: Some("Alice".to_owned()),
+        avatar: None,
+    };
+    writer.commit(1, &[say(number, 3), profile]).unwrap();
+    assert_eq!((committed(dir.path()), heads(&reader)), (3, [2, 1]));
+}

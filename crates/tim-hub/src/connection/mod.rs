@@ -331,8 +331,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let Stage::Online(online) = &mut self.stage else {
             return false;
         };
-        let withdrawals = &self.services.withdrawals;
-        if online.state.has_ahead(withdrawals) {
+        if online.state.has_ahead(&self.services.withdrawals) {
             return online.state.deliver_ahead(
                 self.io.session(),
                 &self.services.merges,
@@ -345,10 +344,17 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             };
             online.read(&self.services, request);
         }
-        let Poll::Ready(changes) = online.poll_reading(context) else {
+        let Poll::Ready(read) = online.poll_reading(context) else {
             return false;
         };
-        match changes {
+        if let Ok((_, took_ms)) = &read {
+            self.charge_reading(*took_ms);
+        }
+        let Stage::Online(online) = &mut self.stage else {
+            return false;
+        };
+        let withdrawals = &self.services.withdrawals;
+        match read.map(|(changes, _)| changes) {
             Ok(Ok((changes, mark))) => {
                 if !online.state.take(self.io.session(), changes, mark) {
                     return false;

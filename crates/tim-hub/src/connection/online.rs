@@ -49,7 +49,8 @@ const _: () = assert!(size_of::<Online>() <= 248);
 
 /// What was read from the log, and when.
 type Found = Result<(Changes, Mark), StoreError>;
-type Reading = (Box<HeldMerge>, Found);
+/// With how long it took, in milliseconds.
+type Reading = (Box<HeldMerge>, Found, u64);
 
 /// A request on the read pool.
 struct RequestJob {
@@ -221,18 +222,21 @@ impl Online {
         let held = self.merge.take();
         let mut held = held.unwrap_or_else(|| Box::new(HeldMerge::new(&services.merges)));
         let withdrawals = Arc::clone(&services.withdrawals);
+        let clock = services.options.clock.clone();
         let reading = services.reads.run(user, move || {
+            let begun_ms = clock.steady_ms();
             // Before the snapshot: what is withdrawn from now on may be in it.
             let mark = withdrawals.mark();
             let changes = reads.store().changes_after(&request, &mut held.merge);
             held.count();
-            (held, changes.map(|changes| (changes, mark)))
+            let took_ms = clock.steady_ms().saturating_sub(begun_ms);
+            (held, changes.map(|changes| (changes, mark)), took_ms)
         });
         self.reading = Some(reading);
     }
 
-    /// What was read from the log.
-    pub(super) fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<Result<Found, Lost>> {
+    /// What was read from the log, and how many milliseconds that took.
+    pub(super) fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<Result<(Found, u64), Lost>> {
         let Some(reading) = &mut self.reading else {
             return Poll::Pending;
         };
@@ -241,9 +245,9 @@ impl Online {
         };
         self.reading = None;
         Poll::Ready(match read {
-            Ok((held, changes)) => {
+            Ok((held, changes, took_ms)) => {
                 self.merge = Some(held).filter(|held| !held.merge.is_empty());
-                Ok(changes)
+                Ok((changes, took_ms))
             }
             Err(_) => Err(Lost),
         })

@@ -25,6 +25,10 @@ const LOGIN_COST: u32 = 20;
 const MAX_LOGIN_WAIT_MS: u64 = 2_000;
 /// What a new connection costs its network.
 const CONNECTION_COST: u32 = 2;
+/// What a millisecond of reading the log costs. So an account keeps a part of one core busy, however often it begins anew.
+const READING_COST: u32 = 5;
+/// The longest reading that is charged: on a slow disk it is not the user's fault.
+const MAX_READING_MS: u64 = 2_000;
 /// The shortest pause, so that a client in debt costs few wake-ups, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// After fewer received bytes than these, without the end of a frame, the connection pauses, so that the rest comes at once.
@@ -65,6 +69,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn charge_request(&mut self, kind: FrameKind) {
         let wait_ms = self.charge_network(handlers::cost(kind).max(1));
         self.pause(wait_ms);
+    }
+
+    /// The log was read for the device, for so long: the first reading looks at each conversation of the user.
+    pub(super) fn charge_reading(&mut self, took_ms: u64) {
+        let took_ms = u32::try_from(took_ms.min(MAX_READING_MS)).unwrap_or(u32::MAX);
+        if took_ms > 1 {
+            self.charge(took_ms * READING_COST);
+        }
     }
 
     /// Something has come that has no other limit.

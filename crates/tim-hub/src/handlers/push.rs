@@ -7,10 +7,14 @@ use tim_proto::ErrorCode;
 use tim_proto::request::{Done, MAX_PUSH_TOKEN, PushPlatform, RegisterPush, UnregisterPush};
 use tim_store::{Write, Written};
 
-use super::{Handled, Reply};
+use super::{Handled, Reply, admit};
 use crate::client_context::ClientContext;
 use crate::refusal::Refusal;
 use crate::service::Services;
+
+/// What a change of the tokens costs of what its user may send: it is committed at once, and everybody's writes with it. Applications make
+/// one when they start.
+const COST: u32 = 10;
 
 /// Registers a token. Applications do that after each login, so a token that is there already, in the form in which it is kept, costs no
 /// write.
@@ -31,6 +35,7 @@ pub(super) fn register<'a>(
     if is_known && written.is_none() && !is_removing {
         return Reply::now(&Done);
     }
+    admit(services, client, COST)?;
     let write = Write::RegisterPush(Box::new(tim_store::RegisterPush {
         user,
         platform,
@@ -61,6 +66,7 @@ pub(super) fn unregister<'a>(
 ) -> Handled<UnregisterPush<'a>> {
     // What is none to the sink was registered before there was this sink, or never.
     let token = checked(services, request.platform, request.token).unwrap_or(Cow::Borrowed(request.token));
+    admit(services, client, COST)?;
     let responder = client.responder::<UnregisterPush<'static>>();
     let (user, platform) = (client.user(), request.platform);
     let write = Write::UnregisterPush {
