@@ -7,8 +7,11 @@ use tim_session::Instant;
 
 /// A device's clock and timer.
 pub trait Clock {
-    /// The current time, relative to any fixed instant. It must not go back: for a 32-bit counter that wraps, use
-    /// [`WideningClock`].
+    /// The current time, relative to any fixed instant: a counter since the start, not the time of day, which may be set. For a 32-bit
+    /// counter that wraps, use [`WideningClock`].
+    ///
+    /// It must not go back. If it does, no time has passed for the session, but a [`Clock::wait_until`] that is under way waits until the
+    /// clock has come there again: until then nothing wakes a device that has lost its connection.
     fn now(&self) -> Instant;
 
     /// Waits until `moment`, which may be in the past. Dropping the future releases the timer.

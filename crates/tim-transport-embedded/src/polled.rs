@@ -98,7 +98,8 @@ impl<R: Read + ReadReady, W: Write> PolledTransport for SerialPort<R, W> {
 
 /// The clock of a device that is polled, and how it waits.
 pub trait PolledClock {
-    /// The current time, relative to any fixed instant. It must not go back.
+    /// The current time, relative to any fixed instant: a counter since the start, not the time of day, which may be set. It must not go
+    /// back; if it does, no time has passed for the session, and the next poll says anew when to wake up.
     fn now(&mut self) -> Instant;
 
     /// Waits until something may have happened: a byte has arrived, a transport that was full has room again, a connection that was

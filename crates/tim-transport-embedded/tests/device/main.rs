@@ -9,6 +9,7 @@ mod hub;
 mod ids;
 mod polled;
 mod power;
+mod reports;
 mod support;
 mod tasks;
 mod transports;

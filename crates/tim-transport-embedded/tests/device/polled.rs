@@ -17,10 +17,10 @@ use crate::hub::bob;
 use crate::support::{Slot, config};
 use crate::world::{Half, World, delivered};
 
-type Device<'m, T, F = Framing> = PolledDevice<'m, T, Time, F>;
+pub(crate) type Device<'m, T, F = Framing> = PolledDevice<'m, T, Time, F>;
 
 /// The world's time, which passes while the device idles.
-struct Time(World);
+pub(crate) struct Time(pub(crate) World);
 
 impl PolledClock for Time {
     fn now(&mut self) -> Instant {
@@ -32,7 +32,7 @@ impl PolledClock for Time {
 }
 
 /// A line that is opened, and can be cut.
-struct Line(World);
+pub(crate) struct Line(pub(crate) World);
 
 impl PolledTransport for Line {
     fn connect(&mut self) -> Poll<bool> {
@@ -68,7 +68,7 @@ fn with_device(world: &World, config: ClientConfig, script: impl FnOnce(Device<'
     ));
 }
 
-fn log_in<T: PolledTransport, F: FramingChoice>(device: &mut Device<'_, T, F>) {
+pub(crate) fn log_in<T: PolledTransport, F: FramingChoice>(device: &mut Device<'_, T, F>) {
     device.login();
     device.wait_until_ready(|_| {}).expect("ready");
 }
