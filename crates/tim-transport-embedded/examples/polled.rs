@@ -23,7 +23,7 @@ use tim_transport_embedded::{
     ClientConfig, Error, Event, Framing, Instant, PolledClock, PolledDevice, Resources, SerialPort,
 };
 
-/// Runs until the hub ends the session for good.
+/// Runs until the hub ends the session, or the first message cannot be sent: an unattended device waits then, and begins again.
 fn firmware(
     (rx, tx): (impl Read + ReadReady, impl Write),
     clock: impl PolledClock,

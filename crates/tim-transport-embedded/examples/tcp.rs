@@ -49,7 +49,7 @@ impl Transport for Tcp<'_> {
     }
 }
 
-/// Runs until the hub ends the session for good.
+/// Runs until the hub ends the session: an unattended device waits then, and begins again.
 async fn firmware(
     stack: Stack<'_>,
     user: UserId,
@@ -88,14 +88,20 @@ async fn receive(mut events: Events<'_>) {
     }
 }
 
-/// Sends a message every ten seconds.
+/// Sends a message every ten seconds; one that is refused for now is followed by the next one when the hub takes it.
 async fn report(client: Client<'_>, desk: UserId) -> Result<(), Error> {
     client.login().await?;
     loop {
         client.wait_until_ready().await?;
         let mut report = client.create_text_message(desk, "The door is closed.")?;
-        client.send_message(&mut report).await?;
-        Timer::after_secs(10).await;
+        let pause = match client.send_message(&mut report).await {
+            Ok(_) => None,
+            Err(error) => {
+                println!("not sent: {error}");
+                error.retry_after()
+            }
+        };
+        Timer::after_millis(pause.map_or(10_000, |pause| pause.as_millis() as u64)).await;
     }
 }
 

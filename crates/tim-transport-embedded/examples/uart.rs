@@ -20,7 +20,7 @@ use tim_transport_embedded::{
     Client, ClientConfig, Device, EmbassyClock, Error, Event, Events, Framing, Resources, SerialPort,
 };
 
-/// Runs until the hub ends the session for good.
+/// Runs until the hub ends the session, or the first message cannot be sent: an unattended device waits then, and begins again.
 ///
 /// `seed` should differ from device to device and from start to start: take it from a random number generator. The device
 /// number (`0xC0FFEE`) must stay the same over restarts.
@@ -56,13 +56,14 @@ async fn terminal(
     events.until(client.send_message(&mut hello), print).await?;
 
     loop {
+        // Fails when the hub has ended the session. `Event::KickedOut` says so as well, but may come while a call is awaited below.
+        events.until(client.wait_until_ready(), print).await?;
         // An event borrows the receive buffer. Copy out of it what is needed for longer.
         let unread = match events.next_event().await {
             Event::Delivered(delivery) => {
                 print(Event::Delivered(delivery));
                 delivery.header.conversation_of(&user)
             }
-            Event::KickedOut(_) | Event::LoginFailed(_) => return Ok(()),
             _ => continue,
         };
         // If the connection is lost meanwhile, the conversation stays unread.

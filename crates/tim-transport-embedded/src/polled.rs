@@ -223,7 +223,8 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
         self.session.is_ready() && !matches!(self.login, Login::LoggingOut)
     }
 
-    /// When [`PolledDevice::poll`] must be called again even if nothing happens. `None`: not before a byte arrives, a transport that
+    /// When [`PolledDevice::poll`] must be called again even if nothing happens, as of the last poll that returned `None`: poll after each
+    /// call before you sleep. `None`: not before a byte arrives, a transport that
     /// was full has room, a connection is open, or a call is made.
     pub const fn next_wakeup(&self) -> Option<Instant> {
         self.wakeup
@@ -348,7 +349,7 @@ impl<'m, T: PolledTransport, C: PolledClock, F: FramingChoice> PolledDevice<'m, 
         self.session.disconnected(now);
     }
 
-    /// Makes a request. [`PolledDevice::poll`] returns its [`Event::Response`] or [`Event::Failed`], by the returned id.
+    /// Makes a request. [`PolledDevice::poll`] sends it and returns its [`Event::Response`] or [`Event::Failed`], by the returned id.
     ///
     /// # Errors
     /// [`Error::NotReady`], [`Error::TooLarge`], or [`Error::Busy`] while the outbox is full.

@@ -15,7 +15,10 @@ fn with_device(config: ClientConfig, script: impl FnOnce(&World, Device<'_, Line
     let world = World::new();
     let mut resources = Resources::<512, 512, 512>::new();
     let (line, time) = (Line(world.clone()), Time(world.clone()));
-    script(&world, PolledDevice::new(config, "sig", &mut resources, 42, line, time));
+    script(
+        &world,
+        PolledDevice::new(config, "sig", &mut resources, 42, line, time),
+    );
 }
 
 /// Polls the device for so long, and returns how often the connection was lost.
