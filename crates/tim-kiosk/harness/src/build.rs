@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use crate::{APP, Board, KEY, KIOSK, LOBBY};
 
@@ -15,41 +15,51 @@ fn root() -> PathBuf {
 /// The program `tim`, built at the first call.
 pub fn tim() -> &'static Path {
     static TIM: OnceLock<PathBuf> = OnceLock::new();
-    TIM.get_or_init(|| {
-        build(
-            Command::new("cargo")
-                .current_dir(root())
-                .args(["build", "-p", "tim-im"]),
-        )
-    })
+    TIM.get_or_init(|| build(cargo().current_dir(root()).args(["build", "-p", "tim-im"])))
 }
 
-/// The firmware for `board`, with a UserSig for the hubs that this harness starts; built at the first call.
+/// The firmware for `board`, with a UserSig for the hubs that this harness starts. At the first call it is built for all boards, by one
+/// cargo, which shares what it can and links at the same time.
 pub fn firmware(board: Board) -> PathBuf {
-    static BUILT: Mutex<[Option<PathBuf>; 2]> = Mutex::new([None, None]);
-    let mut built = BUILT.lock().expect("no build panics twice");
-    built[board as usize]
-        .get_or_insert_with(|| {
-            let tools = tools().expect("what it takes to build firmware");
-            let mut cargo = Command::new("cargo");
-            cargo
-                .args(&tools.toolchain)
-                .current_dir(root().join("crates/tim-kiosk"))
-                .args([
-                    "build",
-                    "--release",
-                    "--features",
-                    "semihosting",
-                    "--target",
-                    board.target(),
-                ])
-                .env("TIM_KIOSK_USER", KIOSK)
-                .env("TIM_KIOSK_GROUP", LOBBY)
-                .env("TIM_KIOSK_APP", APP.to_string())
-                .env("TIM_KIOSK_SIG", user_sig(KIOSK));
-            build(&mut cargo)
+    static BUILT: OnceLock<[PathBuf; 2]> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let mut cargo = cargo_for(&Board::ALL);
+        cargo.args(["--bin", "tim-kiosk", "--features", "semihosting"]);
+        let built = build_all(&mut cargo);
+        Board::ALL.map(|board| {
+            let is_its = |program: &&PathBuf| program.iter().any(|part| part == board.target());
+            let program = built.iter().find(is_its);
+            program.expect("a program for each board was built").clone()
         })
-        .clone()
+    });
+    built[board as usize].clone()
+}
+
+/// The program that measures the stack, with TLS if there is a pin.
+pub(crate) fn stack(pin: Option<&str>) -> PathBuf {
+    let mut cargo = cargo_for(&[Board::Mps2]);
+    cargo.args(["--bin", "stack", "--features"]);
+    match pin {
+        None => cargo.arg("stack"),
+        Some(pin) => cargo.arg("stack,tls").env("TIM_KIOSK_PIN", pin),
+    };
+    build(&mut cargo)
+}
+
+/// A build of firmware.
+fn cargo_for(boards: &[Board]) -> Command {
+    let tools = tools().expect("what it takes to build firmware");
+    let mut cargo = cargo();
+    cargo
+        .args(&tools.toolchain)
+        .current_dir(root().join("crates/tim-kiosk"))
+        .args(["build", "--release"])
+        .args(boards.iter().flat_map(|board| ["--target", board.target()]))
+        .env("TIM_KIOSK_USER", KIOSK)
+        .env("TIM_KIOSK_GROUP", LOBBY)
+        .env("TIM_KIOSK_APP", APP.to_string())
+        .env("TIM_KIOSK_SIG", user_sig(KIOSK));
+    cargo
 }
 
 /// Has the kiosk's UserSig for a program that a test starts, which then has the same firmware.
@@ -86,8 +96,29 @@ pub fn user_sig(user: &str) -> String {
     }
 }
 
+/// Cargo, without what the cargo that runs this program says of its package: build scripts look at it, and `ring`, with all that depends on
+/// it, would be compiled anew here and again by the next one who calls cargo.
+fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    for (name, _) in env::vars_os() {
+        let is_of_package = |name: &str| {
+            let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+            name == "CARGO" || prefixes.iter().any(|prefix| name.starts_with(prefix))
+        };
+        if name.to_str().is_some_and(is_of_package) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 /// Runs a `cargo build` and returns the one program that it made.
 fn build(cargo: &mut Command) -> PathBuf {
+    build_all(cargo).pop().expect("a program was built")
+}
+
+/// Runs a `cargo build` and returns the programs that it made.
+fn build_all(cargo: &mut Command) -> Vec<PathBuf> {
     let out = cargo
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit())
@@ -99,10 +130,7 @@ fn build(cargo: &mut Command) -> PathBuf {
         Some(PathBuf::from(message.get("executable")?.as_str()?))
     };
     let made = String::from_utf8_lossy(&out.stdout);
-    made.lines()
-        .rev()
-        .find_map(executable)
-        .expect("a program was built")
+    made.lines().filter_map(executable).collect()
 }
 
 /// What building for bare metal and running it needs here.

@@ -18,7 +18,7 @@ pub struct Hub {
     child: Child,
     data: TempDir,
     /// What its command line has besides.
-    flags: &'static [&'static str],
+    flags: Vec<String>,
     /// Where users connect.
     pub address: SocketAddr,
     /// Where serial lines behind a TCP socket connect.
@@ -32,11 +32,12 @@ impl Hub {
     }
 
     /// Starts one with no past, and these flags.
-    pub async fn start_with(flags: &'static [&'static str]) -> Self {
+    pub async fn start_with(flags: &[&str]) -> Self {
+        let flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let data = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(data.path().join("app.key"), KEY).expect("it can be written to");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (child, address, serial) = serve(&data, flags, any, any).await;
+        let (child, address, serial) = serve(&data, &flags, any, any).await;
         Self {
             child,
             data,
@@ -55,7 +56,7 @@ impl Hub {
     /// Kills it and starts it again on the same data, at the same addresses.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let (child, ..) = serve(&self.data, self.flags, self.address, self.serial).await;
+        let (child, ..) = serve(&self.data, &self.flags, self.address, self.serial).await;
         self.child = child;
     }
 
@@ -83,7 +84,7 @@ impl Hub {
 
 async fn serve(
     data: &TempDir,
-    flags: &[&str],
+    flags: &[String],
     address: SocketAddr,
     serial: SocketAddr,
 ) -> (Child, SocketAddr, SocketAddr) {

@@ -46,12 +46,21 @@ impl Kiosk {
         kiosk
     }
 
+    /// Switches a board on with this firmware.
+    pub async fn start_firmware(board: Board, firmware: PathBuf, cable: &Cable) -> Self {
+        Self::run(board, firmware, cable, "", &[]).await
+    }
+
     async fn start_with(board: Board, cable: &Cable, name: &str, more: &[&str]) -> Self {
-        let (listener, console) = socket("console").await;
-        let (monitor_listener, monitor) = socket("monitor").await;
         let firmware = tokio::task::spawn_blocking(move || firmware(board))
             .await
             .expect("it was built");
+        Self::run(board, firmware, cable, name, more).await
+    }
+
+    async fn run(board: Board, firmware: PathBuf, cable: &Cable, name: &str, more: &[&str]) -> Self {
+        let (listener, console) = socket("console").await;
+        let (monitor_listener, monitor) = socket("monitor").await;
         let child = command(board, firmware, [&console, &monitor], cable.address)
             .args(more)
             .stdin(Stdio::null())

@@ -1,17 +1,20 @@
 //! What it takes to see the kiosk work: its firmware in QEMU ([`Kiosk`]), a hub ([`Hub`]), and between the two a serial
 //! cable that can be pulled ([`Cable`]).
 //!
-//! `cargo test` plays scenarios on both boards; `cargo run` shows the kiosk on this terminal.
+//! `cargo test` plays scenarios on both boards; `cargo run` shows the kiosk on this terminal; `cargo run -- stack` measures the stack of a
+//! device.
 
 mod build;
 mod cable;
 mod hub;
 mod kiosk;
+mod stack;
 
 pub use build::{SIG_VARIABLE, Tools, firmware, tim, tools, user_sig};
 pub use cable::Cable;
 pub use hub::{Hub, next};
 pub use kiosk::{Console, Kiosk, Terminal};
+pub use stack::measure as measure_stack;
 
 /// Who the kiosk is.
 pub const KIOSK: &str = "kiosk-1";
@@ -32,6 +35,9 @@ pub enum Board {
 }
 
 impl Board {
+    /// Each of them.
+    pub const ALL: [Self; 2] = [Self::Mps2, Self::Lm3s];
+
     /// QEMU's name of it.
     #[must_use]
     pub const fn machine(self) -> &'static str {

@@ -1,10 +1,11 @@
-//! Shows the kiosk: a hub, the firmware in QEMU with its console on this terminal, and a user to talk to.
+//! Shows the kiosk: a hub, the firmware in QEMU with its console on this terminal, and a user to talk to. With `stack`, measures the stack
+//! of a device instead.
 
 use std::error::Error;
 use std::time::Duration;
 
 use tim_client::{CreateGroup, GroupId, GroupType, UserId};
-use tim_kiosk_harness::{Board, Cable, Hub, KIOSK, LOBBY, Terminal, firmware, tim, tools};
+use tim_kiosk_harness::{Board, Cable, Hub, KIOSK, LOBBY, Terminal, firmware, measure_stack, tim, tools};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long QEMU may take to end, which leaves the terminal as it was.
@@ -15,7 +16,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let board = match std::env::args().nth(1).as_deref() {
         None | Some("mps2" | "live") => Board::Mps2,
         Some("lm3s") => Board::Lm3s,
-        Some(other) => return Err(format!("no board '{other}' here: mps2 or lm3s").into()),
+        Some("stack") => return measure_stack().await,
+        Some(other) => {
+            return Err(format!("no board '{other}' here: mps2, lm3s, or stack to measure it").into());
+        }
     };
     // From the beginning: a signal ends what has been started, wherever it comes.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -4,6 +4,9 @@
 mod executor;
 mod flash;
 mod panic;
+#[cfg(feature = "stack")]
+#[allow(dead_code, reason = "only bin/stack.rs measures")]
+pub(crate) mod stack;
 mod time;
 mod uart;
 
@@ -14,6 +17,9 @@ mod machine;
 pub(crate) use executor::run;
 pub(crate) use flash::Flash;
 pub(crate) use uart::{Printer, Uart};
+#[cfg(feature = "tls")]
+#[allow(unused_imports, reason = "only bin/stack.rs has TLS")]
+pub(crate) use uart::{Receiver, Sender};
 
 use cortex_m_rt::exception;
 use machine::UARTS;
