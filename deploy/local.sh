@@ -2,7 +2,7 @@
 # A cluster on this machine, for trying and testing: three nodes with PostgreSQL, Patroni and etcd each, hubs, and HAProxy in front of them,
 # from the configurations beside this script. Everything is in one directory and listens at free ports of 127.0.0.1.
 #
-#   local.sh start DIR [HUBS]   starts it (3 hubs) and prints the addresses
+#   local.sh start DIR [HUBS]   starts it (1 hub) and prints the addresses
 #   local.sh status DIR         says what runs, and which node is the primary
 #   local.sh primary DIR        prints the name of the primary: pg1, pg2 or pg3
 #   local.sh kill DIR NAME      SIGKILL to a node (pg1: PostgreSQL, Patroni and etcd) or a hub (hub1)
@@ -196,7 +196,7 @@ start_haproxy() {
 }
 
 start() {
-  local count=${1:-3} lacks ports names=() node number
+  local count=${1:-1} lacks ports names=() node number
   lacks=$(missing) || die "not installed: $lacks (apt-get install $lacks)"
   TIM=${TIM:-$(ls -t "$here"/../target/{release,debug}/tim 2>/dev/null | head -1)}
   [ -x "${TIM:-}" ] || die "no program tim: cargo build -p tim-im --features postgres, or name it with TIM=FILE"
@@ -296,7 +296,7 @@ esac
 DIR=$(realpath -m "$DIR")
 [ "$command" = start ] || . "$DIR/env" 2>/dev/null || die "there is no cluster in $DIR"
 case $command in
-  start) start "${3:-3}" ;;
+  start) start "${3:-1}" ;;
   status) status ;;
   primary) primary ;;
   kill) kill_all "$3" ;;
