@@ -240,6 +240,9 @@ settings! {
     /// Where messages are stored: directory, which is the data directory, or postgres://USER:PASSWORD@HOST/DATABASE, the primary of a
     /// PostgreSQL server (docs/postgres.md) [default: directory].
     store("TIM_STORE", "PLACE"): String = "directory".to_owned();
+    /// Share the PostgreSQL database of --store with other hubs, each of which says so. Files need an S3-compatible store then: without
+    /// --files s3://... there are none [default: false].
+    store_shared("TIM_STORE_SHARED", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool = false;
     /// Maximum size of the database in bytes; 0 is no limit [default: 0].
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;
     /// What to log to stderr: error, warn, info, debug, trace, or module=level,… [default: info].

@@ -36,7 +36,9 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     let http = ("--http", has_http);
     let admin = ("--admin", !settings.admin.is_empty());
     let bucket = ("--files s3://BUCKET", has_bucket);
+    let database = ("--store postgres://...", settings.store != defaults.store);
     let needs = [
+        ("--store-shared", settings.store_shared, database),
         (
             "--callback-token-file",
             is_given(&settings.callback_token_file),

@@ -10,6 +10,7 @@ mod clock;
 mod connection;
 mod delivery;
 mod device;
+mod elsewhere;
 mod encoding;
 mod file_options;
 #[cfg(feature = "http")]

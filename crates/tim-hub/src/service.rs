@@ -10,10 +10,11 @@ use tim_proto::GroupId;
 use tim_proto::planted::{self, Fault};
 use tim_proto::{ErrorCode, UserId};
 use tim_store::{
-    Epochs, Hooks, Purge, Store, StoreError, StoreReader, StoreWriter, Write, Writer, WriterConfig,
+    Epochs, Hooks, Published, Purge, Store, StoreError, StoreReader, StoreWriter, Write, Writer, WriterConfig,
 };
+use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::admission::{AccountLimiter, Backlog, LogLimiter, Network, PlaceLimits, Places, RateLimiter};
 use crate::clock::Clock;
@@ -22,6 +23,7 @@ use crate::delivery::{
     start_live,
 };
 use crate::device::Device;
+use crate::elsewhere::{Follower, Listener, begin_again};
 use crate::files::Files;
 use crate::merges::Merges;
 use crate::metrics::Metrics;
@@ -94,6 +96,8 @@ pub(crate) struct Services {
     pub(crate) group_queue: Arc<GroupQueue>,
     pub(crate) timer: Timer,
     pub(crate) push: Push,
+    /// To the other hubs on the same database.
+    _listener: Option<Arc<Listener>>,
     #[cfg(feature = "outgoing")]
     pub(crate) callbacks: crate::callbacks::Callbacks,
     /// Behind the writer and the queues, which end them.
@@ -139,6 +143,7 @@ impl Services {
         let Store {
             writer: store,
             reader,
+            bus,
         } = store;
         let failed = Arc::clone(status);
         reader.on_fatal(Box::new(move |error| failed.unreadable(error)));
@@ -166,21 +171,39 @@ impl Services {
             reads.clone(),
             Arc::clone(&presence),
         );
-        let mut hooks = hooks(
-            &fanout,
-            push.handle(),
+        let announcer = Announcer::new(Arc::clone(&presence), reads.clone(), Arc::clone(&withdrawals));
+        let publisher = Publisher {
+            fanout: fanout.clone(),
+            push: push.handle(),
             revocations,
-            Arc::clone(&withdrawals),
-            &presence,
-            status,
-            &clock,
-        );
+            withdrawals: Arc::clone(&withdrawals),
+            status: Arc::clone(status),
+        };
+        let follower = Follower {
+            presence: Arc::clone(&presence),
+            permissions: Arc::clone(&permissions),
+            announcer: Arc::clone(&announcer),
+            live: live.clone(),
+            push: push.handle(),
+        };
+        let mut hooks = hooks(publisher, follower, &presence, status, &clock);
         hooks.unknown = {
             let (presence, permissions) = (Arc::clone(&presence), Arc::clone(&permissions));
-            Box::new(move || begin_again(&presence, &permissions))
+            let why = "it is unknown whether a commit was stored";
+            Box::new(move || begin_again(&presence, &permissions, why))
         };
         let writer = Arc::new(start_writer(workplace, store, hooks)?);
         push.set_writer(&writer);
+        let listener = bus.map(|bus| {
+            let listener = Listener {
+                presence: Arc::clone(&presence),
+                live: live.clone(),
+                push: push.handle(),
+                writer: Arc::clone(&writer),
+                runtime: Handle::try_current().ok(),
+            };
+            listener.listen(&bus)
+        });
         let group_queue = Arc::new(GroupQueue::new(
             options.limits.group_messages_per_second(),
             clock.clone(),
@@ -250,13 +273,14 @@ impl Services {
             status: Arc::clone(status),
             merges: Arc::default(),
             _retention: None,
-            announcer: Announcer::new(Arc::clone(&presence), reads.clone(), Arc::clone(&withdrawals)),
+            announcer,
             withdrawals,
             writer,
             reads,
             epochs: reader.epochs(),
             timer,
             push,
+            _listener: listener,
             #[cfg(feature = "outgoing")]
             callbacks,
             presence,
@@ -373,42 +397,47 @@ fn start_writer(workplace: &Workplace, store: Box<dyn StoreWriter>, hooks: Hooks
     }
 }
 
-/// It is unknown whether a commit was stored. If it was, nobody was told of it: who has come into a group or left it, what was
-/// revoked or read, what is to be delivered. Everybody begins again, from the store.
-fn begin_again(presence: &PresenceRegistry, permissions: &Permissions) {
-    warn!("it is unknown whether a commit was stored; all devices have to log in again");
-    permissions.advance();
-    for device in presence.all() {
-        device.begin_again();
+/// Where what was published goes.
+#[derive(Clone)]
+struct Publisher {
+    fanout: FanOutQueue,
+    push: Push,
+    revocations: Arc<Revocations>,
+    withdrawals: Arc<Withdrawals>,
+    status: Arc<Status>,
+}
+
+impl Publisher {
+    fn publish(&self, batch: Vec<Published>) {
+        self.revocations.committed(&batch);
+        self.withdrawals.committed(&batch);
+        self.push.committed(&batch);
+        // The fan-out ends only after the writer, unless it panics. Without it nothing would be delivered.
+        if self.fanout.deliver(batch).is_err() {
+            error!("the fan-out has ended; the hub stops");
+            self.status.stopping.set();
+            self.status
+                .failed
+                .send_replace(Some("the fan-out has ended".to_owned()));
+        }
     }
 }
 
 /// The hooks of the writer, which feed the fan-out.
 fn hooks(
-    fanout: &FanOutQueue,
-    push: Push,
-    revocations: Arc<Revocations>,
-    withdrawals: Arc<Withdrawals>,
+    publisher: Publisher,
+    follower: Follower,
     presence: &Arc<PresenceRegistry>,
     status: &Arc<Status>,
     clock: &Clock,
 ) -> Hooks {
-    let (fanout, everybody, clock) = (fanout.clone(), Arc::clone(presence), clock.clone());
-    let (no_fanout, no_store) = (Arc::clone(status), Arc::clone(status));
+    let (everybody, clock, no_store) = (Arc::clone(presence), clock.clone(), Arc::clone(status));
+    let of_others = publisher.clone();
     Hooks {
         now_ms: Box::new(move || clock.wall_ms()),
-        published: Box::new(move |batch| {
-            revocations.committed(&batch);
-            withdrawals.committed(&batch);
-            push.committed(&batch);
-            // The fan-out ends only after the writer, unless it panics. Without it nothing would be delivered.
-            if fanout.deliver(batch).is_err() {
-                error!("the fan-out has ended; the hub stops");
-                no_fanout.stopping.set();
-                no_fanout
-                    .failed
-                    .send_replace(Some("the fan-out has ended".to_owned()));
-            }
+        published: Box::new(move |batch| publisher.publish(batch)),
+        elsewhere: Box::new(move |elsewhere| {
+            together(|| follower.follow(elsewhere, |batch| of_others.publish(batch)));
         }),
         answers: Box::new(|answer| together(answer)),
         unknown: Box::new(|| ()),

@@ -7,14 +7,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
@@ -133,6 +134,29 @@ pub(super) struct Connection {
     changes: Cell<u64>,
     /// Whether the server has warned.
     warned: Arc<AtomicBool>,
+    notifications: Arc<Notifications>,
+}
+
+/// What was notified on the channels that are listened to.
+#[derive(Default)]
+struct Notifications {
+    payloads: Mutex<Vec<String>>,
+    /// There is one more, or the connection is lost.
+    more: Notify,
+}
+
+impl Notifications {
+    fn push(&self, payload: String) {
+        self.payloads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(payload);
+        self.more.notify_one();
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.payloads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Connection {
@@ -150,16 +174,23 @@ impl Connection {
             .map_err(|error| Error::of(&error))?;
         let warned = Arc::new(AtomicBool::new(false));
         let notes = Arc::clone(&warned);
+        let notifications = Arc::<Notifications>::default();
+        let notified = Arc::clone(&notifications);
         runtime.spawn(async move {
             let mut messages = futures_util::stream::poll_fn(|context| connection.poll_message(context));
             while let Some(Ok(message)) = messages.next().await {
-                if let AsyncMessage::Notice(notice) = message
-                    && notice.parsed_severity() == Some(Severity::Warning)
-                {
-                    notes.store(true, Ordering::Release);
-                    tracing::warn!("the database: {}", notice.message());
+                match message {
+                    AsyncMessage::Notice(notice) if notice.parsed_severity() == Some(Severity::Warning) => {
+                        notes.store(true, Ordering::Release);
+                        tracing::warn!("the database: {}", notice.message());
+                    }
+                    AsyncMessage::Notification(notification) => {
+                        notified.push(notification.payload().to_owned());
+                    }
+                    _ => {}
                 }
             }
+            notified.more.notify_one();
         });
         Ok(Self {
             runtime: Some(runtime),
@@ -171,6 +202,7 @@ impl Connection {
             answer_time: Cell::new(ANSWER_TIME),
             changes: Cell::new(0),
             warned,
+            notifications,
         })
     }
 
@@ -229,6 +261,22 @@ impl Connection {
                 Err(CommitError::During(Error::Lost(text)))
             }
             committed => committed.map_err(CommitError::During),
+        }
+    }
+
+    /// Waits until there are notifications, or `enough` is done. Returns them.
+    pub(super) fn notified(&self, enough: impl Future<Output = ()>) -> Result<Vec<String>> {
+        let mut enough = pin!(enough);
+        let mut more = pin!(self.notifications.more.notified());
+        self.wait(std::future::poll_fn(|context| {
+            match enough.as_mut().poll(context).is_ready() || more.as_mut().poll(context).is_ready() {
+                true => Poll::Ready(Ok(())),
+                false => Poll::Pending,
+            }
+        }))?;
+        match self.is_lost() {
+            true => Err(Error::Lost("it is closed".to_owned())),
+            false => Ok(self.notifications.take()),
         }
     }
 

@@ -9,9 +9,14 @@ use super::rows::{sql, unsigned};
 /// The number of epochs that are kept. A cursor of an older one counts as one of a lost store, and its device gets a gap.
 const MAX_EPOCHS: u32 = 1_000;
 
-/// The epochs in the database, and a new one that begins now. The new one is written with its first change; an opening that
-/// changes nothing leaves none. Without a random number, one is drawn.
-pub(super) fn begin(db: &Connection, now_ms: u64, random: Option<u64>) -> db::Result<Epochs> {
+/// The epochs in the database. The last one goes on.
+pub(super) fn shared(db: &Connection) -> db::Result<Epochs> {
+    let mut known = all(db)?;
+    let current = known.pop().ok_or(db::Error::NoRow)?;
+    Ok(Epochs::new(known, current))
+}
+
+fn all(db: &Connection) -> db::Result<Vec<Epoch>> {
     let statement = db.statement("SELECT id, first FROM epochs ORDER BY id")?;
     let known = statement.query_map(params![], |row| {
         Ok(Epoch {
@@ -19,7 +24,13 @@ pub(super) fn begin(db: &Connection, now_ms: u64, random: Option<u64>) -> db::Re
             first: unsigned(row, 1)?,
         })
     })?;
-    let known = known.collect::<db::Result<Vec<Epoch>>>()?;
+    known.collect()
+}
+
+/// The epochs in the database, and a new one that begins now. The new one is written with its first change; an opening that
+/// changes nothing leaves none. Without a random number, one is drawn.
+pub(super) fn begin(db: &Connection, now_ms: u64, random: Option<u64>) -> db::Result<Epochs> {
+    let known = all(db)?;
     let (head, drawn) = db
         .statement(
             "SELECT change, floor((random() - 0.5) * 18446744073709549568)::bigint FROM meta WHERE id = 0",

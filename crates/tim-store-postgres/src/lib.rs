@@ -4,6 +4,7 @@ mod administer;
 mod append;
 mod batch;
 mod blocked;
+mod bus;
 mod changes;
 mod contacts;
 mod damage;
@@ -15,6 +16,7 @@ mod errors;
 mod files;
 mod group_view;
 mod groups;
+mod hubs;
 mod import;
 mod known;
 mod mentions;
@@ -30,6 +32,7 @@ mod rows;
 mod schema;
 mod session;
 mod sizes;
+mod turns;
 mod unused;
 mod usage;
 mod value;
@@ -42,6 +45,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pool::Pool;
 use session::{Place, open_error, take_lock};
 use sizes::Sizes;
+use tim_store::Store;
 use watch::Watch;
 
 pub use import::Import;
@@ -79,7 +83,7 @@ pub enum OpenError {
     },
     /// Another hub uses the store.
     #[error(
-        "the schema {schema:?} is in use by another hub ({by}): one hub at a time writes to it; stop the other one"
+        "the schema {schema:?} is in use by another hub ({by}), and not both of them share it: stop the other one, or start both to share it"
     )]
     InUse {
         /// The schema.
@@ -213,6 +217,44 @@ impl OpenOptions {
     pub const fn random(mut self, random: u64) -> Self {
         self.random = Some(random);
         self
+    }
+
+    /// Opens a store together with other hubs, each of which opens it so: it is created if it does not exist, and hubs that do not share
+    /// are kept out. The bus of the [`Store`] is between them. The writing end reads what the others have written with each commit, so have it
+    /// [look](tim_store::Writer::look) when the bus says that [there may be something](tim_store::BusEvent::Wrote).
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_shared(&self, url: &str) -> Result<Store, OpenError> {
+        let place = Place::new(url, &self.schema)?;
+        let session = place.session()?;
+        let member = hubs::join(&session, &place, self, self.now_ms.unwrap_or_else(system_time_ms))?;
+        let shared = bus::start(place.clone(), member.hub, member.turn.number)
+            .map_err(|error| OpenError::Engine(error.to_string()))?;
+        let epochs = Arc::new(member.epochs);
+        let reader = PostgresReader::new(
+            Pool::new(place.clone()),
+            Watch::new(place.clone()),
+            epochs,
+            Sizes::default(),
+        );
+        let sharing = writer::Sharing {
+            hub: member.hub,
+            turn: member.turn,
+            bus: Arc::clone(&shared),
+        };
+        let at = (member.epoch, member.change);
+        Ok(Store {
+            writer: Box::new(PostgresWriter::sharing(
+                place,
+                session,
+                member.held.holder,
+                at,
+                sharing,
+            )),
+            reader: Arc::new(reader),
+            bus: Some(Arc::new(bus::PostgresBus(shared))),
+        })
     }
 
     /// Opens a store, which is created if it does not exist, and keeps other hubs out until the writing end is dropped. Waits for the

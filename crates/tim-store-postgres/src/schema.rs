@@ -10,7 +10,7 @@ use super::session::{self, quoted};
 use super::value::params;
 
 /// What makes the tables of the next version of those of one; the first step, of nothing.
-const STEPS: [&str; 1] = [TABLES];
+const STEPS: [&str; 2] = [TABLES, HUBS];
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
@@ -288,6 +288,20 @@ CREATE TABLE contacts (
     PRIMARY KEY (account, contact)
 );
 CREATE INDEX contacts_by_contact ON contacts (contact);
+"#;
+
+/// Several hubs at a time.
+const HUBS: &str = r#"
+-- turn: how many commits there were while hubs shared the tables. hubs: how many there are.
+ALTER TABLE meta ADD COLUMN turn BIGINT NOT NULL DEFAULT 0, ADD COLUMN hubs BIGINT NOT NULL DEFAULT 0;
+
+-- The hubs that share the tables. seen: the turn up to which it has read what the others have written. alive_ms: when it showed a sign of
+-- life, by the clock of the database.
+CREATE TABLE hubs (id BIGINT PRIMARY KEY, seen BIGINT NOT NULL, alive_ms BIGINT NOT NULL);
+
+-- What each commit of a hub means to the others, until all have seen it. None are written down while there is one hub. change: the newest
+-- change. body: see the module turns.
+CREATE TABLE turns (turn BIGINT PRIMARY KEY, hub BIGINT NOT NULL, change BIGINT NOT NULL, body BYTEA NOT NULL);
 "#;
 
 /// Creates the schema and its tables, or migrates those of an older version; refuses tables that this program cannot use. The

@@ -369,6 +369,71 @@ pub(super) fn take_lock(
     })
 }
 
+/// A session that shares the lock of a schema with those of other hubs.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) holder: Holder,
+    /// Whether no other session has the lock. Nobody else gets it until it is [shared](Self::share).
+    pub(super) is_alone: bool,
+    schema: String,
+}
+
+impl Held {
+    /// Lets other hubs in.
+    pub(super) fn share(&self, db: &Connection) -> db::Result<()> {
+        if self.is_alone {
+            for function in ["pg_advisory_lock_shared", "pg_advisory_unlock"] {
+                db.statement(&format!(
+                    "SELECT 1 FROM {function}(hashtextextended('tim ' || ?1::text, 0))"
+                ))?
+                .query([self.schema.as_str()])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the lock of the schema together with other hubs; alone if that is possible and asked for. Refused while a hub that does not
+/// share has it.
+pub(super) fn take_shared_lock(db: &Connection, place: &Place, alone: bool) -> Result<Held, OpenError> {
+    let context = |error| open_error(error, &place.schema);
+    let take = |function: &str| {
+        db.statement(&format!(
+            "SELECT {function}(hashtextextended('tim ' || ?1::text, 0))"
+        ))
+        .and_then(|statement| statement.query_row([place.schema.as_str()], |row| row.get::<bool>(0)))
+        .map_err(context)
+    };
+    for _ in 0..LOCK_TRIES {
+        let is_alone = alone && take("pg_try_advisory_lock")?;
+        if is_alone || take("pg_try_advisory_lock_shared")? {
+            return Ok(Held {
+                holder: own_session(db).map_err(context)?,
+                is_alone,
+                schema: place.schema.clone(),
+            });
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    let holder = holder(db, &place.schema).map_err(context)?;
+    Err(OpenError::InUse {
+        schema: place.schema.clone(),
+        by: holder.map_or_else(|| "a session that is ending".to_owned(), |holder| holder.from),
+    })
+}
+
+/// Ends a former session of this hub, if the server has not noticed that its connection is lost.
+pub(super) fn end_former(db: &Connection, before: &Holder) -> db::Result<()> {
+    let found = db
+        .statement(&format!("SELECT {SESSION} WHERE a.pid = ?1::bigint::int"))?
+        .query_row(params![before.pid], Holder::from_row)
+        .optional()?;
+    match found {
+        Some(found) if found.is(before) => end_session(db, before),
+        _ => Ok(()),
+    }
+}
+
 fn own_session(db: &Connection) -> db::Result<Holder> {
     db.statement(&format!("SELECT {SESSION} WHERE a.pid = pg_backend_pid()"))?
         .query_row(params![], Holder::from_row)

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use tim_store::{Commit, Epoch, MAX_BATCH, NotStored, Published, StoreError, StoreWriter, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tim_store::{
+    Change, Commit, Elsewhere, Epoch, MAX_BATCH, NotStored, Published, Refused, StoreError, StoreWriter,
+    Write, Written,
+};
 use tracing::{info, warn};
 
 use super::batch::Batch;
@@ -12,10 +18,11 @@ use super::known::Known;
 use super::purge::LastId;
 use super::recent::Newest;
 use super::rows::{sql, unsigned};
-use super::session::{Holder, Place, take_lock};
+use super::session::{Holder, Place, end_former, open_error, take_lock, take_shared_lock};
+use super::turns::{self, Found, Turn};
 use super::usage::Usage;
 use super::value::params;
-use super::{OpenError, epochs};
+use super::{OpenError, bus, epochs, hubs};
 
 /// For how long a COMMIT is waited for. It waits for a standby that confirms it; without one, longer.
 pub(super) const COMMIT_TIME: Duration = Duration::from_secs(15);
@@ -39,6 +46,31 @@ pub struct PostgresWriter {
     memory: Memory,
     /// Why nothing more is written.
     failed: Option<String>,
+    /// `None` if no other hub is let in.
+    sharing: Option<Sharing>,
+}
+
+/// A hub that writes beside others.
+pub(super) struct Sharing {
+    pub(super) hub: u64,
+    /// Everything up to this turn is known here.
+    pub(super) turn: Turn,
+    pub(super) bus: Arc<bus::Shared>,
+}
+
+/// Where the database is.
+struct Head {
+    change: u64,
+    epoch: Option<i64>,
+    turn: u64,
+    hubs: i64,
+}
+
+/// The columns of [`Head`].
+macro_rules! head {
+    () => {
+        "SELECT change, epoch, turn, hubs FROM meta WHERE id = 0"
+    };
 }
 
 /// What is known without asking the database. On an error nothing is known any more.
@@ -69,7 +101,23 @@ impl PostgresWriter {
             is_unknown: false,
             memory: Memory::default(),
             failed: None,
+            sharing: None,
         }
+    }
+
+    /// One beside others.
+    pub(super) fn sharing(
+        place: Place,
+        session: Connection,
+        holder: Holder,
+        (epoch, change): (Epoch, u64),
+        sharing: Sharing,
+    ) -> Self {
+        let mut writer = Self::new(place, session, holder, epoch, None);
+        writer.change = change;
+        writer.is_begun = true;
+        writer.sharing = Some(sharing);
+        writer
     }
 
     /// A session that has the lock.
@@ -79,7 +127,14 @@ impl PostgresWriter {
         }
         self.memory = Memory::default();
         let opened = self.place.session().and_then(|session| {
-            let holder = take_lock(&session, &self.place, Some(&self.holder))?;
+            let holder = match &self.sharing {
+                None => take_lock(&session, &self.place, Some(&self.holder))?,
+                Some(_) => {
+                    end_former(&session, &self.holder)
+                        .map_err(|error| open_error(error, &self.place.schema))?;
+                    take_shared_lock(&session, &self.place, false)?.holder
+                }
+            };
             Ok((session, holder))
         });
         match opened {
@@ -95,38 +150,106 @@ impl PostgresWriter {
         }
     }
 
-    /// Begins a transaction, and waits for that of a lost connection to end. Returns the newest change.
-    fn begin(&self, db: &Connection) -> Result<u64, StoreError> {
+    /// Begins a transaction, and waits for that of a lost connection to end.
+    fn begin(&self, db: &Connection) -> Result<Head, StoreError> {
         db.send("BEGIN");
-        let found = db
-            .statement("SELECT change, epoch FROM meta WHERE id = 0 FOR UPDATE")
-            .and_then(|statement| statement.query_row(params![], |row| Ok((unsigned(row, 0)?, row.get(1)?))));
-        let (change, epoch): (u64, Option<i64>) = found.map_err(|error| plain_error(&error))?;
+        self.head(db, concat!(head!(), " FOR UPDATE"))
+    }
+
+    /// Where the database is, if nothing is wrong with that.
+    fn head(&self, db: &Connection, text: &str) -> Result<Head, StoreError> {
+        let found = db.statement(text).and_then(|statement| {
+            statement.query_row(params![], |row| {
+                Ok(Head {
+                    change: unsigned(row, 0)?,
+                    epoch: row.get(1)?,
+                    turn: unsigned(row, 2)?,
+                    hubs: row.get(3)?,
+                })
+            })
+        });
+        let head = found.map_err(|error| plain_error(&error))?;
         let own = Some(sql(self.epoch.id));
-        let is_own = epoch == own || (!self.is_begun && epoch == self.epoch_before);
-        if !is_own && epoch > own {
+        let is_own = head.epoch == own || (!self.is_begun && head.epoch == self.epoch_before);
+        if !is_own && head.epoch > own {
             return Err(StoreError::Fatal(
                 "another hub has written to this database; stop one of the two".to_owned(),
             ));
         }
-        if !is_own || change < self.change {
-            return Err(StoreError::Fatal(format!(
-                "the database has lost acknowledged changes: it ends with {change}, and {} was stored; it was restored from an older copy, \
-                 or failed over to a standby that is not synchronous",
-                self.change
-            )));
+        let turn = self
+            .sharing
+            .as_ref()
+            .map_or(head.turn, |sharing| sharing.turn.number);
+        if !is_own || head.change < self.change || head.turn < turn {
+            return Err(lost(head.change, self.change));
         }
-        if change != self.change && !self.is_unknown {
+        if head.change != self.change && head.turn == turn && !self.is_unknown {
             return Err(StoreError::Fatal(
                 "another program has written to this database".to_owned(),
             ));
         }
-        Ok(change)
+        Ok(head)
+    }
+
+    /// What was written since the turn that is known here, and the turn of the database.
+    fn elsewhere(&self, db: &Connection, head: &Head) -> Result<(Vec<Elsewhere>, Option<Turn>), StoreError> {
+        let Some(sharing) = &self.sharing else {
+            return Ok((Vec::new(), None));
+        };
+        let turn = sharing.turn;
+        if head.turn == turn.number {
+            return Ok((Vec::new(), Some(turn)));
+        }
+        let unseen = Turn {
+            number: head.turn,
+            made: None,
+        };
+        match turns::after(db, &turn, head.turn).map_err(|error| plain_error(&error))? {
+            Found::All(elsewhere, turn) => Ok((elsewhere, Some(turn))),
+            // That of this hub, of which it was not known whether it was stored. Everybody was told to begin again then.
+            Found::Missed if self.is_unknown && head.turn == turn.number + 1 => {
+                Ok((Vec::new(), Some(unseen)))
+            }
+            Found::Missed => {
+                warn!("other hubs have written more than is kept for this one");
+                Ok((vec![Elsewhere::Missed], Some(unseen)))
+            }
+            Found::Other => Err(lost(head.change, self.change)),
+        }
+    }
+
+    /// Takes what other hubs have written, and writes nothing.
+    fn look(&mut self, db: &Connection) -> Result<Commit, StoreError> {
+        let head = self.head(db, head!())?;
+        let (elsewhere, turn) = self.elsewhere(db, &head)?;
+        self.saw(head.change, turn);
+        Ok(Commit {
+            elsewhere,
+            ..Commit::default()
+        })
+    }
+
+    /// Everything up to here is known.
+    fn saw(&mut self, change: u64, turn: Option<Turn>) {
+        self.change = change;
+        if let Some((sharing, turn)) = self.sharing.as_mut().zip(turn) {
+            if turn.number != sharing.turn.number {
+                self.memory = Memory::default();
+            }
+            sharing.turn = turn;
+            sharing.bus.seen.store(turn.number, Ordering::Release);
+        }
     }
 
     fn write(&mut self, db: &Connection, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError> {
-        let before = self.begin(db)?;
-        let memory = std::mem::take(&mut self.memory);
+        let head = self.begin(db)?;
+        let (elsewhere, turn) = self.elsewhere(db, &head)?;
+        let before = head.change;
+        let mut memory = std::mem::take(&mut self.memory);
+        if turn.map(|turn| turn.number) != self.sharing.as_ref().map(|sharing| sharing.turn.number) {
+            memory = Memory::default();
+        }
+        let unchanged = db.total_changes();
         let mut work = Batch {
             db,
             now_ms,
@@ -144,12 +267,16 @@ impl PostgresWriter {
             .map_err(|error| plain_error(&error))?;
         let is_changed = work.change != before;
         let begins = is_changed && !self.is_begun;
+        let mut own_turn = None;
         let applied = (|| {
             work.usage.write(db)?;
-            match begins {
-                true => epochs::insert(db, &self.epoch),
-                false => Ok(()),
+            if begins {
+                epochs::insert(db, &self.epoch)?;
             }
+            if let Some(turn) = turn.filter(|_| db.total_changes() != unchanged) {
+                own_turn = Some(self.take_turn(db, turn, &head, &work, batch, &results)?);
+            }
+            Ok(())
         })();
         applied.map_err(|error: Error| plain_error(&error))?;
         match db.commit(COMMIT_TIME) {
@@ -161,17 +288,63 @@ impl PostgresWriter {
                 return Err(error);
             }
         }
-        (self.change, self.is_unknown) = (work.change, false);
-        self.is_begun |= is_changed;
         let published: Vec<Published> = work.published;
-        self.memory = Memory {
+        let (change, is_told) = (work.change, own_turn.is_some() && head.hubs > 1);
+        let memory = Memory {
             newest: work.newest,
             known: work.known,
             usage: work.usage,
             last_id: work.last_id,
         };
-        Ok(Commit { results, published })
+        self.is_unknown = false;
+        self.is_begun |= is_changed;
+        self.saw(change, own_turn.or(turn));
+        self.memory = memory;
+        if let Some(sharing) = self.sharing.as_ref().filter(|_| is_told) {
+            sharing.bus.has_written();
+        }
+        Ok(Commit {
+            results,
+            published,
+            elsewhere,
+        })
     }
+
+    /// Writes down for the others what this batch means to them.
+    fn take_turn(
+        &self,
+        db: &Connection,
+        before: Turn,
+        head: &Head,
+        work: &Batch<'_>,
+        batch: &[Write],
+        results: &[Result<Written, Refused>],
+    ) -> super::db::Result<Turn> {
+        let hub = self.sharing.as_ref().map_or(0, |sharing| sharing.hub);
+        let turn = Turn {
+            number: before.number + 1,
+            made: Some((hub, work.change)),
+        };
+        db.statement("UPDATE meta SET turn = ?1 WHERE id = 0")?
+            .run([sql(turn.number)])?;
+        if head.hubs > 1 {
+            let applied = batch.iter().zip(results);
+            let applied = applied.filter_map(|(write, result)| Some((write, result.as_ref().ok()?)));
+            let changes: Vec<Change> = applied
+                .flat_map(|(write, written)| Change::of(write, written))
+                .collect();
+            turns::insert(db, &turn, &work.published, &changes)?;
+        }
+        Ok(turn)
+    }
+}
+
+/// The database has less than it had.
+fn lost(found: u64, stored: u64) -> StoreError {
+    StoreError::Fatal(format!(
+        "the database has lost acknowledged changes: it ends with {found}, and {stored} was stored; it was restored from an older copy, \
+         or failed over to a standby that is not synchronous"
+    ))
 }
 
 impl StoreWriter for PostgresWriter {
@@ -184,7 +357,10 @@ impl StoreWriter for PostgresWriter {
         }
         let session = self.session();
         let done = session.and_then(|db| {
-            let done = self.write(&db, now_ms, batch);
+            let done = match batch.is_empty() && self.sharing.is_some() && !self.is_unknown {
+                true => self.look(&db),
+                false => self.write(&db, now_ms, batch),
+            };
             // Whatever was not stored is taken back. After an unknown end the server ends the session by itself.
             let is_usable = match &done {
                 Ok(_) => !db.is_lost(),
@@ -209,9 +385,17 @@ impl StoreWriter for PostgresWriter {
 /// Gives the lock back, so that the next hub need not wait until the server notices.
 impl Drop for PostgresWriter {
     fn drop(&mut self) {
+        if let Some(sharing) = &self.sharing {
+            sharing.bus.end();
+        }
         let Some(session) = self.session.take().filter(|session| !session.is_lost()) else {
             return;
         };
+        if let Some(sharing) = &self.sharing
+            && let Err(error) = hubs::leave(&session, sharing.hub)
+        {
+            warn!(%error, "the other hubs take this one for present for a while");
+        }
         if let Err(error) = session.batch("SELECT pg_advisory_unlock_all()") {
             warn!(%error, "the lock of the store stays until the database notices that this hub has gone");
         }

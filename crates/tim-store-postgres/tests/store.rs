@@ -7,8 +7,8 @@ use server::{Database, Server};
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::suite::Engine;
 use tim_store::{
-    Append, ChangesRequest, EntryFlags, Fingerprint, LogKey, Quota, Store, StoreError, StoreReader as _,
-    StoreWriter as _, Write, Written,
+    Append, BusEvent, Change, ChangesRequest, Commit, Elsewhere, EntryFlags, Fingerprint, LogKey, Quota,
+    Store, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
 };
 use tim_store_postgres::{OpenError, OpenOptions, PostgresReader, PostgresWriter};
 
@@ -324,4 +324,192 @@ fn a_reader_skips_nothing_of_a_slow_transaction() {
         slow.join()
     });
     slow.unwrap();
+}
+
+/// A hub that shares the database with others.
+struct Sharing {
+    store: Store,
+    wrote: std::sync::mpsc::Receiver<()>,
+}
+
+impl Sharing {
+    fn open(database: &Database) -> Self {
+        let store = OpenOptions::new().open_shared(&database.url()).unwrap();
+        let (sender, wrote) = std::sync::mpsc::channel();
+        let sender = std::sync::Mutex::new(sender);
+        store.bus.as_ref().unwrap().receive(Box::new(move |event| {
+            if matches!(event, BusEvent::Wrote) {
+                let _ = sender.lock().unwrap().send(());
+            }
+        }));
+        Self { store, wrote }
+    }
+
+    fn commit(&mut self, batch: &[Write]) -> Commit {
+        self.store.writer.commit(1, batch).unwrap()
+    }
+
+    /// What others have written.
+    fn look(&mut self) -> Vec<Elsewhere> {
+        self.commit(&[]).elsewhere
+    }
+}
+
+fn changes(elsewhere: &[Elsewhere]) -> Vec<u64> {
+    let entries = elsewhere.iter().filter_map(|one| match one {
+        Elsewhere::Published(published) => published.entry.as_ref(),
+        _ => None,
+    });
+    entries.map(|entry| entry.change).collect()
+}
+
+fn published(commit: &Commit) -> Vec<u64> {
+    let entries = commit.published.iter().filter_map(|one| one.entry.as_ref());
+    entries.map(|entry| entry.change).collect()
+}
+
+#[test]
+fn two_hubs_write_to_one_log_and_each_sees_all_changes_in_their_order() {
+    let database = Database::new();
+    let (mut one, mut other) = (Sharing::open(&database), Sharing::open(&database));
+    assert!(matches!(refused(&database.url()), OpenError::InUse { .. }));
+    let accounts = one.commit(&[ensure("alice"), ensure("bob")].concat());
+    let Ok(Written::Account { number }) = accounts.results[0] else {
+        panic!("{accounts:?}");
+    };
+    // One hub writes twice; what it wrote comes before what the other one writes.
+    one.commit(&[say(number, 1)]);
+    one.commit(&[say(number, 2), say(number, 3)]);
+    let fourth = other.commit(&[say(number, 4)]);
+    assert_eq!(
+        (changes(&fourth.elsewhere), published(&fourth)),
+        (vec![1, 2, 3], vec![4])
+    );
+    assert_eq!(changes(&one.look()), [4]);
+    assert_eq!(one.look(), []);
+    // The same message at both.
+    let again = one.commit(&[say(number, 4)]);
+    assert!(matches!(again.results[0], Ok(Written::Duplicate(_))), "{again:?}");
+    assert_eq!(other.look(), []);
+    // Other changes than entries.
+    let bob = UserId::new("bob").unwrap();
+    let read = Write::MarkRead {
+        user: bob,
+        log: log(),
+        upto: None,
+    };
+    other.commit(&[
+        read,
+        Write::VoidUserSigs {
+            user: bob,
+            before_s: 7,
+        },
+    ]);
+    let seen = one.look();
+    assert!(
+        matches!(seen[..], [
+            Elsewhere::Changed(Change::Read { user, read_sequence: 4, unread: 0, counted: 4, .. }),
+            Elsewhere::Changed(Change::Sessions { before_s: Some(7), .. }),
+        ] if user == bob),
+        "{seen:?}"
+    );
+    // A hint comes, and no hub is left out of the cursors of the other.
+    one.wrote
+        .recv_timeout(std::time::Duration::from_secs(60))
+        .unwrap();
+    let epochs = [&one, &other].map(|hub| hub.store.reader.epochs().current());
+    assert_eq!(epochs[0], epochs[1]);
+    // One goes; the other one writes on, alone.
+    drop(other);
+    one.commit(&[say(number, 5)]);
+    assert_eq!(database.sql("SELECT hubs FROM tim.meta"), "1");
+    let mut third = Sharing::open(&database);
+    one.commit(&[say(number, 6)]);
+    assert_eq!(
+        changes(&third.look()),
+        [6],
+        "what was before it came is read from the log"
+    );
+}
+
+#[test]
+fn hubs_that_write_at_once_take_turns() {
+    let database = Database::new();
+    let mut hubs = [
+        Sharing::open(&database),
+        Sharing::open(&database),
+        Sharing::open(&database),
+    ];
+    let accounts = hubs[0].commit(&[ensure("alice"), ensure("bob")].concat());
+    let Ok(Written::Account { number }) = accounts.results[0] else {
+        panic!("{accounts:?}");
+    };
+    let seen = std::thread::scope(|scope| {
+        let writers = hubs.iter_mut().zip([0, 100, 200]).map(|(hub, first)| {
+            scope.spawn(move || {
+                let mut seen = Vec::new();
+                for random in first..first + 40 {
+                    let commit = hub.commit(&[say(number, random)]);
+                    seen.extend(changes(&commit.elsewhere));
+                    seen.extend(published(&commit));
+                }
+                seen
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        writers
+            .into_iter()
+            .map(|writer| writer.join().unwrap())
+            .collect::<Vec<_>>()
+    });
+    for (hub, mut seen) in hubs.iter_mut().zip(seen) {
+        seen.extend(changes(&hub.look()));
+        assert_eq!(seen, (1..=120).collect::<Vec<u64>>());
+    }
+}
+
+#[test]
+fn a_hub_that_was_taken_for_gone_begins_again() {
+    let database = Database::new();
+    let (mut one, mut other) = (Sharing::open(&database), Sharing::open(&database));
+    let accounts = one.commit(&[ensure("alice"), ensure("bob")].concat());
+    let Ok(Written::Account { number }) = accounts.results[0] else {
+        panic!("{accounts:?}");
+    };
+    other.look();
+    // The other one shows no sign of life for long, so nothing is written down for it.
+    database
+        .sql("DELETE FROM tim.hubs WHERE id = (SELECT max(id) FROM tim.hubs); UPDATE tim.meta SET hubs = 1");
+    one.commit(&[say(number, 1)]);
+    let seen = other.commit(&[say(number, 2)]);
+    assert_eq!(seen.elsewhere, [Elsewhere::Missed]);
+    assert_eq!(published(&seen), [2]);
+}
+
+#[test]
+fn a_session_that_is_lost_while_others_write_misses_nothing() {
+    let database = Database::new();
+    let (mut one, mut other) = (Sharing::open(&database), Sharing::open(&database));
+    let accounts = one.commit(&[ensure("alice"), ensure("bob")].concat());
+    let Ok(Written::Account { number }) = accounts.results[0] else {
+        panic!("{accounts:?}");
+    };
+    let mut seen = Vec::new();
+    for random in 0..6 {
+        end_sessions(&database);
+        let _ = one.store.writer.commit(1, &[say(number, random)]);
+        // The same message again, if it is not known whether it was stored.
+        let commit = one.commit(&[say(number, random)]);
+        assert!(matches!(
+            commit.results[0],
+            Ok(Written::Stored(_) | Written::Duplicate(_))
+        ));
+        let commit = match other.store.writer.commit(1, &[]) {
+            Ok(commit) => commit,
+            Err(StoreError::NotStored(_)) => other.commit(&[]),
+            Err(error) => panic!("{error}"),
+        };
+        seen.extend(changes(&commit.elsewhere));
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
 }

@@ -338,6 +338,7 @@ impl Database {
         Ok(Commit {
             results,
             published: applied.published,
+            elsewhere: Vec::new(),
         })
     }
 

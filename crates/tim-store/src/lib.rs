@@ -2,6 +2,7 @@
 
 mod administer;
 mod contacts;
+mod elsewhere;
 mod epoch;
 mod error;
 mod fair_queue;
@@ -25,6 +26,7 @@ pub use administer::{
     AllGroups, AllGroupsRequest, GroupStatus, ImportMessages, ImportedMessage, MAX_IMPORT, MAX_SET_UNREAD,
 };
 pub use contacts::{ChangeContacts, Contact, Contacts};
+pub use elsewhere::{Bus, BusEvent, BusReceiver, Change, Elsewhere};
 pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, ResumePoint};
 pub use error::{NotStored, StoreError};
 pub use fair_queue::FairQueue;

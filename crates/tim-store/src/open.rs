@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{StoreReader, StoreWriter};
+use crate::{Bus, StoreReader, StoreWriter};
 
-/// Both ends of an open store.
+/// Both ends of an open store, and the bus if several hubs use it.
 ///
 /// Engines return their own types; a pair of them becomes a `Store` by [`From`].
 pub struct Store {
@@ -13,6 +13,8 @@ pub struct Store {
     pub writer: Box<dyn StoreWriter>,
     /// The end that reads.
     pub reader: Arc<dyn StoreReader>,
+    /// To the other hubs that use it; `None` if there are none.
+    pub bus: Option<Arc<dyn Bus>>,
 }
 
 impl<W: StoreWriter + 'static, R: StoreReader + 'static> From<(W, R)> for Store {
@@ -20,6 +22,7 @@ impl<W: StoreWriter + 'static, R: StoreReader + 'static> From<(W, R)> for Store 
         Self {
             writer: Box::new(writer),
             reader: Arc::new(reader),
+            bus: None,
         }
     }
 }

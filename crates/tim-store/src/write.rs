@@ -8,8 +8,8 @@ use tim_proto::request::PushPlatform;
 use tim_proto::{FileId, GroupId, MessageId, MessageKind, UserId};
 
 use super::{
-    AddFile, ChangeContacts, Entry, File, Fingerprint, ImportMessages, LogKey, PushUser, RegisterPush,
-    RemoveFiles, StoreError,
+    AddFile, ChangeContacts, Elsewhere, Entry, File, Fingerprint, ImportMessages, LogKey, PushUser,
+    RegisterPush, RemoveFiles, StoreError,
 };
 
 /// One write of a batch. It is applied as a whole or, if refused, not at all, and it sees the writes before it.
@@ -493,15 +493,18 @@ pub struct Commit {
     pub results: Vec<Result<Written, Refused>>,
     /// The new entries, in the order of changes.
     pub published: Vec<Published>,
+    /// What other hubs have written since the last commit. It comes before this one.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
-/// The writing end of a store. There is one.
+/// The writing end of a store. There is one in a hub.
 pub trait StoreWriter: Send {
     /// Applies up to [`MAX_BATCH`](super::MAX_BATCH) writes as one transaction, and returns when it is durable. `now_ms` (Unix time)
     /// is the time of the entries, and the time by which ages are measured.
     ///
     /// # Errors
-    /// See [`StoreError`]; after [`StoreError::NotStored`] nothing of the batch is stored. A refused write is not an error.
+    /// See [`StoreError`]; after [`StoreError::NotStored`] nothing of the batch is stored. A refused write is not an error. With an
+    /// empty batch it only says what other hubs have written.
     fn commit(&mut self, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError>;
 }
 

@@ -16,7 +16,7 @@ use super::{check, store};
 use crate::address::TextAddress;
 use crate::config::{PartialSettings, Settings};
 use crate::error::{EXIT_CODES, Failure};
-use crate::file_place::file_options;
+use crate::file_place::{FilePlace, file_options};
 use crate::listeners::Plan;
 use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
@@ -367,7 +367,14 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     let plan = Plan::of(settings).await?;
     let key = sources.key_or_new()?;
     let mut options = sources.hub_options(settings, key)?;
-    options.files = Some(file_options(settings, data.path())?);
+    options.files = match settings.store_shared && settings.files == FilePlace::Directory {
+        // The other hubs could not read a directory of this one.
+        true => {
+            warn!("users cannot send files: hubs that share a store need --files s3://...");
+            None
+        }
+        false => Some(file_options(settings, data.path())?),
+    };
     let sinks = PushSinks::of(settings)?;
     options.push = outgoing::push_options(settings, &sinks)?;
     options.callbacks = outgoing::callback_options(settings)?;

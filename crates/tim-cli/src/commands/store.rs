@@ -2,6 +2,8 @@
 
 use tim_hub::{Hub, HubOptions};
 #[cfg(feature = "postgres")]
+use tim_store::Store;
+#[cfg(feature = "postgres")]
 use tracing::warn;
 
 use super::serve::cannot_open;
@@ -84,12 +86,14 @@ async fn open_on_postgres(settings: &Settings, options: HubOptions, data: &DataD
         );
     }
     let (url, schema) = (settings.store.clone(), schema_of(settings.app_id));
-    let data = data.clone();
+    let (data, is_shared) = (data.clone(), settings.store_shared);
     let opening = tokio::task::spawn_blocking(move || {
-        let store = tim_store_postgres::OpenOptions::new()
-            .schema(schema)
-            .open(&url)
-            .map_err(|error| Failure::failed(format_args!("--store: {error}")))?;
+        let opened = tim_store_postgres::OpenOptions::new().schema(schema);
+        let store = match is_shared {
+            true => opened.open_shared(&url),
+            false => opened.open(&url).map(Store::from),
+        };
+        let store = store.map_err(|error| Failure::failed(format_args!("--store: {error}")))?;
         Hub::with_store(options, store).map_err(|error| cannot_open(&error, &data))
     });
     opening.await.map_err(Failure::failed)?

@@ -340,7 +340,7 @@ fn enter(
     // Before it ends another session, and behind it: when a UserSig is made void, the sessions in presence are ended.
     services.check_admitted(&request.user, issued_s)?;
     let device = Device::new(request.user, request.device, services.options.max_live);
-    let device = Arc::new(device.with_login(request.login));
+    let device = Arc::new(device.with_login(request.login).with_issued_s(issued_s));
     if !services.presence.enter(&device, services.settings.max_devices()) {
         let text = "a newer login of this session is known";
         return Err(Refusal::new(ErrorCode::SESSION_REPLACED, text));
@@ -352,6 +352,8 @@ fn enter(
         #[cfg(feature = "outgoing")]
         end: None,
     };
+    let (max_devices, now_ms) = (services.settings.max_devices(), services.now_ms());
+    services.presence.tell_entered(&seat.device, max_devices, now_ms);
     services.check_admitted(&request.user, issued_s)?;
     let store = services.reads.store();
     let head = store.head_change()?;

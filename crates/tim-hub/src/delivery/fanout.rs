@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tim_proto::planted::{self, Fault};
 use tim_proto::request::ConversationChange;
-use tim_proto::{ConversationId, GroupId};
+use tim_proto::{ConversationId, GroupId, UserId};
 
 use super::revocations::Revocations;
 use crate::device::{Delivery, Device};
@@ -142,8 +142,16 @@ fn remove_from_list(device: &Device, group: GroupId, sequence: u64) {
     );
 }
 
-/// Puts a delivery into the mailboxes of those in a log.
+/// Puts a delivery into the mailboxes of those in a log. What is not stored is passed on to other hubs.
 pub(crate) fn deliver(presence: &PresenceRegistry, log: &LogKey, delivery: &Arc<Delivery>) {
+    if delivery.is_live_only() {
+        presence.others().pass_on(log, delivery);
+    }
+    deliver_here(presence, log, delivery);
+}
+
+/// Puts a delivery into the mailboxes of those in a log who are online here.
+pub(super) fn deliver_here(presence: &PresenceRegistry, log: &LogKey, delivery: &Arc<Delivery>) {
     let drops = |device: &Arc<Device>| u64::from(device.deliver(delivery));
     let to_user = |user| presence.devices(user).iter().map(drops).sum::<u64>();
     let dropped = match log {
@@ -164,7 +172,13 @@ pub(crate) fn deliver(presence: &PresenceRegistry, log: &LogKey, delivery: &Arc<
 
 /// Puts a delivery into the mailboxes of some users.
 #[cfg(feature = "rest")]
-pub(crate) fn deliver_to(presence: &PresenceRegistry, users: &[tim_proto::UserId], delivery: &Arc<Delivery>) {
+pub(crate) fn deliver_to(presence: &PresenceRegistry, users: &[UserId], delivery: &Arc<Delivery>) {
+    presence.others().pass_on_to(users, delivery);
+    deliver_here_to(presence, users, delivery);
+}
+
+/// Puts a delivery into the mailboxes of some users who are online here.
+pub(super) fn deliver_here_to(presence: &PresenceRegistry, users: &[UserId], delivery: &Arc<Delivery>) {
     let devices = users.iter().flat_map(|user| presence.devices(user));
     let dropped = devices.map(|device| u64::from(device.deliver(delivery))).sum();
     if dropped > 0 {

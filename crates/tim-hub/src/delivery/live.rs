@@ -169,6 +169,9 @@ enum Work {
     PassOn(Box<(GroupId, SendReceipt, LiveMessage)>),
     /// The group is dismissed.
     Dismiss(GroupId),
+    /// What another hub has passed on.
+    DeliverHere(LogKey, Arc<Delivery>),
+    DeliverHereTo(Vec<UserId>, Arc<Delivery>),
 }
 
 /// The queue is full, or the hub stops.
@@ -248,6 +251,23 @@ impl LiveQueue {
         pushed.map_err(|_| Overloaded)
     }
 
+    /// Delivers what another hub has passed on to those online here in a log.
+    pub(crate) fn deliver_here(&self, log: LogKey, delivery: Arc<Delivery>) -> Result<(), Overloaded> {
+        let pushed = self.push(log, Work::DeliverHere(log, delivery), MAX_OF_LOG);
+        pushed.map_err(|_| Overloaded)
+    }
+
+    /// Delivers what another hub has passed on to some users.
+    pub(crate) fn deliver_here_to(
+        &self,
+        users: Vec<UserId>,
+        delivery: Arc<Delivery>,
+    ) -> Result<(), Overloaded> {
+        let log = LogKey::System(delivery.from().0);
+        let pushed = self.push(log, Work::DeliverHereTo(users, delivery), MAX_OF_LOG);
+        pushed.map_err(|_| Overloaded)
+    }
+
     /// Passes a user's message on to a group and answers it. Returns the receipt if the queue is full.
     pub(super) fn pass_on(
         &self,
@@ -291,6 +311,10 @@ impl Live {
                 receipt.passed_on(self.pass_on(&user, group, &message));
             }
             Work::Dismiss(group) => fanout::dismiss(&self.presence, group, 0),
+            Work::DeliverHere(log, delivery) => fanout::deliver_here(&self.presence, &log, &delivery),
+            Work::DeliverHereTo(users, delivery) => {
+                fanout::deliver_here_to(&self.presence, &users, &delivery);
+            }
         }
     }
 

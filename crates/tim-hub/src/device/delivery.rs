@@ -90,8 +90,12 @@ impl Delivery {
         usize::from(self.priority.rank()).min(RANKS - 1)
     }
 
-    #[cfg(test)]
-    pub(super) const fn priority(&self) -> Priority {
+    /// The sender, and the number of its device.
+    pub(crate) const fn from(&self) -> (UserId, u64) {
+        (self.sender, self.origin)
+    }
+
+    pub(crate) const fn priority(&self) -> Priority {
         self.priority
     }
 }

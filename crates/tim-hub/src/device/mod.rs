@@ -37,6 +37,8 @@ pub(crate) struct Device {
     user: UserId,
     number: u64,
     login: LoginId,
+    /// When the UserSig was issued with which it has logged in, Unix time in seconds.
+    issued_s: u64,
     /// What the client context has cached of the user and the user's groups is out of date.
     stale: AtomicBool,
     /// The session has ended, or is about to.
@@ -50,7 +52,7 @@ pub(crate) struct Device {
 
 // Each connection has one while a device is logged in.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Device>() <= 120);
+const _: () = assert!(size_of::<Device>() <= 128);
 
 impl Device {
     /// A device whose mailbox holds at most `max_live` live deliveries.
@@ -59,6 +61,7 @@ impl Device {
             user,
             number,
             login: LoginId::default(),
+            issued_s: 0,
             stale: AtomicBool::new(false),
             left: AtomicBool::new(false),
             backlog: AtomicU32::new(0),
@@ -70,6 +73,15 @@ impl Device {
     /// The same device, with the numbers of its login.
     pub(crate) fn with_login(self, login: LoginId) -> Self {
         Self { login, ..self }
+    }
+
+    /// The same device, with the time at which its UserSig was issued.
+    pub(crate) fn with_issued_s(self, issued_s: u64) -> Self {
+        Self { issued_s, ..self }
+    }
+
+    pub(crate) const fn issued_s(&self) -> u64 {
+        self.issued_s
     }
 
     pub(crate) const fn user(&self) -> UserId {

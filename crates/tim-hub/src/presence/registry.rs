@@ -14,6 +14,7 @@ use tim_proto::{ErrorCode, GroupId, UserId};
 
 use super::av_chat_rooms::Moves;
 use super::device_set::Snapshot;
+use super::others::Others;
 use super::tables::Tables;
 use super::{Leaving, Move};
 use crate::device::Device;
@@ -24,7 +25,7 @@ const PART: usize = 1024;
 
 /// The devices that are logged in, by user and by group.
 #[derive(Debug, Default)]
-pub(crate) struct PresenceRegistry(Mutex<Tables>, AtomicU64);
+pub(crate) struct PresenceRegistry(Mutex<Tables>, AtomicU64, Others);
 
 impl PresenceRegistry {
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -53,6 +54,51 @@ impl PresenceRegistry {
         true
     }
 
+    /// The other hubs.
+    pub(crate) const fn others(&self) -> &Others {
+        &self.2
+    }
+
+    /// Tells the other hubs of a device that has entered. The oldest one of a user who has too many with those elsewhere is closed.
+    pub(crate) fn tell_entered(&self, device: &Device, max_devices: usize, at_ms: u64) {
+        if let Some(oldest) = self.2.entered(device, max_devices, at_ms) {
+            self.close_device(&device.user(), oldest, ErrorCode::KICKED_OUT_MULT_DEVICE);
+        }
+    }
+
+    /// Closes the device of a user that has this number.
+    pub(crate) fn close_device(&self, user: &UserId, number: u64, reason: ErrorCode) {
+        let devices = self.devices(user);
+        let device = devices.iter().find(|device| device.number() == number);
+        device.into_iter().for_each(|device| device.close(reason));
+    }
+
+    /// Whether a user has a device online, here or on another hub.
+    pub(crate) fn is_online_anywhere(&self, user: &UserId) -> bool {
+        self.is_online(user) || self.2.has(user)
+    }
+
+    /// How many devices a user has online, on all hubs.
+    #[cfg(feature = "rest")]
+    pub(crate) fn count_devices(&self, user: &UserId) -> usize {
+        self.devices(user).len() + self.2.count(user)
+    }
+
+    /// A user has joined an AVChatRoom with a device on another hub, or left it. Those here are in it, too, or are not any more.
+    pub(crate) fn moved_elsewhere(&self, group: &str, user: &str, has_joined: bool) {
+        let (Ok(group), Ok(user)) = (GroupId::from_record(group), UserId::from_record(user)) else {
+            return;
+        };
+        let mut tables = self.tables();
+        if has_joined {
+            if tables.add(group, &user) {
+                tables.mark_av_chat_room(group);
+            }
+        } else if tables.rooms().contains(&group) && tables.remove(group, &user) {
+            tables.rooms_mut().forget_left(&group, &user);
+        }
+    }
+
     /// Lists a device that has entered in these groups of its user, which were read since; each with whether it is an
     /// AVChatRoom.
     pub(crate) fn join(&self, device: &Arc<Device>, groups: impl Iterator<Item = (GroupId, bool)>) {
@@ -62,6 +108,7 @@ impl PresenceRegistry {
     /// A device goes offline.
     pub(crate) fn leave(&self, device: &Arc<Device>, leaving: Leaving, now_ms: u64) {
         self.tables().leave(device, leaving, now_ms);
+        self.2.left(device);
     }
 
     /// The devices of a user.
@@ -151,9 +198,15 @@ impl PresenceRegistry {
 
     /// Lets a user who is online into an AVChatRoom; whether the user was not in it before.
     pub(crate) fn enter_av_chat_room(&self, group: GroupId, user: &UserId) -> bool {
-        let mut tables = self.tables();
-        let is_new = tables.add(group, user);
-        tables.mark_av_chat_room(group);
+        let is_new = {
+            let mut tables = self.tables();
+            let is_new = tables.add(group, user);
+            tables.mark_av_chat_room(group);
+            is_new
+        };
+        if is_new {
+            self.2.moved(&group, user, true);
+        }
         is_new
     }
 
@@ -164,16 +217,26 @@ impl PresenceRegistry {
 
     /// A user leaves an AVChatRoom; whether the user was in it.
     pub(crate) fn leave_av_chat_room(&self, group: GroupId, user: &UserId) -> bool {
-        self.tables().remove(group, user)
+        let was_in = self.tables().remove(group, user);
+        if was_in {
+            self.2.moved(&group, user, false);
+        }
+        was_in
     }
 
     /// Removes a user from an AVChatRoom whose members have not been told that the user came, or are told otherwise why the
     /// user goes.
     pub(crate) fn leave_av_chat_room_silently(&self, group: GroupId, user: &UserId) -> bool {
-        let mut tables = self.tables();
-        let was_in = tables.remove(group, user);
+        let was_in = {
+            let mut tables = self.tables();
+            let was_in = tables.remove(group, user);
+            if was_in {
+                tables.rooms_mut().forget_left(&group, user);
+            }
+            was_in
+        };
         if was_in {
-            tables.rooms_mut().forget_left(&group, user);
+            self.2.moved(&group, user, false);
         }
         was_in
     }
@@ -188,9 +251,9 @@ impl PresenceRegistry {
         self.tables().count_av_chat_rooms(user)
     }
 
-    /// How many users are in an AVChatRoom.
+    /// How many users are in an AVChatRoom, on all hubs.
     pub(crate) fn av_chat_room_members(&self, group: &GroupId) -> u32 {
-        self.tables().members(group)
+        self.tables().members(group).saturating_add(self.2.members(group))
     }
 
     /// A page of the users in an AVChatRoom, and the position of the next one.
@@ -205,7 +268,12 @@ impl PresenceRegistry {
 
     /// What the members of AVChatRooms are to be told now.
     pub(crate) fn take_moves(&self, now_ms: u64) -> Vec<Moves> {
-        self.tables().take_moves(now_ms)
+        let mut due = self.tables().take_moves(now_ms);
+        for moves in &mut due {
+            self.2.members_here(&moves.group, moves.members);
+            moves.members = moves.members.saturating_add(self.2.members(&moves.group));
+        }
+        due
     }
 
     /// When the next AVChatRoom is to be told something; `None` if there is nothing to tell.

@@ -149,7 +149,7 @@ impl Lookup {
         let mut failed = None;
         for (token, notification) in left {
             let inner = self.push.upgrade()?;
-            if inner.presence.is_online(&user) && !planted::is(Fault::NotifiedOnline) {
+            if inner.presence.is_online_anywhere(&user) && !planted::is(Fault::NotifiedOnline) {
                 return Some(Err(Stop::Online));
             }
             if read.at.elapsed() > FRESH {
@@ -185,8 +185,9 @@ impl Lookup {
 impl Inner {
     /// Whether a user is online, of whom everything through the newest change is dealt with then: the devices have it, or are about to.
     pub(super) fn settle_online(&self, sink: usize, user: &UserId, newest: u64) -> bool {
-        let is_settled =
-            newest != u64::MAX && self.presence.is_online(user) && !planted::is(Fault::NotifiedOnline);
+        let is_settled = newest != u64::MAX
+            && self.presence.is_online_anywhere(user)
+            && !planted::is(Fault::NotifiedOnline);
         if is_settled {
             lock(&self.pending).pushed(sink, user, newest);
         }

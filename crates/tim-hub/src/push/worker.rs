@@ -41,6 +41,7 @@ const SETTLED_AT_ONCE: usize = 256;
 const MAX_GROUPS: usize = 32;
 
 /// The offline push of a hub, if it has a sink.
+#[derive(Clone)]
 pub(crate) struct Push(Option<Arc<Inner>>);
 
 pub(super) struct Inner {
@@ -56,8 +57,16 @@ pub(super) struct Inner {
     pub(super) sinks: Vec<Sink>,
     pub(super) wakeup: Arc<Notify>,
     is_running: AtomicBool,
+    /// Whether it is this hub that notifies.
+    is_leading: AtomicBool,
     pub(super) registrations: Arc<Registrations>,
     pub(super) log: LogLimiter,
+}
+
+impl Inner {
+    fn is_leading(&self) -> bool {
+        self.is_leading.load(Ordering::Acquire)
+    }
 }
 
 impl Push {
@@ -80,6 +89,7 @@ impl Push {
                 sinks: std::iter::repeat_with(Sink::default).take(sinks).collect(),
                 wakeup: Arc::default(),
                 is_running: AtomicBool::new(false),
+                is_leading: AtomicBool::new(true),
                 registrations: Arc::default(),
                 log: LogLimiter::new(),
             })
@@ -104,8 +114,24 @@ impl Push {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        if !push.is_running.swap(true, Ordering::AcqRel) {
+        if push.is_leading() && !push.is_running.swap(true, Ordering::AcqRel) {
             runtime.spawn(run(Arc::downgrade(push), Arc::clone(&push.wakeup)));
+        }
+    }
+
+    /// Leaves it to another hub to notify, until this one [leads](Self::lead).
+    pub(crate) fn wait_for_lead(&self) {
+        if let Some(push) = &self.0 {
+            push.is_leading.store(false, Ordering::Release);
+        }
+    }
+
+    /// From now on this hub notifies for all, from where the one before it has come.
+    pub(crate) fn lead(&self) {
+        if let Some(push) = &self.0
+            && !push.is_leading.swap(true, Ordering::AcqRel)
+        {
+            self.start();
         }
     }
 
@@ -159,7 +185,9 @@ impl Push {
 
     /// A user has registered a token, and was notified through this change.
     pub(crate) fn registered(&self, platform: PushPlatform, user: UserId, pushed: u64) {
-        let Some(push) = &self.0 else { return };
+        let Some(push) = self.0.as_ref().filter(|push| push.is_leading()) else {
+            return;
+        };
         let Some(sink) = push.options.routes.number(platform) else {
             return;
         };

@@ -37,7 +37,7 @@ impl Announcer {
     }
 
     /// Tells of what one step has removed, as a read of a stepped hub.
-    pub(super) fn announce(self: Arc<Self>, logs: Vec<PurgedLog>) {
+    pub(crate) fn announce(self: Arc<Self>, logs: Vec<PurgedLog>) {
         self.withdrawals.purged(&logs);
         if !logs.is_empty() {
             let reads = self.reads.clone();

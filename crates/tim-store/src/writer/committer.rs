@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::waiting::{Callbacks, Job, Waiting};
 use super::{Hooks, WriteError, WriterConfig};
@@ -71,6 +71,9 @@ impl<S: StoreWriter> Committer<S> {
     pub(super) fn report(&mut self, outcome: Result<Commit, StoreError>) -> Result<(), String> {
         match outcome {
             Ok(commit) => {
+                if !commit.elsewhere.is_empty() {
+                    (self.hooks.elsewhere)(commit.elsewhere);
+                }
                 if !commit.published.is_empty() {
                     (self.hooks.published)(commit.published);
                 }
@@ -86,7 +89,10 @@ impl<S: StoreWriter> Committer<S> {
             }
             Err(StoreError::Fatal(reason)) => return Err(reason),
             Err(error) => {
-                warn!(%error, writes = self.writes.len(), "a batch of writes was not stored");
+                match self.writes.len() {
+                    0 => debug!(%error, "it is not known what other hubs have written"),
+                    writes => warn!(%error, writes, "a batch of writes was not stored"),
+                }
                 self.answers
                     .drain(..)
                     .for_each(|answers| answers.answer(Err(error.clone().into())));
@@ -153,10 +159,12 @@ impl Counts {
 
     fn batch(&self, writes: usize, begun: Instant, outcome: &Result<Commit, StoreError>) {
         let writes = writes as u64;
-        self.batches.observe(writes);
-        let took_us = begun.elapsed().as_micros();
-        self.commits_us
-            .observe(u64::try_from(took_us).unwrap_or(u64::MAX));
+        if writes > 0 {
+            self.batches.observe(writes);
+            let took_us = begun.elapsed().as_micros();
+            self.commits_us
+                .observe(u64::try_from(took_us).unwrap_or(u64::MAX));
+        }
         match outcome {
             Ok(commit) => {
                 let refused = commit.results.iter().filter(|result| result.is_err()).count() as u64;

@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 
-use super::{MAX_BATCH, Published, Refused, StoreError, StoreWriter, Write, WriterStats, Written};
+use super::{Elsewhere, MAX_BATCH, Published, Refused, StoreError, StoreWriter, Write, WriterStats, Written};
 use committer::{Committer, Counts};
 use waiting::{Callback, Job, Waiting};
 
@@ -84,6 +84,8 @@ pub struct Hooks {
     /// Receives the new entries of each commit, in the order of changes, after they are durable and before the results of the writes
     /// are reported. What a sender does after its result therefore comes after its message in the fan-out.
     pub published: Box<dyn FnMut(Vec<Published>) + Send>,
+    /// Receives what other hubs have written, before what this one has.
+    pub elsewhere: Box<dyn FnMut(Vec<Elsewhere>) + Send>,
     /// Around the reports of the results of one commit: many of them are for the same sender.
     pub answers: Around,
     /// Called after a batch of which it is unknown whether it was stored, when its writes have their results and before the next
@@ -99,6 +101,7 @@ impl Hooks {
         Self {
             now_ms: Box::new(now_ms),
             published: Box::new(|_| ()),
+            elsewhere: Box::new(|_| ()),
             answers: Box::new(|answer| answer()),
             unknown: Box::new(|| ()),
             fatal: Box::new(|_| ()),
@@ -193,6 +196,11 @@ impl Writer {
             (stepped.submitted)();
         }
         Ok(())
+    }
+
+    /// Has the store look for what other hubs have written, though nobody here writes.
+    pub fn look(&self) {
+        self.waiting.look();
     }
 
     /// Enqueues a write at once; the future waits for its result. Dropping the future does not cancel the write.
@@ -344,7 +352,7 @@ impl Stepped {
         let mut batch = Vec::new();
         self.waiting.take(at_most.min(active.batch), &mut batch);
         let count = batch.len();
-        if count == 0 {
+        if count == 0 && !self.waiting.take_look() {
             return 0;
         }
         let outcome = active.write(batch.into_iter());

@@ -55,7 +55,7 @@ impl StoreWriter for Store {
         }
         Ok(Commit {
             results: batch.iter().map(|_| Ok(Written::Done)).collect(),
-            published: Vec::new(),
+            ..Commit::default()
         })
     }
 }

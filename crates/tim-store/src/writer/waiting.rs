@@ -121,6 +121,8 @@ struct State {
     jobs: FairQueue<Option<UserId>, Job>,
     closed: bool,
     abandoned: bool,
+    /// The store is to look for what other hubs have written.
+    look: bool,
     /// Whether somebody waits for [`Waiting::changed`]: telling nobody costs a system call.
     waited_for: bool,
 }
@@ -139,6 +141,7 @@ impl Waiting {
                 jobs: FairQueue::new(config.queue),
                 closed: false,
                 abandoned: false,
+                look: false,
                 waited_for: false,
             }),
             changed: Condvar::new(),
@@ -179,18 +182,37 @@ impl Waiting {
         self.state().take(at_most, batch);
     }
 
-    /// As [`take`](Self::take), but waits until there is something; false if it is closed and empty.
+    /// As [`take`](Self::take), but waits until there is something, or the store is to look; false if it is closed and empty.
     pub(super) fn wait(&self, at_most: usize, batch: &mut Vec<Job>) -> bool {
         let mut state = self.state();
-        while state.jobs.is_empty() {
+        while state.jobs.is_empty() && !state.look {
             if state.closed {
                 return false;
             }
             state.waited_for = true;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        // A commit looks, too.
+        state.look = false;
         state.take(at_most, batch);
         true
+    }
+
+    /// The store is to look for what other hubs have written.
+    pub(super) fn look(&self) {
+        let is_waited_for = {
+            let mut state = self.state();
+            state.look = !state.closed;
+            std::mem::take(&mut state.waited_for)
+        };
+        if is_waited_for {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Whether it is to look, which it does then.
+    pub(super) fn take_look(&self) -> bool {
+        std::mem::take(&mut self.state().look)
     }
 
     /// No more writes are taken.
