@@ -16,6 +16,7 @@ mod lives;
 mod log_blocks;
 mod packing;
 mod rest_answers;
+#[cfg(feature = "hub")]
 mod rest_calls;
 mod script;
 mod store_log;
@@ -34,6 +35,7 @@ pub use language::{emoji_tables, ids, notices, text};
 pub use lives::device_lives;
 pub use log_blocks::log_blocks;
 pub use rest_answers::rest_answers;
+#[cfg(feature = "hub")]
 pub use rest_calls::rest_calls;
 pub use store_log::store_log;
 pub use vendor_json::vendor_json;
@@ -67,6 +69,7 @@ pub const TARGETS: &[Target] = &[
     ("websocket", websocket),
     ("vendor_json", vendor_json),
     ("rest_answers", rest_answers),
+    #[cfg(feature = "hub")]
     ("rest_calls", rest_calls),
 ];
 
