@@ -170,6 +170,16 @@ faults! {
     FailureSettles = "failure-settles", "not-missed", 100 of "servers";
     /// A hub that is started looks up nobody who was to be notified before.
     WaitingForgotten = "waiting-forgotten", "not-missed", 100 of "servers";
+    /// A storage says that it has a message before it is written: the power goes, and what the hub has is not kept.
+    KeptInCache = "kept-in-cache", "durable-once", 200 of "devices";
+    /// Any error counts as an answer: a device forgets a message of which it does not know what became of it.
+    UnansweredForgotten = "unanswered-forgotten", "durable-once", 200 of "mixed";
+    /// A device keeps a cursor before it keeps the entry: a reset in between loses the entry.
+    CursorWithoutEntry = "cursor-without-entry", "order-once", 200 of "devices";
+    /// A compact delivery of a group does not say who sent it.
+    CompactWithoutSender = "compact-without-sender", "order-once", 200 of "devices";
+    /// A compact delivery takes every one-to-one conversation for the one with the receiver.
+    CompactTakesAllAsOwn = "compact-takes-all-as-own", "order-once", 200 of "devices";
 }
 
 impl Fault {

@@ -253,20 +253,28 @@ impl Simulate {
     /// Runs seeds. Whether everything holds.
     fn campaign(&self) -> bool {
         let begun = Instant::now();
-        let shown = Mutex::new(begun);
+        let shown = Mutex::new((begun, 0));
         let is_terminal = std::io::stderr().is_terminal();
+        let pause = match is_terminal {
+            true => Duration::from_millis(500),
+            false => Duration::from_secs(30),
+        };
         let totals = self.as_campaign().run(|totals| {
-            if let Ok(mut shown) = shown.lock()
-                && is_terminal
-                && shown.elapsed() > Duration::from_millis(500)
-            {
-                *shown = Instant::now();
-                progress(totals, self.seeds, begun.elapsed());
+            if let Ok(mut shown) = shown.lock() {
+                let (at, failures) = &mut *shown;
+                if at.elapsed() > pause {
+                    *at = Instant::now();
+                    progress(totals, self.seeds, begun.elapsed(), is_terminal);
+                }
+                // At once: to leave steps out takes its time.
+                let new = totals.failed.iter().skip(*failures);
+                new.for_each(|failed| announce(failed, is_terminal));
+                *failures = totals.failed.len();
             }
             totals.failed.len() < self.failures
         });
         if is_terminal {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            let _ = write!(std::io::stderr(), "{CLEAR}");
         }
         let took = begun.elapsed().as_secs_f64();
         say(format_args!("{totals}"));
@@ -420,12 +428,29 @@ impl Simulate {
     }
 }
 
-fn progress(totals: &Totals, of: u64, took: Duration) {
+/// Clears the line of a terminal.
+const CLEAR: &str = "\r\x1b[K";
+
+/// Says that a seed has failed, and how to replay it.
+fn announce(failed: &Failed, is_terminal: bool) {
+    let Failed { plan, violation } = failed;
+    let clear = if is_terminal { CLEAR } else { "" };
+    let _ = writeln!(
+        std::io::stderr(),
+        "{clear}seed {}, profile {} failed: {violation}\nreplay: {}",
+        plan.seed,
+        plan.profile,
+        replay_command(plan, None)
+    );
+}
+
+fn progress(totals: &Totals, of: u64, took: Duration, is_terminal: bool) {
+    let (begin, end) = if is_terminal { (CLEAR, "") } else { ("", "\n") };
     let rate = totals.seeds as f64 / took.as_secs_f64();
     let failed = totals.failed.len();
     let _ = write!(
         std::io::stderr(),
-        "\r\x1b[K{} of {of} seeds, {rate:.1} a second, {failed} failed",
+        "{begin}{} of {of} seeds, {rate:.1} a second, {failed} failed{end}",
         totals.seeds
     );
 }

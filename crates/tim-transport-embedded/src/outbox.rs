@@ -3,6 +3,7 @@
 use core::future::Future;
 
 use tim_session::proto::message::{PayloadBody, SendOptions};
+use tim_session::proto::planted::{self, Fault};
 use tim_session::proto::request::{Send, SendMessage, SendResponse};
 use tim_session::proto::wire::{Encode, Writer, decode_body};
 use tim_session::proto::{ErrorCode, Message, MessageId};
@@ -136,7 +137,10 @@ impl<F: FramingChoice> Client<'_, F> {
 
 /// Whether a message need not be sent again.
 pub(crate) fn is_done<T>(sent: &Result<T, Error>) -> bool {
-    sent.as_ref().map_or_else(Error::is_final, |_| true)
+    sent.as_ref().map_or_else(
+        |error| error.is_final() || planted::is(Fault::UnansweredForgotten),
+        |_| true,
+    )
 }
 
 /// A request as a record, at the beginning of `buffer`: its length in two bytes, and the request. A storage may return more than the

@@ -2,6 +2,7 @@
 
 use super::Delivery;
 use crate::message::{Content, Envelope, Header, MessageFlags};
+use crate::planted::{self, Fault};
 use crate::wire::{Extensions, wire};
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
@@ -101,13 +102,18 @@ impl<'a> CompactDeliver<'a> {
             client_sequence: if with_numbers { content.client_sequence } else { 0 },
             priority: content.priority,
         };
-        let is_to_me = content.to == ConversationId::C2c(*me);
+        let is_to_me = match content.to {
+            ConversationId::C2c(to) => to == *me || planted::is(Fault::CompactTakesAllAsOwn),
+            _ => false,
+        };
+        let hides_sender =
+            planted::is(Fault::CompactWithoutSender) && matches!(content.to, ConversationId::Group(_));
         Self {
             cursor,
             rest: (rest != CompactRest::new()).then_some(rest),
             sequence: envelope.sequence,
             time: envelope.time.wrapping_sub(TIME_BASE),
-            from: envelope.from,
+            from: if hides_sender { *me } else { envelope.from },
             to: (!is_to_me).then_some(content.to),
             account: content.id.sender.wrapping_sub(ACCOUNT_BASE),
             age: envelope

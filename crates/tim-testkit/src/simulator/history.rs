@@ -76,6 +76,8 @@ pub enum What {
         /// With what.
         result: Result<Returned, Failed>,
     },
+    /// A message is in the storage of a device, which is to keep it until it is answered.
+    Kept(Mark),
     /// What was told of the upload of a message since it was told last, when the call returns that sends it.
     Uploaded {
         /// The call.

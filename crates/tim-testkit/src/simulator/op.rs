@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use tim_session::proto::{GroupId, GroupType, UserId};
 
-pub use faults::{DeviceFault, FileFault, HubFault, LinkFault, StoreFault};
+pub use faults::{CutPoint, DeviceFault, FileFault, HubFault, LinkFault, StoreFault};
 pub use rest::{ADMINISTRATOR, Rest};
 pub use servers::{SHARED_TOKENS, Server, ServerFault, ServerSettings};
 
@@ -443,6 +443,17 @@ pub enum Call {
         /// How long transient refusals are retried, in milliseconds.
         retry_ms: u32,
     },
+    /// Sends a new message that a device of firmware keeps in its storage until the hub has answered.
+    SendKept {
+        /// To whom.
+        to: Target,
+        /// What; no file.
+        body: Body,
+        /// The priority, as on the wire (1 is the highest).
+        priority: u8,
+    },
+    /// Sends the oldest message that the storage has. It is no step of a plan: firmware does it by itself, when it is ready.
+    ResendOutbox,
     /// Sends the n-th newest own message that did not succeed again: the same instance, or the one that was restored from kept bytes.
     Resend(u16),
     /// Sends the n-th newest own message again although it succeeded: as an instance made from bytes that were kept before it succeeded.

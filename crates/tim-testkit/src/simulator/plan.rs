@@ -288,9 +288,9 @@ mod tests {
                 seen.insert(name.to_owned());
             }
         }
-        // 42 calls, 5 of devices, 9 of links, 5 of the hub, 9 of the store, 5 of servers, 24 attacks, rest; 11 + 9 calls of an
+        // 43 calls, 6 of devices, 9 of links, 5 of the hub, 9 of the store, 5 of servers, 24 attacks, rest; 11 + 9 calls of an
         // application's server.
-        assert_eq!(seen.len(), 120, "{seen:#?}");
+        assert_eq!(seen.len(), 122, "{seen:#?}");
     }
 
     #[test]

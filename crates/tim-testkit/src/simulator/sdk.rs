@@ -296,6 +296,7 @@ impl SdkDevice {
                 self.forget();
                 self.start_later(after_ms, from_start);
             }
+            DeviceFault::PowerCut(..) => {} // only firmware
             DeviceFault::Twin(ms) => self.twin(ms),
             DeviceFault::ClockJump(seconds) => self.wall.jump(seconds * 1000),
         }

@@ -1,27 +1,30 @@
 //! A small-frame device: the client of `tim_transport_embedded` on a stream or a serial line, and the firmware around it.
 
 mod calls;
+mod outbox;
 mod transport;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
+use tim_proto::planted::{self, Fault};
 use tim_proto::{ConversationId, ErrorCode, MessageId, UserId};
 use tim_transport_embedded::{
     ClientConfig, Device, Event as DeviceEvent, Events, Framing, NetState, Resources,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::{JoinHandle, spawn_local};
 
 use self::calls::Calls;
+use self::outbox::Record;
 use self::transport::{DeviceClock, DeviceTransport, Way};
 use super::history::{Content, DeviceState, Event, Log, Mark, Seen, Started, StartsFrom, What};
 use super::network::LifeLine;
-use super::op::{Body, Call, DeviceFault, DeviceKind, DeviceRef, Plan, Target};
+use super::op::{Body, Call, CutPoint, DeviceFault, DeviceKind, DeviceRef, Plan, Target};
 use super::recorder::{APP, Shared, Sig};
 use super::seen;
 
@@ -45,6 +48,14 @@ pub(crate) struct SmallDevice {
     /// What the firmware has in RAM: messages that were made and received in this life.
     own: RefCell<Vec<Own>>,
     held: RefCell<Vec<Seen>>,
+    this: Weak<Self>,
+    /// Where its power goes next, and for how many milliseconds.
+    cut: Cell<Option<(CutPoint, u32)>>,
+    /// How often it has used its storage, and sent a record again.
+    writes: Cell<u32>,
+    resends: Cell<u32>,
+    /// One at a time uses the outbox in the storage.
+    turn: Mutex<()>,
 }
 
 /// What is in flash.
@@ -53,6 +64,8 @@ struct Kept {
     cursor: Vec<u8>,
     observations: usize,
     own: Vec<Own>,
+    /// The messages that are not answered, oldest first.
+    outbox: Vec<Record>,
     sig: Option<Sig>,
 }
 
@@ -77,7 +90,12 @@ struct Running {
 
 impl SmallDevice {
     pub(crate) fn new(shared: &Rc<Shared>, me: DeviceRef, kind: DeviceKind, link: u32) -> Rc<Self> {
-        Rc::new(Self {
+        Rc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            cut: Cell::new(None),
+            writes: Cell::new(0),
+            resends: Cell::new(0),
+            turn: Mutex::new(()),
             shared: Rc::clone(shared),
             me,
             kind,
@@ -196,6 +214,7 @@ impl SmallDevice {
             client,
             commands,
             active: Vec::new(),
+            drain: None,
         };
         if self.wants_in.get() {
             calls.log_in();
@@ -207,6 +226,9 @@ impl SmallDevice {
 
     async fn take_events(&self, events: &mut Events<'_>, calls: &mut Calls<'_>) {
         loop {
+            if self.is_off() {
+                return std::future::pending().await;
+            }
             let paused_until = self.paused_until_ms.get();
             let now_ms = self.shared.steady.ms();
             if paused_until > now_ms {
@@ -229,6 +251,9 @@ impl SmallDevice {
                     events.cursor(|cursor| self.keep_cursor(cursor));
                     let mut next = pin!(events.next_event());
                     poll_fn(|context| {
+                        if self.is_off() {
+                            return Poll::Pending;
+                        }
                         let event = next.as_mut().poll(context).map(|event| self.event_of(&event));
                         if event.is_pending() {
                             calls.poll(context);
@@ -239,9 +264,20 @@ impl SmallDevice {
                 }
             };
             if let Some(event) = event {
-                self.observe(What::Event(event));
                 // While the event is held, the cursor stands behind it.
+                if planted::is(Fault::CursorWithoutEntry) {
+                    events.cursor(|cursor| self.keep_cursor(cursor));
+                }
+                let is_entry = matches!(event, Event::Received(_));
+                if is_entry {
+                    self.reaches(CutPoint::Delivered).await;
+                }
+                // The entry and the cursor are one record.
+                self.observe(What::Event(event));
                 events.cursor(|cursor| self.keep_cursor(cursor));
+                if is_entry {
+                    self.reaches(CutPoint::Saved).await;
+                }
             }
         }
     }
@@ -336,6 +372,37 @@ impl SmallDevice {
         self.observe(What::Ended);
     }
 
+    fn is_off(&self) -> bool {
+        self.running.borrow().is_none()
+    }
+
+    fn is_cut_at(&self, point: CutPoint) -> bool {
+        self.cut.get().is_some_and(|(at, _)| at == point)
+    }
+
+    /// Ends with the device if its power goes here.
+    async fn reaches(&self, point: CutPoint) {
+        if self.is_cut_at(point) {
+            self.cut_power().await;
+        }
+    }
+
+    /// The power goes, and comes back later. Does not return.
+    async fn cut_power(&self) {
+        if let (Some((_, after_ms)), Some(this)) = (self.cut.take(), self.this.upgrade()) {
+            this.restart(after_ms);
+        }
+        std::future::pending().await
+    }
+
+    fn restart(self: &Rc<Self>, after_ms: u32) {
+        if !self.shared.plan.settings.keeps {
+            *self.kept.borrow_mut() = Kept::default();
+        }
+        self.kill();
+        self.start_later(after_ms, false);
+    }
+
     /// Something happens to the device.
     pub(crate) fn fault(self: &Rc<Self>, fault: DeviceFault) {
         match fault {
@@ -347,13 +414,8 @@ impl SmallDevice {
             DeviceFault::ReadsNothing(ms) => {
                 self.paused_until_ms.set(self.shared.steady.ms() + u64::from(ms))
             }
-            DeviceFault::Restart(after_ms) => {
-                if !self.shared.plan.settings.keeps {
-                    *self.kept.borrow_mut() = Kept::default();
-                }
-                self.kill();
-                self.start_later(after_ms, false);
-            }
+            DeviceFault::Restart(after_ms) => self.restart(after_ms),
+            DeviceFault::PowerCut(point, after_ms) => self.cut.set(Some((point, after_ms))),
             DeviceFault::Reset { after_ms, from_start } => {
                 *self.kept.borrow_mut() = Kept::default();
                 self.kill();
@@ -390,6 +452,7 @@ impl SmallDevice {
 
     pub(crate) fn settle(self: &Rc<Self>) {
         self.paused_until_ms.set(0);
+        self.cut.set(None);
         let wanted = self.wants_in.replace(true);
         let is_running = self.running.borrow().is_some();
         if is_running && !wanted {
@@ -403,6 +466,9 @@ impl SmallDevice {
         self.running.borrow().as_ref()?;
         if self.wants_in.get() && !(self.ready.get() && self.connected.get()) {
             return Some(format!("{} is not ready", self.me));
+        }
+        if self.wants_in.get() && self.has_kept() {
+            return Some(format!("{} has messages that are not answered", self.me));
         }
         (self.pending.get() > 0).then(|| format!("{} waits for {} calls", self.me, self.pending.get()))
     }

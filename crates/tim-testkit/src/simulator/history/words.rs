@@ -35,6 +35,7 @@ impl fmt::Display for What {
                 call,
                 result: Err(failed),
             } => write!(f, "returns [{call}] {failed}"),
+            Self::Kept(mark) => write!(f, "keeps {mark}"),
             Self::Uploaded {
                 call,
                 mark,

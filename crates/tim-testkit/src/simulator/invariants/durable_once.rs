@@ -1,11 +1,12 @@
-//! What was acknowledged is stored once, at its place, unchanged; what was refused, or is not to be stored, is not in the store.
+//! What was acknowledged is stored once, at its place, unchanged; what was refused, or is not to be stored, is not in the store. What a device
+//! keeps is kept before the hub has it, and until it is acknowledged or refused.
 
 use std::collections::BTreeMap;
 
-use tim_session::proto::{MessageId, UserId};
+use tim_session::proto::{ErrorCode, MessageId, UserId};
 
-use super::super::history::{Content, Log, Mark, Stored};
-use super::super::op::Call;
+use super::super::history::{Content, Log, Mark, Stored, What};
+use super::super::op::{Call, DeviceFault};
 use super::model::{Accepted, Spoken};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
@@ -33,6 +34,7 @@ impl Invariant for DurableOnce {
                 checked += acknowledged(model, *mark, message, accepted)?;
             }
             checked += refused(model, *mark, message)?;
+            checked += kept(model, *mark, message)?;
         }
         Ok(checked)
     }
@@ -189,9 +191,12 @@ fn refused(model: &Model<'_>, mark: Mark, message: &Spoken<'_>) -> Result<u64, V
         .iter()
         .filter_map(|call| model.calls.get(call))
         .collect();
-    let first_is_known = calls
-        .first()
-        .is_some_and(|call| matches!(call.op, Call::Send { .. } | Call::Forward { .. } | Call::Rest(_)));
+    let first_is_known = calls.first().is_some_and(|call| {
+        matches!(
+            call.op,
+            Call::Send { .. } | Call::SendKept { .. } | Call::Forward { .. } | Call::Rest(_)
+        )
+    });
     if !first_is_known || !calls.iter().all(|call| call.certainly_failed()) {
         return Ok(0);
     }
@@ -204,6 +209,52 @@ fn refused(model: &Model<'_>, mark: Mark, message: &Spoken<'_>) -> Result<u64, V
         None => Ok(1),
     }
 }
+
+/// What a device is to keep is in its storage before the hub has it, and is not lost there before it is acknowledged or refused for good.
+fn kept(model: &Model<'_>, mark: Mark, message: &Spoken<'_>) -> Result<u64, Violation> {
+    let calls = || message.calls.iter().filter_map(|call| model.calls.get(call));
+    let Some(first) = calls().find(|call| matches!(call.op, Call::SendKept { .. })) else {
+        return Ok(0);
+    };
+    let Some(kept) = model.kept.get(&mark).copied() else {
+        let is_alone = calls().count() == 1;
+        return match model.stored_marks.get(&mark).and_then(|stored| stored.first()) {
+            Some((_, stored)) if is_alone => {
+                let words = format!("{} was not kept before the hub had it", stored.seen);
+                Err(Violation::new(NAME, words).at([message.begun]))
+            }
+            _ => Ok(1),
+        };
+    };
+    let devices = &model.snapshot.devices;
+    let is_ready = devices
+        .iter()
+        .any(|state| state.device == first.device && state.ready);
+    let mut later = model.history.observations.iter().skip(kept);
+    let is_reset = later.any(|later| {
+        later.device == Some(first.device)
+            && matches!(later.what, What::DeviceFault(DeviceFault::Reset { .. }))
+    });
+    if !is_ready || is_reset || !message.accepted.is_empty() {
+        return Ok(u64::from(is_ready));
+    }
+    // A message of an account that is no more is given up.
+    let is_told = calls().any(|call| match (call.op, call.ended) {
+        (Call::ResendOutbox, Some((_, Err(failed)))) if failed.code == OTHER_ACCOUNT => true,
+        _ => call.certainly_failed(),
+    });
+    if is_told {
+        return Ok(1);
+    }
+    let words = format!(
+        "{} has kept {mark}, and it was neither acknowledged nor refused",
+        first.device
+    );
+    Err(Violation::new(NAME, words).at([message.begun, kept]))
+}
+
+/// How a message of another account fails.
+const OTHER_ACCOUNT: ErrorCode = ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE;
 
 #[cfg(test)]
 mod tests {
@@ -251,6 +302,34 @@ mod tests {
         known.fail(sent.0, 10007, false);
         violates(&DurableOnce, &known, "was refused");
         run.fail(sent.0, 9505, true);
+        passes(&DurableOnce, &run);
+    }
+
+    #[test]
+    fn what_a_device_keeps_is_kept_first_and_until_it_is_answered() {
+        let mut run = MadeUp::new();
+        let sent = run.send_kept(0, Target::User(1));
+        let mut early = run.clone();
+        early.store(c2c(0, 1), 1, 0, sent);
+        violates(&DurableOnce, &early, "not kept before");
+        passes(&DurableOnce, &run);
+        run.push(Some(device(0)), What::Kept(sent));
+        violates(&DurableOnce, &run, "neither acknowledged nor refused");
+        let mut lost = run.clone();
+        lost.fail(sent.0, 9505, true);
+        violates(&DurableOnce, &lost, "neither acknowledged nor refused");
+        let mut refused = run.clone();
+        refused.fail(sent.0, 10007, false);
+        passes(&DurableOnce, &refused);
+        let mut reset = run.clone();
+        let fault = DeviceFault::Reset {
+            after_ms: 10,
+            from_start: true,
+        };
+        reset.push(Some(device(0)), What::DeviceFault(fault));
+        passes(&DurableOnce, &reset);
+        run.store(c2c(0, 1), 1, 0, sent);
+        run.accept(sent, 1);
         passes(&DurableOnce, &run);
     }
 

@@ -294,6 +294,19 @@ impl MadeUp {
         mark
     }
 
+    /// A user sends a message that its device is to keep.
+    pub(super) fn send_kept(&mut self, user: u8, to: Target) -> Mark {
+        let mark = Mark(self.next + 1);
+        let message = self.message(Plan::user(user), to, mark);
+        let op = Call::SendKept {
+            to,
+            body: Body::Text(0),
+            priority: 2,
+        };
+        assert_eq!(self.call_about(user, op, Some(message)), mark.0);
+        mark
+    }
+
     /// A user sends a message with a file.
     pub(super) fn send_file(&mut self, user: u8, to: Target) -> Mark {
         self.send_file_of(FileKind::File, user, to)

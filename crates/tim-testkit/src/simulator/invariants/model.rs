@@ -25,6 +25,8 @@ pub struct Model<'a> {
     pub snapshot: &'a Snapshot,
     /// The calls, by number.
     pub(super) calls: BTreeMap<u32, Called<'a>>,
+    /// What devices have kept in their storage: the first observation of each message there.
+    pub(super) kept: BTreeMap<Mark, usize>,
     /// The messages, by mark.
     pub(super) messages: BTreeMap<Mark, Spoken<'a>>,
     /// The entries of the store with a mark.
@@ -166,6 +168,7 @@ impl<'a> Model<'a> {
             history,
             snapshot,
             calls: BTreeMap::new(),
+            kept: BTreeMap::new(),
             messages: BTreeMap::new(),
             stored_marks: BTreeMap::new(),
             restores: Vec::new(),
@@ -257,6 +260,8 @@ impl<'a> Model<'a> {
                 let sends = matches!(
                     op,
                     Call::Send { .. }
+                        | Call::SendKept { .. }
+                        | Call::ResendOutbox
                         | Call::Forward { .. }
                         | Call::Resend(_)
                         | Call::ResendKept(_)
@@ -275,6 +280,7 @@ impl<'a> Model<'a> {
                 }
             }
             (What::Resolved { call, result }, _) => self.resolved(at, *call, result),
+            (What::Kept(mark), _) => drop(self.kept.entry(*mark).or_insert(at)),
             (What::Ended, Some(device)) => {
                 let of_device = self.calls.values_mut().filter(|call| call.device == device);
                 for call in of_device.filter(|call| call.ended.is_none()) {

@@ -8,7 +8,10 @@ pub enum DeviceFault {
     /// The application (or device) ends without warning, and is started again after so many milliseconds with the cursor and the messages that it
     /// kept.
     Restart(u32),
-    /// The same, with everything lost but the device id: it starts with what is new, or, if `from_start`, with everything retained.
+    /// Firmware: the power goes when the device comes to this point next, and comes back after so many milliseconds. What is in the storage
+    /// is kept.
+    PowerCut(CutPoint, u32),
+    /// As a restart, with everything lost but the device id: it starts with what is new, or, if `from_start`, with everything retained.
     Reset {
         /// After how many milliseconds it is started again.
         after_ms: u32,
@@ -19,6 +22,32 @@ pub enum DeviceFault {
     Twin(u32),
     /// The wall clock of the device jumps by so many seconds.
     ClockJump(i64),
+}
+
+/// Where the power of a device goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CutPoint {
+    /// A message is being written to the storage. It is there or not.
+    Writing,
+    /// A message is in the storage, and not on the line.
+    Kept,
+    /// The hub has answered a message, and it is still in the storage.
+    Answered,
+    /// An entry has arrived, and neither it nor the cursor behind it is in the storage.
+    Delivered,
+    /// An entry and its cursor are in the storage, and the hub does not know that it has arrived.
+    Saved,
+}
+
+impl CutPoint {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Writing,
+        Self::Kept,
+        Self::Answered,
+        Self::Delivered,
+        Self::Saved,
+    ];
 }
 
 /// What happens to a link.

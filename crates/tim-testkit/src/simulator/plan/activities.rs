@@ -16,6 +16,7 @@ impl Draft {
         let each = (count / devices.len().max(1) as u64).max(1);
         for (device, kind) in devices {
             let mut rng = stream(self.seed, "activity", number_of(device));
+            let mut outbox = stream(self.seed, "outbox", number_of(device));
             if self.population.innocent_pair && device.user < 2 {
                 self.pair(device, &mut rng);
                 continue;
@@ -30,7 +31,9 @@ impl Draft {
                 };
                 let call = match kind {
                     DeviceKind::Sdk => self.call(device, &mut rng),
-                    DeviceKind::Small | DeviceKind::Serial => self.small_call(device, &mut rng),
+                    DeviceKind::Small | DeviceKind::Serial => {
+                        self.keep(self.small_call(device, &mut rng), &mut outbox)
+                    }
                 };
                 let is_login = matches!(call, Call::Logout);
                 self.steps.push((at, Op::Call(device, call)));
@@ -112,6 +115,21 @@ impl Draft {
             },
             97..98 => Call::Logout,
             _ => Call::Login,
+        }
+    }
+
+    /// Half of the messages of a device that keeps something are kept until they are answered.
+    fn keep(&self, call: Call, rng: &mut Rng) -> Call {
+        let is_kept = self.settings.keeps && rng.percent(50);
+        match call {
+            Call::Send {
+                to,
+                body,
+                priority,
+                online_only: false,
+                ..
+            } if is_kept && !matches!(body, Body::File(_)) => Call::SendKept { to, body, priority },
+            other => other,
         }
     }
 

@@ -4,7 +4,8 @@ use super::rates::Rates;
 use super::{BEGIN_MS, Draft, below_any, pick, stream, within_any};
 use crate::Rng;
 use crate::simulator::op::{
-    Attack, DeviceFault, DeviceKind, HubFault, LinkFault, Op, Server, ServerFault, StoreFault, Target,
+    Attack, CutPoint, DeviceFault, DeviceKind, HubFault, LinkFault, Op, Server, ServerFault, StoreFault,
+    Target,
 };
 
 impl Draft {
@@ -16,6 +17,7 @@ impl Draft {
         self.hub_faults(&rates);
         self.store_faults(&rates);
         self.attacks(&rates);
+        self.power_cuts(&rates);
         self.server_faults(&rates);
     }
 
@@ -148,6 +150,22 @@ impl Draft {
                 }
                 self.steps.push((at, Op::Device(device, fault)));
             }
+        }
+    }
+
+    /// The power of devices of firmware goes.
+    fn power_cuts(&mut self, rates: &Rates) {
+        let mut devices = self.devices();
+        devices.retain(|(_, kind)| *kind != DeviceKind::Sdk);
+        let mut rng = stream(self.seed, "power", 0);
+        for _ in 0..Self::count(&mut rng, rates.power_cuts) {
+            let Some((device, _)) = pick(&mut rng, &devices) else {
+                break;
+            };
+            let at = rng.within(BEGIN_MS..self.end_ms);
+            let point = CutPoint::ALL[rng.below(CutPoint::ALL.len() as u64) as usize];
+            let fault = DeviceFault::PowerCut(point, below_any(&mut rng, &[10, 2_000, 20_000]) as u32);
+            self.steps.push((at, Op::Device(device, fault)));
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) struct Rates {
     pub(super) slow_readers: u64,
     pub(super) restarts: u64,
     pub(super) resets: u64,
+    /// Only of devices of firmware.
+    pub(super) power_cuts: u64,
     pub(super) twins: u64,
     pub(super) device_clocks: u64,
     pub(super) stops: u64,
@@ -37,6 +39,7 @@ impl Rates {
             slow_readers: 0,
             restarts: 0,
             resets: 0,
+            power_cuts: 0,
             twins: 0,
             device_clocks: 0,
             stops: 0,
@@ -64,6 +67,7 @@ impl Rates {
                 slow_readers: 10,
                 restarts: 15,
                 resets: 8,
+                power_cuts: 8,
                 twins: 5,
                 device_clocks: 5,
                 stops: 5,
@@ -89,12 +93,14 @@ impl Rates {
                 cuts: 20,
                 stops: 8,
                 resets: 10,
+                power_cuts: 30,
                 restarts: 10,
                 ..none
             },
             Profile::Devices => Self {
                 restarts: 80,
                 resets: 40,
+                power_cuts: 60,
                 cuts: 30,
                 slow_readers: 30,
                 device_clocks: 10,
@@ -102,6 +108,7 @@ impl Rates {
             },
             Profile::Crash => Self {
                 crashes: 40,
+                power_cuts: 30,
                 stops: 15,
                 cuts: 20,
                 restarts: 20,
@@ -115,6 +122,7 @@ impl Rates {
                 cuts: 20,
                 restarts: 20,
                 resets: 5,
+                power_cuts: 8,
                 ..none
             },
             Profile::Clock => Self {

@@ -482,6 +482,8 @@ impl SdkDevice {
                 }
                 // Made by `prepare`.
                 Call::Send { .. }
+                | Call::SendKept { .. } // only firmware
+                | Call::ResendOutbox
                 | Call::Resend(_)
                 | Call::ResendKept(_)
                 | Call::Revoke(_)

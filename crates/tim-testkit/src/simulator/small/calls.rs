@@ -10,7 +10,7 @@ use tim_proto::{ConversationId, ErrorCode, FileId, Message, Priority, UserId};
 use tim_transport_embedded::{Client, Error, UploadedFile};
 use tokio::sync::mpsc;
 
-use super::{Own, SmallDevice};
+use super::{Own, SmallDevice, outbox};
 use crate::simulator::files::{content_of, name_of, with_uploaded};
 use crate::simulator::history::{Failed, FileOf, ListEntry, Log, Mark, Returned, Said, Seen, Sent, What};
 use crate::simulator::op::{Body, Call, Target, Which};
@@ -26,6 +26,8 @@ pub(super) struct Calls<'m> {
     pub(super) client: Client<'m>,
     pub(super) commands: mpsc::UnboundedReceiver<(u32, Call)>,
     pub(super) active: Vec<Pin<Box<dyn Future<Output = ()> + 'm>>>,
+    /// Sends again what is kept.
+    pub(super) drain: Option<Pin<Box<dyn Future<Output = ()> + 'm>>>,
 }
 
 impl<'m> Calls<'m> {
@@ -33,8 +35,18 @@ impl<'m> Calls<'m> {
         while let Poll::Ready(Some((step, op))) = self.commands.poll_recv(context) {
             self.begin(step, &op);
         }
-        self.active
-            .retain_mut(|call| call.as_mut().poll(context).is_pending());
+        let (device, client) = (self.device, self.client);
+        // With the power all calls end.
+        let mut goes_on = |call: &mut Pin<Box<dyn Future<Output = ()> + 'm>>| {
+            device.is_off() || call.as_mut().poll(context).is_pending()
+        };
+        self.active.retain_mut(&mut goes_on);
+        if self.drain.is_none() && device.ready.get() && device.has_kept() {
+            self.drain = Some(Box::pin(outbox::drain(device, client)));
+        }
+        if self.drain.as_mut().is_some_and(|drain| !goes_on(drain)) {
+            self.drain = None;
+        }
     }
 
     /// Logs in by itself, as after a restart.
@@ -70,6 +82,7 @@ impl<'m> Calls<'m> {
                 online_only,
                 ..
             } => self.send(step, op, *to, *body, *priority, *online_only),
+            Call::SendKept { to, body, priority } => self.send_kept(step, op, *to, *body, *priority),
             Call::Resend(n) => self.send_again(step, op, *n, false),
             Call::ResendKept(n) => self.send_again(step, op, *n, true),
             Call::Revoke(which) => self.revoke(step, op, *which),
@@ -142,6 +155,17 @@ impl<'m> Calls<'m> {
         message: Option<Sent>,
         call: impl Future<Output = Result<Returned, Error>> + 'm,
     ) {
+        self.run_told(step, op, message, async move { call.await.map_err(failed) });
+    }
+
+    /// The same for a call that says itself what a failure means.
+    fn run_told(
+        &mut self,
+        step: u32,
+        op: &Call,
+        message: Option<Sent>,
+        call: impl Future<Output = Result<Returned, Failed>> + 'm,
+    ) {
         let device = self.device;
         device.observe(What::Called {
             call: step,
@@ -155,10 +179,7 @@ impl<'m> Calls<'m> {
             if device.shared.plan.settings.keeps {
                 device.kept.borrow_mut().own = device.own.borrow().clone();
             }
-            device.observe(What::Resolved {
-                call: step,
-                result: result.map_err(failed),
-            });
+            device.observe(What::Resolved { call: step, result });
         }));
     }
 
@@ -193,16 +214,39 @@ impl<'m> Calls<'m> {
             sequence: None,
             time_s: 0,
         };
-        device.own.borrow_mut().push(own.clone());
-        if device.shared.plan.settings.keeps {
-            device.kept.borrow_mut().own.push(own.clone());
-        }
+        device.has_made(&own);
         self.run(
             step,
             op,
             Some(device.sent(&own, said)),
             transmit(device, client, own, priority),
         );
+    }
+
+    /// Sends a message that the storage keeps until it is answered.
+    fn send_kept(&mut self, step: u32, op: &Call, to: Target, body: Body, priority: u8) {
+        let (device, client) = (self.device, self.client);
+        let (to, mark) = (device.conversation(to), Mark(step));
+        let made = with_payload(body, mark, |payload| {
+            let message = client.create_message(to, payload)?;
+            Ok((message.id, said(&message.payload, mark)))
+        });
+        let (id, said) = match made {
+            Ok(made) => made,
+            Err(error) => return self.run(step, op, None, async move { Err(error) }),
+        };
+        let own = Own {
+            mark,
+            to,
+            body,
+            id,
+            online_only: false,
+            sequence: None,
+            time_s: 0,
+        };
+        device.has_made(&own);
+        let sent = device.sent(&own, said);
+        self.run_told(step, op, Some(sent), outbox::send(device, client, own, priority));
     }
 
     fn send_again(&mut self, step: u32, op: &Call, n: u16, succeeded: bool) {
@@ -276,7 +320,14 @@ impl SmallDevice {
         Log::of(self.user(), self.conversation(target))
     }
 
-    fn sent(&self, own: &Own, said: Said) -> Sent {
+    fn has_made(&self, own: &Own) {
+        self.own.borrow_mut().push(own.clone());
+        if self.shared.plan.settings.keeps {
+            self.kept.borrow_mut().own.push(own.clone());
+        }
+    }
+
+    pub(super) fn sent(&self, own: &Own, said: Said) -> Sent {
         Sent {
             log: Log::of(self.user(), own.to),
             from: self.user(),
@@ -288,7 +339,7 @@ impl SmallDevice {
     }
 }
 
-fn said(payload: &Payload<'_>, mark: Mark) -> Said {
+pub(super) fn said(payload: &Payload<'_>, mark: Mark) -> Said {
     Said {
         mark: Some(mark),
         ..Said::of(payload.kind(), &to_vec(payload))
@@ -396,7 +447,7 @@ fn list_entry(me: UserId, entry: &tim_proto::conversation::Conversation<'_>) -> 
     }
 }
 
-fn failed(error: Error) -> Failed {
+pub(super) fn failed(error: Error) -> Failed {
     let may_have_happened = matches!(
         error,
         Error::TimedOut | Error::Ended(_) | Error::LoggedOut | Error::Protocol
