@@ -134,6 +134,11 @@ impl Lab {
         Ok((alice, bob, group))
     }
 
+    /// The hub under test.
+    pub(crate) fn target(&self) -> Target {
+        self.target.clone()
+    }
+
     /// A client that is written from the specification of the wire, logged in.
     pub(crate) async fn raw(&self, name: &str) -> Result<RawClient, Stop> {
         self.raw_as(self.user(name)?).await

@@ -2,6 +2,7 @@
 
 mod chapters;
 mod check;
+mod device;
 mod lab;
 #[cfg(feature = "hub")]
 mod own_hub;

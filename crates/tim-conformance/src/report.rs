@@ -110,7 +110,7 @@ impl Report {
             if row.chapter != chapter {
                 chapter = row.chapter;
                 page += &format!(
-                    "\n## {chapter}\n\n| row | the manual asks | outcome | reason |\n|---|---|---|---|\n"
+                    "\n## {chapter}\n\n| row | what is asked | outcome | reason |\n|---|---|---|---|\n"
                 );
             }
             page += &format!(

@@ -97,7 +97,7 @@ pub struct UnknownRow(String);
 
 impl fmt::Display for UnknownRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no row {:?}; rows are S1 to S216", self.0)
+        write!(f, "there is no row {:?}; rows are S1 to S220", self.0)
     }
 }
 

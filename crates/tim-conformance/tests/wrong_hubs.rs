@@ -513,7 +513,7 @@ async fn without_a_hub_every_row_about_one_fails() {
     own.stop().await;
     let all = Selection::all()
         .with_deadline(Duration::from_secs(2))
-        .with_concurrency(NonZeroUsize::new(216).unwrap());
+        .with_concurrency(NonZeroUsize::new(220).unwrap());
     let report = run(&target(Nowhere).with_factory(NowhereElse), &all).await;
     let passed: Vec<&str> = report
         .with_outcome(Outcome::Pass)

@@ -4,6 +4,7 @@ mod across;
 mod audio;
 mod custom;
 mod deleting;
+mod devices;
 mod emoji;
 mod face;
 mod files;
@@ -121,6 +122,10 @@ pub(crate) const ALL: &[Chapter] = &[
     Chapter {
         name: "Across all calls",
         rows: across::ROWS,
+    },
+    Chapter {
+        name: "Devices",
+        rows: devices::ROWS,
     },
 ];
 
