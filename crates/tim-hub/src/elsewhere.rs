@@ -156,15 +156,19 @@ impl Listener {
         let others = self.presence.others();
         match event {
             BusEvent::Wrote => self.writer.look(),
-            BusEvent::Connected => others.ask(),
+            BusEvent::Connected => {
+                others.tell();
+                others.ask();
+            }
             BusEvent::Hubs { own, others: hubs } => {
                 if others.hubs(hubs) {
                     others.tell();
                 }
                 // The oldest one notifies for all.
-                if hubs.iter().all(|other| own < *other) {
-                    let _entered = self.runtime.as_ref().map(Handle::enter);
-                    self.push.lead();
+                let _entered = self.runtime.as_ref().map(Handle::enter);
+                match hubs.iter().all(|other| own < *other) {
+                    true => self.push.lead(),
+                    false => self.push.step_down(),
                 }
             }
             BusEvent::Message { from, message } => match Said::decoded(message) {
@@ -180,6 +184,7 @@ fn hear(from: u64, said: Said, presence: &PresenceRegistry, live: &LiveQueue) {
     let others = presence.others();
     match said {
         Said::WhoIsThere => others.tell(),
+        Said::Anew => others.forget(from),
         Said::Entered(logins) => {
             for login in logins {
                 let (user, (device, reason)) = match others.entered_elsewhere(from, &login) {

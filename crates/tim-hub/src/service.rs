@@ -194,6 +194,7 @@ impl Services {
         };
         let writer = Arc::new(start_writer(workplace, store, hooks)?);
         push.set_writer(&writer);
+        let is_shared = bus.is_some();
         let listener = bus.map(|bus| {
             let listener = Listener {
                 presence: Arc::clone(&presence),
@@ -233,6 +234,7 @@ impl Services {
             Arc::clone(&settings),
             clock.clone(),
         );
+        let files = files.shared(is_shared);
         let timer = Timer::new(
             clock,
             Arc::clone(&presence),

@@ -68,6 +68,11 @@ impl Shared {
         self.more.notify_one();
     }
 
+    /// Whether there are other hubs.
+    pub(super) fn is_heard(&self) -> bool {
+        self.is_heard.load(Ordering::Acquire)
+    }
+
     pub(super) fn end(&self) {
         self.is_ended.store(true, Ordering::Release);
         self.more.notify_one();
@@ -169,6 +174,8 @@ impl Worker {
                     }
                     // What waits is of no use later.
                     *self.shared.outgoing() = Outgoing::default();
+                    // Nobody says so now, but others go on writing.
+                    self.shared.hand_over(BusEvent::Wrote);
                     std::thread::sleep(AGAIN);
                 }
             }
@@ -222,9 +229,10 @@ impl Worker {
         Ok(())
     }
 
-    fn beat(&self, db: &Connection) -> super::db::Result<()> {
+    fn beat(&mut self, db: &Connection) -> super::db::Result<()> {
         let hubs = hubs::beat(db, self.hub, self.shared.seen.load(Ordering::Acquire))?;
         let others: Vec<u64> = hubs.into_iter().filter(|hub| *hub != self.hub).collect();
+        self.parts.retain(|hub, _| others.contains(hub));
         let is_new = !self.shared.is_heard.swap(!others.is_empty(), Ordering::AcqRel) && !others.is_empty();
         self.shared.hand_over(BusEvent::Hubs {
             own: self.hub,
@@ -244,11 +252,14 @@ impl Worker {
         if waiting.is_empty() && !has_written {
             return Ok(());
         }
+        // One commit for all.
+        db.send("BEGIN");
         let statement = db.statement("SELECT pg_notify(?1::text, ?2::text)")?;
         for payload in self.payloads(&waiting) {
             let text = format!("{:x} {}", self.hub, STANDARD_NO_PAD.encode(payload));
             statement.run(params![self.channel.as_str(), text])?;
         }
+        db.send("COMMIT");
         db.settle()
     }
 

@@ -28,6 +28,8 @@ pub(super) type Result<T> = std::result::Result<T, Error>;
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// No more statements are kept prepared; there are about two hundred.
 const MOST_STATEMENTS: usize = 512;
+/// How many notifications may wait to be taken.
+const MOST_NOTIFICATIONS: usize = 4_096;
 
 /// Why a statement failed.
 #[derive(Debug)]
@@ -147,10 +149,12 @@ struct Notifications {
 
 impl Notifications {
     fn push(&self, payload: String) {
-        self.payloads
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(payload);
+        let mut payloads = self.payloads.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of more than anybody reads in time, the rest is lost, as it may be anyway.
+        if payloads.len() < MOST_NOTIFICATIONS {
+            payloads.push(payload);
+        }
+        drop(payloads);
         self.more.notify_one();
     }
 

@@ -13,6 +13,9 @@ use super::{OpenOptions, schema};
 
 /// After how long without a sign of life a hub counts as gone, in milliseconds. It must be longer than any pause of a hub that is well.
 const GONE_MS: i64 = 60_000;
+/// After how long without a sign of life of any hub a new epoch begins: longer than the database is out of reach, and hubs are started
+/// anew meanwhile, while devices stay.
+const OVER_MS: i64 = 3_600_000;
 
 /// The clock of the database, Unix time in milliseconds.
 macro_rules! now_ms {
@@ -42,7 +45,7 @@ pub(super) fn join(
     let held = take_shared_lock(db, place, true)?;
     schema::migrate(db, &place.schema)?;
     // Others may be here whose sessions are lost just now.
-    let is_first = held.is_alone && living(db).map_err(context)?.is_empty();
+    let is_first = held.is_alone && living(db, OVER_MS).map_err(context)?.is_empty();
     if is_first {
         db.batch("BEGIN; DELETE FROM hubs; DELETE FROM turns; UPDATE meta SET hubs = 0; COMMIT")
             .map_err(context)?;
@@ -140,18 +143,28 @@ pub(super) fn beat(db: &Connection, hub: u64, seen: u64) -> db::Result<Vec<u64>>
     }
     db.statement("DELETE FROM turns WHERE turn < (SELECT min(seen) FROM hubs)")?
         .execute(params![])?;
-    living(db)
+    living(db, GONE_MS)
 }
 
-/// The hubs that show signs of life.
-fn living(db: &Connection) -> db::Result<Vec<u64>> {
+/// The hubs that have shown signs of life.
+fn living(db: &Connection, within_ms: i64) -> db::Result<Vec<u64>> {
     db.statement(concat!(
         "SELECT id FROM hubs WHERE alive_ms >= ",
         now_ms!(),
         " - ?1 ORDER BY id"
     ))?
-    .query_map(params![GONE_MS], |row| unsigned(row, 0))?
+    .query_map(params![within_ms], |row| unsigned(row, 0))?
     .collect()
+}
+
+/// Begins an epoch that no hub has yet.
+pub(super) fn begin_epoch(db: &Connection, now_ms: u64) -> db::Result<()> {
+    db.batch("BEGIN; SELECT 1 FROM meta WHERE id = 0 FOR UPDATE")?;
+    if let Some(epoch) = epochs::begin(db, now_ms, None)?.current() {
+        epochs::insert(db, &epoch)?;
+    }
+    db.settle()?;
+    db.batch("COMMIT")
 }
 
 /// Goes.

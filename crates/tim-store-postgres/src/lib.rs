@@ -241,6 +241,7 @@ impl OpenOptions {
         let sharing = writer::Sharing {
             hub: member.hub,
             turn: member.turn,
+            ahead: Vec::new(),
             bus: Arc::clone(&shared),
         };
         let at = (member.epoch, member.change);

@@ -407,6 +407,9 @@ pub(super) fn take_shared_lock(db: &Connection, place: &Place, alone: bool) -> R
     for _ in 0..LOCK_TRIES {
         let is_alone = alone && take("pg_try_advisory_lock")?;
         if is_alone || take("pg_try_advisory_lock_shared")? {
+            // The others wait for a hub that is stopped in the middle of a commit.
+            db.batch("SET idle_in_transaction_session_timeout TO '10s'")
+                .map_err(context)?;
             return Ok(Held {
                 holder: own_session(db).map_err(context)?,
                 is_alone,

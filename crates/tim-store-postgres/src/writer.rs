@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -48,6 +49,8 @@ pub struct PostgresWriter {
     failed: Option<String>,
     /// `None` if no other hub is let in.
     sharing: Option<Sharing>,
+    /// Whether the database was found to have lost acknowledged changes.
+    has_lost: Cell<bool>,
 }
 
 /// A hub that writes beside others.
@@ -55,6 +58,8 @@ pub(super) struct Sharing {
     pub(super) hub: u64,
     /// Everything up to this turn is known here.
     pub(super) turn: Turn,
+    /// What others have written up to there and nobody here was told of.
+    pub(super) ahead: Vec<Elsewhere>,
     pub(super) bus: Arc<bus::Shared>,
 }
 
@@ -102,6 +107,7 @@ impl PostgresWriter {
             memory: Memory::default(),
             failed: None,
             sharing: None,
+            has_lost: Cell::new(false),
         }
     }
 
@@ -143,9 +149,10 @@ impl PostgresWriter {
                 self.holder = holder;
                 Ok(session)
             }
-            Err(error @ OpenError::InUse { .. }) => Err(StoreError::Fatal(format!(
-                "{error}; it took over when the connection to the database was lost"
-            ))),
+            // A hub that is coming in has the lock for a moment.
+            Err(error @ OpenError::InUse { .. }) if self.sharing.is_none() => Err(StoreError::Fatal(
+                format!("{error}; it took over when the connection to the database was lost"),
+            )),
             Err(error) => Err(not_opened(error)),
         }
     }
@@ -181,6 +188,7 @@ impl PostgresWriter {
             .as_ref()
             .map_or(head.turn, |sharing| sharing.turn.number);
         if !is_own || head.change < self.change || head.turn < turn {
+            self.has_lost.set(true);
             return Err(lost(head.change, self.change));
         }
         if head.change != self.change && head.turn == turn && !self.is_unknown {
@@ -194,7 +202,9 @@ impl PostgresWriter {
     /// What was written since the turn that is known here, and the turn of the database.
     fn elsewhere(&self, db: &Connection, head: &Head) -> Result<(Vec<Elsewhere>, Option<Turn>), StoreError> {
         let Some(sharing) = &self.sharing else {
-            return Ok((Vec::new(), None));
+            // It was stored after all, and is visible only now: later than everybody was told to begin again.
+            let is_late = self.is_unknown && head.change != self.change;
+            return Ok((is_late.then_some(Elsewhere::Missed).into_iter().collect(), None));
         };
         let turn = sharing.turn;
         if head.turn == turn.number {
@@ -206,27 +216,74 @@ impl PostgresWriter {
         };
         match turns::after(db, &turn, head.turn).map_err(|error| plain_error(&error))? {
             Found::All(elsewhere, turn) => Ok((elsewhere, Some(turn))),
-            // That of this hub, of which it was not known whether it was stored. Everybody was told to begin again then.
-            Found::Missed if self.is_unknown && head.turn == turn.number + 1 => {
-                Ok((Vec::new(), Some(unseen)))
-            }
             Found::Missed => {
                 warn!("other hubs have written more than is kept for this one");
                 Ok((vec![Elsewhere::Missed], Some(unseen)))
             }
-            Found::Other => Err(lost(head.change, self.change)),
+            Found::Other => {
+                self.has_lost.set(true);
+                Err(lost(head.change, self.change))
+            }
         }
     }
 
-    /// Takes what other hubs have written, and writes nothing.
-    fn look(&mut self, db: &Connection) -> Result<Commit, StoreError> {
+    /// Reads what other hubs have written, without keeping them from writing more.
+    fn read_ahead(&mut self, db: &Connection) -> Result<(), StoreError> {
         let head = self.head(db, head!())?;
         let (elsewhere, turn) = self.elsewhere(db, &head)?;
         self.saw(head.change, turn);
-        Ok(Commit {
-            elsewhere,
-            ..Commit::default()
-        })
+        if let Some(sharing) = &mut self.sharing {
+            // The others took this hub for gone, unless it was only slow.
+            if elsewhere.contains(&Elsewhere::Missed)
+                && let Err(error) = hubs::register(db, sharing.hub, Some(head.turn))
+            {
+                warn!(%error, "the other hubs may take this one for gone");
+                let _ = db.roll_back();
+            }
+            sharing.ahead.extend(elsewhere);
+        }
+        Ok(())
+    }
+
+    /// Changes that devices know are lost, and their numbers are given anew. In the epoch that all hubs share devices could not be told, so a new
+    /// one begins, and the other hubs end, too.
+    fn begin_epoch(&self, now_ms: u64) {
+        if self.sharing.is_none() {
+            return;
+        }
+        let begun = self
+            .place
+            .session()
+            .map_err(|error| error.to_string())
+            .and_then(|db| hubs::begin_epoch(&db, now_ms).map_err(|error| error.to_string()));
+        if let Err(error) = begun {
+            warn!(
+                error,
+                "no new epoch has begun: devices may not be told that messages are missing"
+            );
+        }
+    }
+
+    /// One batch, behind what other hubs have written.
+    fn commit_on(&mut self, db: &Connection, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError> {
+        let is_shared = self
+            .sharing
+            .as_ref()
+            .is_some_and(|sharing| sharing.bus.is_heard());
+        let looks = batch.is_empty() && self.sharing.is_some();
+        if (is_shared || looks) && !self.is_unknown {
+            self.read_ahead(db)?;
+        }
+        let mut commit = match looks && !self.is_unknown {
+            true => Commit::default(),
+            false => self.write(db, now_ms, batch)?,
+        };
+        if let Some(sharing) = &mut self.sharing {
+            let behind = std::mem::take(&mut commit.elsewhere);
+            commit.elsewhere = std::mem::take(&mut sharing.ahead);
+            commit.elsewhere.extend(behind);
+        }
+        Ok(commit)
     }
 
     /// Everything up to here is known.
@@ -357,10 +414,7 @@ impl StoreWriter for PostgresWriter {
         }
         let session = self.session();
         let done = session.and_then(|db| {
-            let done = match batch.is_empty() && self.sharing.is_some() && !self.is_unknown {
-                true => self.look(&db),
-                false => self.write(&db, now_ms, batch),
-            };
+            let done = self.commit_on(&db, now_ms, batch);
             // Whatever was not stored is taken back. After an unknown end the server ends the session by itself.
             let is_usable = match &done {
                 Ok(_) => !db.is_lost(),
@@ -374,6 +428,9 @@ impl StoreWriter for PostgresWriter {
         });
         if let Err(error) = &done {
             self.memory = Memory::default();
+            if self.has_lost.take() {
+                self.begin_epoch(now_ms);
+            }
             if let StoreError::Fatal(why) = error {
                 self.failed = Some(why.clone());
             }

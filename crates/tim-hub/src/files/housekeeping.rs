@@ -105,7 +105,8 @@ impl Files {
         if self.is_put_off.swap(false, Ordering::SeqCst) {
             self.is_swept.store(false, Ordering::Release);
         }
-        if self.is_swept.load(Ordering::Acquire) {
+        // Another hub may have put content whose row is about to be stored.
+        if self.is_shared || self.is_swept.load(Ordering::Acquire) {
             return;
         }
         // A backup may have begun meanwhile, with a row that is gone here since.

@@ -80,6 +80,8 @@ pub(crate) struct Files {
     lanes: Mutex<Lanes>,
     finished: Mutex<Finished>,
     is_swept: AtomicBool,
+    /// Whether other hubs use the same content.
+    is_shared: bool,
     /// Whether content stays, as a backup is being made.
     is_held: AtomicBool,
     /// Something should have gone meanwhile.
@@ -134,10 +136,17 @@ impl Files {
             lanes: Mutex::default(),
             finished: Mutex::default(),
             is_swept: AtomicBool::new(false),
+            is_shared: false,
             is_held: AtomicBool::new(false),
             is_put_off: AtomicBool::new(false),
             tried: Mutex::default(),
         }
+    }
+
+    /// The same, with content that other hubs use, too.
+    pub(crate) const fn shared(mut self, is_shared: bool) -> Self {
+        self.is_shared = is_shared;
+        self
     }
 
     /// Opens the file store of a hub that has one. The limits can lower the number of uploads further.

@@ -4,7 +4,7 @@
 //! what it knows of a hub that is gone.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -25,6 +25,8 @@ const DEVICES: usize = 256;
 pub(crate) enum Said {
     /// Say who is online.
     WhoIsThere,
+    /// Nobody is online but those who are said to be from now on.
+    Anew,
     /// These devices are logged in.
     Entered(Vec<Login>),
     /// This one is not any more.
@@ -158,6 +160,8 @@ pub(crate) struct Others {
     bus: OnceLock<Arc<dyn Bus>>,
     tables: Mutex<Tables>,
     max_devices: AtomicUsize,
+    /// Whether something could not be said.
+    is_behind: AtomicBool,
 }
 
 impl Others {
@@ -168,8 +172,8 @@ impl Others {
 
     fn say(&self, said: &Said) {
         if let Some(bus) = self.bus.get() {
-            // What is too much is lost, as it may be on the way.
-            let _ = bus.send(said.encoded());
+            let is_sent = bus.send(said.encoded());
+            self.is_behind.fetch_or(!is_sent, Ordering::Relaxed);
         }
     }
 
@@ -283,7 +287,15 @@ impl Others {
         });
     }
 
-    /// These are the other hubs now. Whether one has come.
+    /// Nobody is online on another hub, until it says who is.
+    pub(crate) fn forget(&self, hub: u64) {
+        lock(&self.tables).users.retain(|_, devices| {
+            devices.retain(|known| known.hub != Some(hub));
+            !devices.is_empty()
+        });
+    }
+
+    /// These are the other hubs now. Whether they are to be told who is online here: one has come, or something could not be said.
     pub(crate) fn hubs(&self, others: &[u64]) -> bool {
         let mut tables = lock(&self.tables);
         let has_come = others.iter().any(|hub| !tables.hubs.contains(hub));
@@ -299,7 +311,7 @@ impl Others {
             });
         }
         tables.hubs = others.to_vec();
-        has_come
+        self.is_behind.swap(false, Ordering::Relaxed) || has_come
     }
 
     /// Asks who is online elsewhere.
@@ -318,6 +330,8 @@ impl Others {
             });
             own.collect()
         };
+        // What was said before may be lost, also that somebody has gone.
+        self.say(&Said::Anew);
         for logins in logins.chunks(DEVICES) {
             self.say(&Said::Entered(logins.to_vec()));
         }
@@ -484,6 +498,7 @@ mod tests {
         let said = said.iter().map(|said| Said::decoded(said).unwrap());
         said.flat_map(|said| match said {
             Said::Entered(logins) => logins,
+            Said::Anew => Vec::new(),
             other => panic!("{other:?}"),
         })
         .collect()
@@ -544,7 +559,12 @@ mod tests {
         assert!(one.has(&alice()));
         assert_eq!((one.count(&alice()), one.members(&room)), (1, 3));
         other.tell();
-        assert_eq!(take(&said).len(), 1);
+        let again = take(&said).remove(0);
+        // It was not heard that she has gone, but that everything is said anew.
+        one.forget(7);
+        assert!(!one.has(&alice()));
+        assert_eq!(one.members(&room), 3);
+        one.entered_elsewhere(7, &again);
         assert!(!one.hubs(&[]));
         assert!(!one.has(&alice()));
         assert_eq!(one.members(&room), 0);

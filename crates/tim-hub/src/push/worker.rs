@@ -128,10 +128,26 @@ impl Push {
 
     /// From now on this hub notifies for all, from where the one before it has come.
     pub(crate) fn lead(&self) {
-        if let Some(push) = &self.0
-            && !push.is_leading.swap(true, Ordering::AcqRel)
-        {
-            self.start();
+        let Some(push) = &self.0 else { return };
+        if push.is_leading.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match (push.is_running.load(Ordering::Acquire), Handle::try_current()) {
+            // It has led before.
+            (true, Ok(runtime)) => {
+                let push = Arc::downgrade(push);
+                runtime.spawn(async move { load_all(&push).await });
+            }
+            _ => self.start(),
+        }
+    }
+
+    /// An older hub notifies again.
+    pub(crate) fn step_down(&self) {
+        let Some(push) = &self.0 else { return };
+        if push.is_leading.swap(false, Ordering::AcqRel) {
+            *lock(&push.pending) = Pending::new(push.sinks.len());
+            push.users.store(0, Ordering::Release);
         }
     }
 
