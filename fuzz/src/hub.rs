@@ -69,7 +69,7 @@ fn start(script: &mut Script<'_>) -> Watched {
         max_requests: config.max_requests,
         max_frame: config.max_frame,
         open: Vec::new(),
-        window: config.max_window,
+        window: config.max_window.max(1), // a session takes 0 for 1
         delivered: 0,
     }
 }
