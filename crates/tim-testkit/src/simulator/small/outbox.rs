@@ -160,8 +160,8 @@ impl SmallDevice {
     }
 }
 
-/// The numbers of the calls that firmware makes by itself, behind those of the steps of a plan.
-const FIRST_OF_FIRMWARE: u32 = 1 << 30;
+/// The numbers of the calls that firmware makes by itself, behind those of the steps of a plan and before those at rests.
+const FIRST_OF_FIRMWARE: u32 = 1 << 29;
 const CALLS_OF_A_DEVICE: u32 = 1 << 16;
 
 /// Sends a message that is kept, after those that are in the storage already.
