@@ -30,11 +30,6 @@ missing() {
   [ -z "$lacks" ] || { echo "${lacks# }"; return 3; }
 }
 
-# PostgreSQL refuses to run as root.
-as_postgres() {
-  if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --init-groups "$@"; else "$@"; fi
-}
-
 free_ports() { # free_ports HOW_MANY
   python3 -c '
 import socket, sys
@@ -161,7 +156,7 @@ make_node() { # make_node NODE
   chmod +x "$at/create-database.sh"
   localized "$here/patroni.yml" "$node" | sed -e "s|/etc/patroni/|$at/|; s|/var/lib/postgresql/15/tim|$at/data|" \
     -e "s|/usr/lib/postgresql/15/bin|$BIN|; s|/var/lib/postgresql/tim.pgpass|$at/pgpass|; s|/var/run/postgresql|$at|" \
-    -e 's/mode: automatic/mode: "off"/' >"$at/patroni.yml"
+    -e 's/local all postgres peer/local all all trust/' -e 's/mode: automatic/mode: "off"/' >"$at/patroni.yml"
   chmod 700 "$at"
   [ "$(id -u)" != 0 ] || chown -R postgres "$at"
 }
@@ -169,7 +164,7 @@ make_node() { # make_node NODE
 make_hub() { # make_hub NAME
   local name=$1 listen=${1}_listen metrics=${1}_metrics
   mkdir -p "$DIR/$name"
-  localized "$here/serve.toml" pg1 | sed -e "s/hub1.example.org:7878/127.0.0.1:${!listen}/; s/hub1.example.org:9464/127.0.0.1:${!metrics}/" \
+  localized "$here/serve.toml" pg1 | sed -e "s/hub1.example.org:7878/127.0.0.1:${!listen}/; s/hub1.example.org:9464/127.0.0.1:${!metrics}/; s/192\.0\.2\.10/127.0.0.1/" \
     >"$DIR/$name/serve.toml"
   chmod 600 "$DIR/$name/serve.toml"
 }

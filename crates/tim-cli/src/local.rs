@@ -137,8 +137,12 @@ impl DataDir {
 
     /// Where the messages of this directory were moved to, if they were.
     pub(crate) fn moved_to(&self) -> Option<String> {
-        let text = fs::read_to_string(self.0.join(MOVED_FILE)).ok()?;
-        Some(text.trim().to_owned())
+        match fs::read_to_string(self.0.join(MOVED_FILE)) {
+            Ok(text) => Some(text.trim().to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            // Whoever cannot read where they are must not go on here.
+            Err(error) => Some(format!("a place that cannot be read in {MOVED_FILE}: {error}")),
+        }
     }
 
     /// Notes where the messages were moved to: a hub does not go on with those that are here.
@@ -226,6 +230,15 @@ fn new_key() -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_that_cannot_be_read_says_that_the_messages_are_elsewhere() {
+        let (_guard, data) = dir();
+        assert_eq!(data.moved_to(), None);
+        fs::create_dir(data.path().join(MOVED_FILE)).unwrap();
+        let place = data.moved_to().unwrap();
+        assert!(place.contains(MOVED_FILE), "{place}");
+    }
 
     fn dir() -> (tempfile::TempDir, DataDir) {
         let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@
 
 use tim_store::StoreError;
 use tim_store::transfer::{Begun, Identity, Row, Rows, Table, Target, TransferError, Value};
+use tracing::warn;
 
 use super::damage::damaged;
 use super::db::{self, CommitError, Connection, Optional as _};
@@ -170,10 +171,11 @@ impl Target for Import {
         let target = |error: db::Error| TransferError::Target(self.error(&error));
         match self.found().map_err(target)? {
             Some((store, ..)) if store != source.store => return Err(TransferError::OtherSource),
-            Some((_, _, true)) => return Ok(Begun::Complete),
-            Some((_, generation, false)) if generation != source.generation => {
+            // Also of a complete copy: the directory has been used since.
+            Some((_, generation, _)) if generation != source.generation => {
                 return Err(TransferError::SourceChanged);
             }
+            Some((_, _, true)) => return Ok(Begun::Complete),
             Some(_) => return Ok(Begun::Resumed),
             None => {}
         }
@@ -212,7 +214,11 @@ impl Target for Import {
     fn finish(&mut self) -> Result<(), StoreError> {
         self.committed(self.end())?;
         // What a server knows of tables that were just filled decides how it reads them.
-        self.db.batch("ANALYZE").map_err(|error| self.error(&error))
+        // The copy is complete without it, and autovacuum does it later.
+        if let Err(error) = self.db.batch("ANALYZE") {
+            warn!(%error, "the tables were not analyzed");
+        }
+        Ok(())
     }
 }
 

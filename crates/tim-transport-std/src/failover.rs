@@ -46,6 +46,8 @@ struct Hubs<C> {
     order: VecDeque<usize>,
     /// Since when the session has been logged in.
     online_since: Option<Instant>,
+    /// Whether a hub has let the session in since all had failed.
+    is_let_in: bool,
     /// How many connections have ended in a row.
     ended: usize,
     random: u64,
@@ -73,6 +75,7 @@ impl<C: Connector> Failover<C> {
             order: (0..all.len()).collect(),
             all,
             online_since: None,
+            is_let_in: false,
             ended: 0,
             random: seed | 1,
         };
@@ -189,6 +192,7 @@ impl<C> Hubs<C> {
 
     fn logged_in(&mut self) {
         self.online_since = Some(Instant::now());
+        self.is_let_in = true;
         if let Some(number) = self.order.front().copied() {
             self.note_unfit(number, false);
         }
@@ -210,6 +214,10 @@ impl<C> Hubs<C> {
         self.ended += 1;
         if self.ended >= self.all.len() {
             self.ended = 0;
+            // One that was unfit may be mended, and of the others none has let the session in.
+            if !std::mem::take(&mut self.is_let_in) {
+                self.all.iter_mut().for_each(|hub| hub.is_unfit = false);
+            }
             return None;
         }
         let spread = u64::try_from(SPREAD.as_millis()).unwrap_or(1);

@@ -226,6 +226,20 @@ async fn a_hub_that_does_not_answer_is_given_up_and_one_that_is_none_is_tried_la
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hub_that_was_unfit_and_is_mended_is_found_while_another_lets_nobody_in() {
+    let (connector, mut listener) = memory_listener();
+    tokio::spawn(async move { while listener.accept().await.is_some() {} });
+    let mut client = Several::new(&[("a", Place::Stranger), ("b", Place::There(connector))], 1);
+    let waited = tokio::time::timeout(Duration::from_secs(60), client.until(NetState::Connected));
+    assert!(waited.await.is_err());
+    assert!(client.tried().contains(&"a"));
+    let (a, _hub_a) = there();
+    client.set(0, a);
+    let waited = tokio::time::timeout(Duration::from_secs(120), client.until(NetState::Connected));
+    waited.await.expect("the mended hub is tried");
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_all_hubs_have_failed_the_session_backs_off() {
     let mut client = Several::new(&[("a", Place::Gone), ("b", Place::Gone), ("c", Place::Gone)], 1);
     let waited = tokio::time::timeout(Duration::from_secs(300), client.until(NetState::Connected));

@@ -212,12 +212,15 @@ mod with_postgres {
     fn failure(error: TransferError, schema: &str) -> Failure {
         let failure = Failure::failed(&error);
         match error {
-            TransferError::NotEmpty
-            | TransferError::OtherSource
-            | TransferError::SourceChanged
-            | TransferError::Differs(_) => failure.hint(format_args!(
+            TransferError::Differs(_) => failure.hint(format_args!(
                 "in psql, DROP SCHEMA \"{schema}\" CASCADE removes what is there; the data directory has everything"
             )),
+            TransferError::NotEmpty | TransferError::OtherSource | TransferError::SourceChanged => {
+                failure.hint(format_args!(
+                    "if no hub has used the schema, DROP SCHEMA \"{schema}\" CASCADE in psql removes it; \
+                     otherwise it has messages that are nowhere else"
+                ))
+            }
             _ => failure.hint(AGAIN),
         }
     }

@@ -224,6 +224,23 @@ fn an_interrupted_transfer_goes_on() {
 }
 
 #[test]
+fn a_complete_copy_of_a_directory_that_was_used_since_is_not_taken_for_all_of_it() {
+    let (dir, database) = (filled(talk), Database::new());
+    assert!(steps(&mut try_begin(dir.path(), &database).unwrap(), usize::MAX));
+    let again = try_begin(dir.path(), &database).unwrap();
+    assert_eq!(again.begun(), Begun::Complete);
+    drop(again);
+    let mut world = World::new(Box::new(Directory(Rc::clone(&dir))));
+    world.now_ms += DAY_MS;
+    world.say(log(), UserId::new("alice").unwrap(), "one more");
+    drop(world);
+    assert_eq!(
+        try_begin(dir.path(), &database).unwrap_err(),
+        TransferError::SourceChanged
+    );
+}
+
+#[test]
 fn a_copy_that_differs_is_found_and_not_used() {
     let dir = filled(talk);
     for (change, named) in [
